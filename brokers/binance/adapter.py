@@ -1,12 +1,13 @@
 """Binance spot through ccxt. Paper is its testnet, another host with keys of its own."""
 
-from collections.abc import Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from brokers.binance import parse
+from brokers.binance import order_lists, parse
 from brokers.crypto import parse as crypto_parse
 from brokers.crypto.adapter import PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
@@ -24,12 +25,15 @@ from brokers.types import (
     Ability,
     Account,
     AssetClass,
+    BrokerOrder,
     Capabilities,
     ConnectionInfo,
     DepositAddress,
     Earn,
     Environment,
+    Instrument,
     OrderChanges,
+    OrderClass,
     OrderRequest,
     OrderType,
     TimeInForce,
@@ -38,6 +42,7 @@ from brokers.types import (
 
 _MOST = 1000
 _EARN_ROWS = 100
+_LISTS_KEPT = 1000
 _WINDOW = timedelta(days=90)
 _WINDOWS = 4
 _WALLET = frozenset({Ability.TRANSFERS, Ability.DEPOSIT_ADDRESSES, Ability.EARN})
@@ -67,13 +72,14 @@ class BinanceBroker(CryptoBroker):
     CAPABILITIES = Capabilities(
         abilities=USUAL - {Ability.SCREENING, Ability.TRANSACTIONS} | _WALLET,
         asset_classes=frozenset({AssetClass.CRYPTO}),
-        order_types=frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT}),
+        order_types=frozenset(OrderType),
         time_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK}),
         pairs={
             OrderType.MARKET: frozenset({TimeInForce.GTC, TimeInForce.IOC}),
-            OrderType.STOP_LIMIT: frozenset({TimeInForce.GTC}),
+            **dict.fromkeys((OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL), frozenset({TimeInForce.GTC})),
         },
         not_found_after=120.0,
+        order_classes=frozenset(OrderClass),
         replace=True,
         notional=True,
         post_only=True,
@@ -98,10 +104,18 @@ class BinanceBroker(CryptoBroker):
         return ConnectionInfo(accounts=(account,), environment=proved, can_trade=can_trade, can_withdraw=can_withdraw)
 
     def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:
+        if request.order_class is not OrderClass.SIMPLE:
+            return order_lists.call(request, market["id"], market["info"])
         return "private_post_order", parse.order_body(request, market["id"])
 
     def _created(self, answer: Any, request: OrderRequest) -> str:
+        if request.order_class is not OrderClass.SIMPLE:
+            return order_lists.created(answer, request.client_order_id)
         return parse.created(answer, request.client_order_id)
+
+    def _check_order(self, request: OrderRequest, found: Instrument, price: Decimal | None = None) -> None:
+        super()._check_order(request, found, price)
+        order_lists.check(request, self._require(found.symbol)["info"])
 
     def _find(self, client_order_id: str, symbol: str) -> crypto_parse.Answer | None:
         if symbol:
@@ -113,7 +127,7 @@ class BinanceBroker(CryptoBroker):
                 return None
             except NotCancellable:
                 return parse.archived(client_order_id, str(market["symbol"]))
-            return self._answer(row)
+            return self._answers_in_lists([row])[0]
         for answer in self._listed(open_only=True, since=None, limit=_MOST):
             if answer.get("clientOrderId") == client_order_id:
                 return answer
@@ -140,10 +154,39 @@ class BinanceBroker(CryptoBroker):
         rows = self._client.read("private_get_openorders")
         if not isinstance(rows, list):
             raise BrokerUnavailable("Binance sent a list of orders that could not be read.")
-        return self._answers(rows)
+        return self._answers_in_lists(rows)
 
     def _terms(self, row: Mapping[str, Any]) -> crypto_parse.VenueTerms:
-        return parse.terms(row)
+        return parse.terms(row, self._lists.get(order_lists.id_of(row)))
+
+    @property
+    def _lists(self) -> OrderedDict[str, Mapping[str, Any]]:
+        """By number. What a list is made of never changes, so each is asked for once."""
+        known: OrderedDict[str, Mapping[str, Any]] = self._client.memory.traits.setdefault("lists", OrderedDict())
+        return known
+
+    def _answers_in_lists(self, rows: Sequence[Any]) -> list[crypto_parse.Answer]:
+        """With the lists they belong to read before: a list that cannot be had must not pass for an odd order."""
+        numbers = {order_lists.id_of(row) for row in rows if isinstance(row, dict)} - {""}
+        missing = numbers - set(self._lists)
+        told: Any = []
+        if len(missing) == 1:
+            told = [self._client.read("private_get_orderlist", {"orderListId": missing.pop()})]
+        elif missing:
+            told = self._client.read("private_get_openorderlist")
+        for each in told if isinstance(told, list) else []:
+            if isinstance(each, dict) and "orderListId" in each:
+                self._lists[order_lists.id_of(each)] = each
+        while len(self._lists) > _LISTS_KEPT:
+            self._lists.popitem(last=False)
+        return self._answers(rows)
+
+    def _wanted(self, found: crypto_parse.Answer, before: BrokerOrder, changes: OrderChanges) -> OrderRequest:
+        if before.order_class is not OrderClass.SIMPLE:
+            raise NotSupported(
+                "Binance ends all orders of a list with one of them, and changes none. Cancel it and send another."
+            )
+        return super()._wanted(found, before, changes)
 
     def _balance(self) -> crypto_parse.Answer:
         mine, exchange = self._client.read("private_get_account"), self._client.exchange

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
+from brokers.binance import order_lists
 from brokers.crypto import parse, unknown_word_counts
 from brokers.crypto.error_outcomes import Codes, Meaning, by_words, is_internal
 from brokers.decimals import plain
@@ -103,6 +104,8 @@ def order_body(request: OrderRequest, instrument_id: str) -> dict[str, Any]:
         body["type"] = "MARKET"
     elif request.order_type is OrderType.STOP_LIMIT:
         body["type"], body["timeInForce"] = "STOP_LOSS_LIMIT", request.tif.value
+    elif request.order_type in (OrderType.STOP, OrderType.TRAIL):
+        body["type"] = "STOP_LOSS"
     elif request.post_only:
         body["type"] = "LIMIT_MAKER"
     else:
@@ -112,6 +115,7 @@ def order_body(request: OrderRequest, instrument_id: str) -> dict[str, Any]:
         ("quoteOrderQty", request.notional),
         ("price", request.limit_price),
         ("stopPrice", request.stop_price),
+        ("trailingDelta", None if request.trail_percent is None else request.trail_percent * 100),
     ):
         if value is not None:
             body[name] = plain(value)
@@ -125,11 +129,13 @@ _TYPES = {
     "STOP_LOSS": OrderType.STOP,
     "STOP_LOSS_LIMIT": OrderType.STOP_LIMIT,
 }
+_WITH_ITS_LIST = "Binance ended it with another order of its list."
 _NO_WORD_HERE = frozenset({"TAKE_PROFIT", "TAKE_PROFIT_LIMIT"})
 
 
-def terms(row: "Row") -> parse.VenueTerms:
-    """Of an order. With ``trailingDelta``, in hundredths of a percent, its trigger follows the price."""
+def terms(row: "Row", told: "Row | None" = None) -> parse.VenueTerms:
+    """Of an order, and of the list it belongs to. With ``trailingDelta``, in hundredths of a percent, its trigger
+    follows the price."""
     word = str(row.get("type") or "")
     kind = _TYPES.get(word)
     if kind is None and word not in _NO_WORD_HERE:
@@ -139,6 +145,7 @@ def terms(row: "Row") -> parse.VenueTerms:
         kind = OrderType.TRAIL if kind is OrderType.STOP else None
     missing = kind is not None and ((kind.needs_limit and limit is None) or (kind.needs_stop and stop is None))
     tif = str(row.get("timeInForce") or "GTC")
+    order_class, parent = order_lists.place_in(told or {}, str(row.get("clientOrderId") or ""))
     return parse.VenueTerms(
         order_type=None if missing else kind,
         tif=TimeInForce.GTC if word == "LIMIT_MAKER" else parse.TIFS.get(tif),
@@ -146,7 +153,10 @@ def terms(row: "Row") -> parse.VenueTerms:
         limit_price=limit if kind is None or kind.needs_limit else None,
         stop_price=stop,
         trail_percent=None if delta is None else delta / 100,
-        reason=_reason(row),
+        reason=_reason(row) or (_WITH_ITS_LIST if told and row.get("status") == "EXPIRED" else ""),
+        order_class=order_class,
+        parent_client_order_id=parent,
+        held=row.get("status") == "PENDING_NEW",
     )
 
 

@@ -20,6 +20,7 @@ from brokers.types import (
     Instrument,
     Level,
     OrderBook,
+    OrderClass,
     OrderType,
     Print,
     Quote,
@@ -66,6 +67,10 @@ class VenueTerms:
     trail_percent: Decimal | None = None
     reason: str = ""
     """The venue's words on why it ended early."""
+    order_class: OrderClass = OrderClass.SIMPLE
+    parent_client_order_id: str = ""
+    held: bool = False
+    """It waits for its parent to fill."""
 
 
 def number(value: Any) -> Decimal | None:
@@ -352,6 +357,9 @@ def order(answer: Answer, found: Instrument, now: datetime, fills: tuple[Fill, .
         stop_price=terms.stop_price,
         trail_amount=terms.trail_amount,
         trail_percent=terms.trail_percent,
+        order_class=terms.order_class,
+        parent_client_order_id=terms.parent_client_order_id,
+        held=terms.held and stands.is_open,
         currency=found.currency,
         created_at=moment(answer.get("timestamp")),
     )

@@ -1,20 +1,24 @@
 """OKX through ccxt: spot, and contracts settled in a stablecoin. Demo trading is the same host with a header."""
 
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from brokers.crypto import parse as crypto_parse
+from brokers.crypto import unknown_word_counts
 from brokers.crypto.adapter import PAGE, PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
 from brokers.errors import BrokerUnavailable, InvalidOrder, InvalidSymbol, NotSupported, OrderNotFound
-from brokers.okx import parse
+from brokers.okx import algo_orders, parse
 from brokers.types import (
     USUAL,
     Ability,
     Account,
     AssetClass,
+    BrokerOrder,
     Capabilities,
     ConnectionInfo,
     DepositAddress,
@@ -23,11 +27,34 @@ from brokers.types import (
     FundingRate,
     Instrument,
     OrderChanges,
+    OrderClass,
     OrderRequest,
     OrderType,
     TimeInForce,
     Transaction,
 )
+
+# Modes of an account in which all coins stand as margin together: multi-currency and portfolio margin.
+_ONE_BALANCE = ("3", "4")
+_ID = re.compile("[A-Za-z0-9]{1,32}")
+_KINDS = ("SPOT", "SWAP", "FUTURES")
+_AMEND, _AMEND_ALGO = "private_post_trade_amend_order", "private_post_trade_amend_algos"
+_EXIT_NAMES = ("attachAlgoId", "attachAlgoClOrdId")
+_ORDER, _ALGO = "private_get_trade_order", "private_get_trade_order_algo"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One list that orders are in."""
+
+    name: str
+    params: dict[str, Any]
+    key: str = "ordId"
+
+    @property
+    def is_of_algos(self) -> bool:
+        return self.key == "algoId"
+
 
 _HEADER = "x-simulated-trading"
 # Where people register with another company of the group, keys work on its own host alone.
@@ -68,9 +95,13 @@ class OkxBroker(CryptoBroker):
             Ability.EARN,
         },
         asset_classes=frozenset({AssetClass.CRYPTO, AssetClass.PERPETUAL, AssetClass.FUTURE}),
-        order_types=frozenset({OrderType.MARKET, OrderType.LIMIT}),
+        order_types=frozenset(OrderType),
+        order_classes=frozenset(OrderClass),
         time_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK}),
-        pairs={OrderType.MARKET: frozenset({TimeInForce.GTC, TimeInForce.IOC})},
+        pairs={
+            OrderType.MARKET: frozenset({TimeInForce.GTC, TimeInForce.IOC}),
+            **dict.fromkeys((OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL), frozenset({TimeInForce.GTC})),
+        },
         not_found_after=120.0,
         replace=True,
         notional=True,
@@ -89,7 +120,10 @@ class OkxBroker(CryptoBroker):
             raise BrokerUnavailable("OKX did not say whose key this is.")
         row, proved = rows[0], environment(self._settings)
         may = {each.strip() for each in str(row.get("perm", "")).split(",")}
-        self._client.memory.traits["hedged"] = row.get("posMode") == "long_short_mode"
+        self._client.memory.traits |= {
+            "hedged": row.get("posMode") == "long_short_mode",
+            "one_balance": str(row.get("acctLv")) in _ONE_BALANCE,
+        }
         account = Account(
             account_id=str(row["uid"]),
             name=str(row.get("label") or "OKX"),
@@ -111,71 +145,194 @@ class OkxBroker(CryptoBroker):
         contract = bool(market["contract"])
         if contract and self._client.memory.traits.get("hedged"):
             raise NotSupported("This OKX account is in long/short mode. Set it to net mode to trade here.")
-        return "private_post_trade_order", parse.order_body(request, market["id"], contract=contract)
+        if algo_orders.is_algo(request):
+            one_balance = self._client.memory.traits.get("one_balance")
+            mode = "cross" if contract or one_balance else "cash"
+            return "private_post_trade_order_algo", algo_orders.body(request, market["id"], mode, spot=not contract)
+        body = parse.order_body(request, market["id"], contract=contract)
+        if request.legs:
+            body["attachAlgoOrds"] = algo_orders.attached(request)
+        return "private_post_trade_order", body
 
     def _created(self, answer: Any, request: OrderRequest) -> str:
-        return parse.created(answer, request.client_order_id)
+        read = algo_orders.created if algo_orders.is_algo(request) else parse.created
+        return read(answer, request.client_order_id)
+
+    def _check_order(self, request: OrderRequest, found: Instrument, price: Decimal | None = None) -> None:
+        super()._check_order(request, found, price)
+        algo_orders.check(request)
 
     def _find(self, client_order_id: str, symbol: str) -> crypto_parse.Answer | None:
-        """With the symbol one call; without it every list it could be in: open orders, and seven days of others."""
-        if symbol:
-            market = self._require(self._of_symbol(symbol).symbol)
+        """Most orders by one call or two. A stop beside a target shares the target's id at OKX, and exits that wait
+        are part of their order: those are looked for in every list they could be in, and so is everything where the
+        symbol is not known: open orders, seven days of others, three months of algo orders."""
+        market = self._require(self._of_symbol(symbol).symbol) if symbol else None
+        if market is not None:
+            row = self._one(_ORDER, {"instId": market["id"], "clOrdId": client_order_id})
+            if row is not None:
+                return self._answer(row)
+        row = self._one(_ALGO, {"algoClOrdId": client_order_id}) if _ID.fullmatch(client_order_id) else None
+        if row is not None:
+            return next(iter(self._parts(row, client_order_id)))
+        unsettled = None
+        for place in self._places(market):
+            for row in self._rows(place):
+                for found in self._of_row(place, row, client_order_id):
+                    if found.get("settled") is not False:
+                        return found
+                    unsettled = found
+        return unsettled
+
+    def _places(self, market: crypto_parse.Answer | None) -> Iterator[_Place]:
+        """Where an order can be that is not found by its id alone. In the order in which one moves through them, so
+        that it is in a list that is read later if it leaves one meanwhile."""
+        only = {} if market is None else {"instId": market["id"]}
+        kinds = [market["info"]["instType"]] if market is not None else _KINDS
+        yield _Place("private_get_trade_orders_pending", only)
+        yield _Place("private_get_trade_orders_algo_pending", {**only, "ordType": algo_orders.KINDS[0]}, "algoId")
+        for kind in kinds:
+            yield _Place("private_get_trade_orders_history", {**only, "instType": kind})
+        for state in algo_orders.ENDED:
+            wanted = {**only, "ordType": algo_orders.KINDS[0], "state": state}
+            yield _Place("private_get_trade_orders_algo_history", wanted, "algoId")
+
+    def _of_row(self, place: _Place, row: dict[str, Any], wanted: str = "") -> Iterator[crypto_parse.Answer]:
+        """What a row of a list stands for: an order and the exits that wait for it, or one or two of an algo order."""
+        if place.is_of_algos:
+            yield from self._parts(row, wanted)
+            return
+        if row.get("algoId") and not wanted:
+            # Made when an algo order was triggered: it goes by the names of that.
+            algo = self._one(_ALGO, {"algoId": row["algoId"]})
+            if algo is not None:
+                yield from self._parts(algo)
+                return
+        entry = self._answer(row)
+        if wanted in ("", str(row.get("clOrdId"))):
+            yield entry
+        try:
+            waiting = [
+                {**algo_orders.answer_waiting(row, part, exits, entry), "settled": algo_orders.is_settled(row, exits)}
+                for part, exits in algo_orders.waiting(row)
+            ]
+        except crypto_parse.UNREADABLE:
+            unknown_word_counts.note(self.VENUE.title, "unreadable order")
+            return
+        yield from (each for each in waiting if wanted == each["clientOrderId"] or (each["settled"] and not wanted))
+
+    def _parts(self, row: dict[str, Any], wanted: str = "") -> Iterator[crypto_parse.Answer]:
+        """Those of an algo order, or the one of that id."""
+        symbol = str(self._client.exchange.safe_symbol(row.get("instId"), None, "-"))
+        try:
+            parts = [each for each in algo_orders.parts(row) if wanted in ("", each.client_order_id)]
+        except crypto_parse.UNREADABLE:
+            parts = [algo_orders.Part(client_order_id=str(row.get("algoClOrdId") or ""), half="")]
+        if not parts:
+            return
+        child = self._child(row)
+        for part in parts:
             try:
-                told = self._client.read(
-                    "private_get_trade_order", {"instId": market["id"], "clOrdId": client_order_id}
-                )
-            except OrderNotFound:
-                return None
-            rows = _data(told)
-            if not rows:
-                raise BrokerUnavailable("OKX sent an order that could not be read.")
-            return self._answer(rows[0])
-        for name, params in self._lists():
-            for answer in self._rows(name, params):
-                if answer.get("clientOrderId") == client_order_id:
-                    return answer
-        return None
+                yield algo_orders.answer(row, part, symbol, child)
+            except crypto_parse.UNREADABLE:
+                unknown_word_counts.note(self.VENUE.title, "unreadable order")
+                yield {"id": row.get("algoId"), "clientOrderId": part.client_order_id, "symbol": symbol, "terms": None}
+
+    def _child(self, row: dict[str, Any]) -> crypto_parse.Answer | None:
+        """The order that an algo order became. OKX forgets one that was cancelled unfilled after two hours."""
+        if row.get("state") != "effective":
+            return None
+        order_id = next(iter(reversed(row.get("ordIdList") or [])), "") or row.get("ordId")
+        if not order_id:
+            return None
+        told = self._one(_ORDER, {"instId": row.get("instId"), "ordId": order_id})
+        return self._answer(told) if told is not None else {"id": order_id, "status": "canceled", "filled": "0"}
+
+    def _one(self, name: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        try:
+            rows = _data(self._client.read(name, params))
+        except OrderNotFound:
+            return None
+        if not rows:
+            raise BrokerUnavailable("OKX sent an order that could not be read.")
+        return rows[0]
+
+    def _order(self, answer: crypto_parse.Answer, *, with_fills: bool = False) -> BrokerOrder:
+        self._client.remember(str(answer.get("child") or ""), str(answer.get("clientOrderId") or ""))
+        return super()._order(answer, with_fills=with_fills)
+
+    def _trades_of(self, answer: crypto_parse.Answer) -> list[crypto_parse.Answer]:
+        """Of an algo order those of the order that it became."""
+        return super()._trades_of({**answer, "id": answer["child"]} if answer.get("child") else answer)
 
     def _cancel(self, found: crypto_parse.Answer) -> tuple[str, Any]:
-        market = self._require(str(found["symbol"]))
-        return "private_post_trade_cancel_order", {"instId": market["id"], "ordId": found["id"]}
+        """Exits that wait end with their order, and both of a pair together: nothing is left that its owner takes for
+        protected, and what is left can be told from OKX's own rows."""
+        market, entry = self._require(str(found["symbol"])), found.get("entry")
+        if "algo" in found and not found.get("child"):
+            return "private_post_trade_cancel_algos", [{"instId": market["id"], "algoId": found["algo"]["algoId"]}]
+        order_id = found.get("child") or (entry["ordId"] if entry else found["id"])
+        return "private_post_trade_cancel_order", {"instId": market["id"], "ordId": order_id}
 
     def _amend(self, found: crypto_parse.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
-        market = self._require(str(found["symbol"]))
-        return "private_post_trade_amend_order", parse.amend_body(changes, market["id"], str(found["id"]))
+        instrument_id = self._require(str(found["symbol"]))["id"]
+        if found.get("child"):
+            if changes.stop_price is not None:
+                raise NotSupported("This stop was triggered: its order is in the market, and has no stop price now.")
+            return _AMEND, parse.amend_body(changes, instrument_id, found["child"])
+        if "algo" in found:
+            body = algo_orders.amend(wanted, changes, found)
+            return _AMEND_ALGO, {"instId": instrument_id, "algoId": found["algo"]["algoId"], **body}
+        if "entry" in found:
+            exits = {name: found["exits"][name] for name in _EXIT_NAMES if found["exits"].get(name)}
+            new = [{**exits, **algo_orders.amend(wanted, changes, found)}]
+            return _AMEND, {"instId": instrument_id, "ordId": found["entry"]["ordId"], "attachAlgoOrds": new}
+        return _AMEND, parse.amend_body(changes, instrument_id, str(found["id"]))
 
     def _amended(self, answer: Any, found: crypto_parse.Answer, wanted: OrderRequest) -> bool:
+        if "part" in found:
+            return algo_orders.is_amended(answer, found)
         return parse.created(answer, wanted.client_order_id) == str(found["id"])
 
     def _listed(self, *, open_only: bool, since: datetime | None, limit: int) -> list[crypto_parse.Answer]:
         found: dict[str, crypto_parse.Answer] = {}
-        for name, params in self._lists()[: 1 if open_only else None]:
-            for place, answer in enumerate(self._rows(name, params)):
-                at = crypto_parse.moment(answer.get("timestamp"))
-                if place >= limit or (since and at and at < since):
+        for place in self._lists(open_only=open_only):
+            for count, row in enumerate(self._rows(place)):
+                at = crypto_parse.moment(row.get("cTime"))
+                if count >= limit or (since and at and at < since):
                     break
-                found[str(answer["id"])] = answer
+                found.update((str(each["id"]), each) for each in self._of_row(place, row))
         return list(found.values())
 
     @staticmethod
-    def _lists() -> list[tuple[str, dict[str, Any]]]:
-        """Open orders first: an order that ends while we read moves to a list that is read later."""
-        history = [("private_get_trade_orders_history", {"instType": kind}) for kind in ("SPOT", "SWAP", "FUTURES")]
-        return [("private_get_trade_orders_pending", {}), *history]
+    def _lists(*, open_only: bool) -> Iterator[_Place]:
+        """Algo orders first, as one that is triggered becomes an order; open ones before those that have ended. Of
+        algo orders that were triggered the orders tell."""
+        for kind in algo_orders.KINDS:
+            yield _Place("private_get_trade_orders_algo_pending", {"ordType": kind}, "algoId")
+        yield _Place("private_get_trade_orders_pending", {})
+        if open_only:
+            return
+        for kind in _KINDS:
+            yield _Place("private_get_trade_orders_history", {"instType": kind})
+        for kind in algo_orders.KINDS:
+            for state in algo_orders.ENDED[1:]:
+                wanted = {"ordType": kind, "state": state}
+                yield _Place("private_get_trade_orders_algo_history", wanted, "algoId")
 
-    def _rows(self, name: str, params: dict[str, Any]) -> Iterator[crypto_parse.Answer]:
+    def _rows(self, place: _Place) -> Iterator[dict[str, Any]]:
         """Newest first, to the end. Raises BrokerUnavailable when there are more than we read."""
         after: dict[str, Any] = {}
         for _ in range(PAGES):
-            answer = self._client.read(name, {**params, **after, "limit": str(PAGE)})
-            rows = answer.get("data") if isinstance(answer, dict) else None
-            if not isinstance(rows, list):
-                raise BrokerUnavailable("OKX sent a list of orders that could not be read.")
-            yield from self._answers(rows)
+            rows = _data(self._client.read(place.name, {**place.params, **after, "limit": str(PAGE)}))
+            yield from rows
             if len(rows) < PAGE:
                 return
-            after = {"after": rows[-1]["ordId"]}
+            after = {"after": rows[-1][place.key]}
         raise BrokerUnavailable("OKX has more orders than could be read at once.")
+
+    def _for_library(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Of an order that a trigger made, ccxt takes the algo order's id for its own."""
+        return {name: value for name, value in row.items() if name != "algoId"}
 
     def _terms(self, row: Mapping[str, Any]) -> crypto_parse.VenueTerms:
         return parse.terms(row)

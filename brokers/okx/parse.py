@@ -11,6 +11,7 @@ from brokers.crypto.error_outcomes import Codes, Meaning, by_words, is_internal
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable
 from brokers.json_values import quoted_text
+from brokers.okx import algo_orders
 from brokers.types import (
     DepositAddress,
     EarnHolding,
@@ -19,6 +20,7 @@ from brokers.types import (
     FundingRate,
     Instrument,
     OrderChanges,
+    OrderClass,
     OrderRequest,
     OrderType,
     TimeInForce,
@@ -195,6 +197,7 @@ def terms(row: "Row") -> parse.VenueTerms:
         limit_price=None if kind is OrderType.MARKET else limit,
         stop_price=parse.positive(row.get("triggerPx")) if kind is None else None,
         reason=quoted_text(row.get("cancelSourceReason")),
+        order_class=next((part.order_class for part, _ in algo_orders.waiting(row)), OrderClass.SIMPLE),
     )
 
 

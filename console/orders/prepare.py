@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
 
+from brokers import leg_ids
 from brokers.base import Broker
 from brokers.compiled_queries import Insertion
 from brokers.decimals import plain
@@ -168,11 +169,9 @@ def order_request(broker: Broker, terms: Terms) -> tuple[OrderRequest, Instrumen
     known = broker.instrument(terms.symbol)
     tif = terms.tif or broker.capabilities.usual_tif(terms.order_type, known.asset_class)
     terms = replace(terms, symbol=known.symbol, tif=tif)
-    return terms.request(_wire_id(), terms.legs(_wire_id)), known
-
-
-def _wire_id() -> str:
-    return uuid.uuid4().hex
+    wire_id = uuid.uuid4().hex
+    following = leg_ids.all_following(wire_id)
+    return terms.request(wire_id, terms.legs(lambda: next(following))), known
 
 
 def _checked_draft(

@@ -5,14 +5,17 @@ Shapes are the examples of developers.binance.com/docs/binance-spot-api-docs/res
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
 from tests.brokers.binance.requests import CALLS
-from tests.brokers.exchange import Asked, CryptoFake, Listing, Reply, SimOrder, VenueRefuses
+from tests.brokers.exchange import Asked, Listing, Reply, SimOrder, VenueRefuses
 from tests.brokers.requests import misfit
+from tests.brokers.waiting import HELD, Group, WaitingOrders
 from tests.secrets.known import mint
 
 KEY, SECRET = mint("Binance key", 64), mint("Binance secret", 64)
@@ -28,20 +31,25 @@ _REFUSALS = {
     "lot": (-1013, "Filter failure: LOT_SIZE"),
     "tick": (-1013, "Filter failure: PRICE_FILTER"),
     "post": (-2010, "Order would immediately match and take."),
+    "trigger": (-2010, "Stop price would trigger immediately."),
+    "prices": (-2010, "The relationship of the prices for the orders is not correct."),
+    "trail": (-1013, "Filter failure: TRAILING_DELTA"),
 }
-_STATES = {"open": "NEW", "filled": "FILLED", "canceled": "CANCELED"}
+_STATES = {"open": "NEW", "filled": "FILLED", "canceled": "CANCELED", HELD: "PENDING_NEW"}
 _ORDER = "/api/v3/order"
+_LIST = "/api/v3/orderList"
+_STOPS = ("STOP_LOSS", "STOP_LOSS_LIMIT")
 _OF_A_LOOK = frozenset({"time", "updateTime", "isWorking", "icebergQty", "stopPrice"})
 """What the answer to an order leaves out, or has only where it was given."""
 _NEEDS = {
     "LIMIT": ("timeInForce", "quantity", "price"),
     "LIMIT_MAKER": ("quantity", "price"),
-    "STOP_LOSS": ("quantity", "stopPrice"),
-    "STOP_LOSS_LIMIT": ("timeInForce", "quantity", "price", "stopPrice"),
+    "STOP_LOSS": ("quantity",),
+    "STOP_LOSS_LIMIT": ("timeInForce", "quantity", "price"),
 }
 
 
-class BinanceFake(CryptoFake):
+class BinanceFake(WaitingOrders):
     CLOSED_IDS_STAY = False
     POST_ONLY_STANDS = False
     BAD = 400, {"code": -1102, "msg": "A mandatory parameter was not sent, was empty/null, or malformed."}
@@ -69,9 +77,13 @@ class BinanceFake(CryptoFake):
     # -- what arrives ---------------------------------------------------------------------------------------------
 
     def client_id_of(self, asked: Asked) -> str | None:
-        if (asked.method, asked.path) != ("POST", _ORDER):
+        told = {**asked.query, **(asked.body or {})}
+        if (asked.method, asked.path) == ("POST", _ORDER):
+            return str(told.get("newClientOrderId"))
+        if asked.method != "POST" or not asked.path.startswith(_LIST + "/"):
             return None
-        return str({**asked.query, **(asked.body or {})}.get("newClientOrderId"))
+        first = "above" if told.get("aboveType") == "LIMIT_MAKER" else "below"
+        return str(told.get("workingClientOrderId") or told.get(f"{first}ClientOrderId"))
 
     def posted(self, asked: Asked) -> None:
         super().posted(asked)
@@ -104,7 +116,7 @@ class BinanceFake(CryptoFake):
         params: dict[str, str] = {**asked.query, **(asked.body or {})}
         if (refusal := self._distrusted(asked, params)) is not None:
             return refusal
-        private = {
+        private: dict[tuple[str, str], Callable[[dict[str, str]], Reply]] = {
             ("GET", "/api/v3/account"): self._account,
             ("GET", "/api/v3/account/commission"): self._commission,
             ("GET", "/api/v3/openOrders"): self._open_orders,
@@ -113,6 +125,13 @@ class BinanceFake(CryptoFake):
             ("POST", _ORDER + "/cancelReplace"): self._cancel_replace,
             ("GET", _ORDER): self._order_of,
             ("DELETE", _ORDER): self._delete_order,
+            ("GET", _LIST): self._list_of,
+            ("GET", "/api/v3/openOrderList"): self._open_lists,
+            ("POST", _LIST + "/oco"): self._new_pair,
+            **{
+                ("POST", f"{_LIST}/{name}"): partial(self._new_list, pays=name.startswith("opo"))
+                for name in ("oto", "otoco", "opo", "opoco")
+            },
         }
         if self.live:
             private["GET", "/sapi/v1/account/apiRestrictions"] = self._restrictions
@@ -274,7 +293,7 @@ class BinanceFake(CryptoFake):
                                   "discount": "0.75000000"}}  # fmt: skip
 
     def _open_orders(self, params: dict[str, str]) -> Reply:
-        return 200, [self._order(each) for each in self.newest() if each.status == "open"]
+        return 200, [self._order(each) for each in self.newest() if each.status in ("open", HELD)]
 
     def _my_trades(self, params: dict[str, str]) -> Reply:
         wanted = [
@@ -294,29 +313,164 @@ class BinanceFake(CryptoFake):
     def _new_order(self, params: dict[str, str]) -> Reply:
         kind = params["type"]
         lacks = [name for name in _NEEDS.get(kind, ()) if name not in params]
+        if kind in _STOPS and not {"stopPrice", "trailingDelta"} & set(params):
+            return self.BAD
         if lacks or (kind == "MARKET" and ("quantity" in params) == ("quoteOrderQty" in params)):
             return self.BAD
         try:
-            made = self.place(
-                {
-                    "client_id": params.get("newClientOrderId", f"own{len(self.orders)}"),
-                    "wire": params["symbol"],
-                    "side": params["side"].lower(),
-                    "kind": kind,
-                    "tif": params.get("timeInForce", "GTC"),
-                    "price": params.get("price", ""),
-                    "stop": params.get("stopPrice", ""),
-                    "amount": params.get("quantity", ""),
-                    "cost": params.get("quoteOrderQty", ""),
-                    "post_only": kind == "LIMIT_MAKER",
-                    "fee_in": "base" if params["side"] == "BUY" else "quote",
-                }
-            )
+            made = self._made(kind, params["side"], params.get("quantity", ""), params)
         except VenueRefuses as refusal:
             return 400, _refusal(refusal.why)
         if made.tif in ("IOC", "FOK") and made.status == "canceled":
             made.reported_as = "EXPIRED"
         return 200, self._placed(made, params.get("newOrderRespType", "FULL" if kind in ("LIMIT", "MARKET") else "ACK"))
+
+    def _terms(self, kind: str, side: str, quantity: str, params: dict[str, str], name: str = "") -> dict[str, Any]:
+        """Of one order of a request, whose parameters may begin with a name."""
+
+        def of(word: str) -> str:
+            return params.get(f"{name}{word}" if name else word[0].lower() + word[1:], "")
+
+        return {
+            "client_id": of("ClientOrderId") or params.get("newClientOrderId", f"own{len(self.orders)}"),
+            "wire": params["symbol"],
+            "side": side.lower(),
+            "kind": kind,
+            "tif": of("TimeInForce") or "GTC",
+            "price": of("Price"),
+            "stop": of("StopPrice") or self._first_stop(params["symbol"], side, of("TrailingDelta")),
+            "amount": quantity,
+            "cost": params.get("quoteOrderQty", ""),
+            "post_only": kind == "LIMIT_MAKER",
+            "fee_in": "base" if side == "BUY" else "quote",
+        }
+
+    def _first_stop(self, wire: str, side: str, delta: str) -> str:
+        if not delta:
+            return ""
+        if not 10 <= int(delta) <= 2000:
+            raise VenueRefuses("trail")
+        listing, share = self.listings[wire], Decimal(delta) / 10_000
+        stop = Decimal(listing.last) * (1 + share if side == "BUY" else 1 - share)
+        return format(stop // Decimal(listing.tick) * Decimal(listing.tick), "f")
+
+    def _made(self, kind: str, side: str, quantity: str, params: dict[str, str], name: str = "") -> SimOrder:
+        terms = self._terms(kind, side, quantity, params, name)
+        if kind in _STOPS:
+            self._check_stop(terms)
+        made = self.place(terms)
+        if delta := params.get(f"{name}TrailingDelta" if name else "trailingDelta"):
+            self.trails[made.order_id] = Decimal(delta) / 10_000
+        return made
+
+    def _check_stop(self, terms: dict[str, Any]) -> None:
+        listing = self.listings.get(terms["wire"])
+        if listing is None or not terms["stop"]:
+            raise VenueRefuses("no_symbol" if listing is None else "prices")
+        last, stop = Decimal(listing.last), Decimal(terms["stop"])
+        if stop <= last if terms["side"] == "buy" else stop >= last:
+            raise VenueRefuses("trigger")
+
+    def _group(self, params: dict[str, str], first: SimOrder | None = None) -> Group:
+        number = len(self.groups) + 1
+        made = Group(number=number, name=params.get("listClientOrderId", f"list{number}"), first=first)
+        self.groups.append(made)
+        return made
+
+    def _undo(self, group: Group) -> None:
+        for each in group.others:
+            del self.orders[each.order_id]
+        self.groups.remove(group)
+
+    def _new_pair(self, params: dict[str, str]) -> Reply:
+        above, below = Decimal(self._level(params, "above")), Decimal(self._level(params, "below"))
+        group = self._group(params)
+        try:
+            if above <= below or [params["aboveType"], params["belowType"]].count("LIMIT_MAKER") != 1:
+                raise VenueRefuses("prices")
+            halves = ("above", "below") if params["aboveType"] == "LIMIT_MAKER" else ("below", "above")
+            for name in halves:
+                if group.others:
+                    group.others[0].status = "pairing"  # what it holds is for both
+                made = self._made(params[f"{name}Type"], params["side"], params["quantity"], params, name)
+                group.others.append(made)
+            group.others[0].status = "open"
+        except VenueRefuses as refusal:
+            self._undo(group)
+            return 400, _refusal(refusal.why)
+        return 200, self._told_list(group, reports=True)
+
+    def _level(self, params: dict[str, str], name: str) -> str:
+        side = params.get("side") or params["pendingSide"]
+        delta = params.get(f"{name}TrailingDelta", "")
+        stop = params.get(f"{name}StopPrice") or self._first_stop(params["symbol"], side, delta)
+        return stop or params[f"{name}Price"]
+
+    def _new_list(self, params: dict[str, str], *, pays: bool) -> Reply:
+        side, pair = params["pendingSide"], "pendingAboveType" in params
+        if pays == ("pendingQuantity" in params) or (pays and (params["workingSide"], side) != ("BUY", "SELL")):
+            return self.BAD
+        amount = "" if pays else params["pendingQuantity"]
+        names: tuple[str, ...] = ("pendingAbove", "pendingBelow") if pair else ("pending",)
+        try:
+            waiting = [self._terms(params[f"{name}Type"], side, amount, params, name) for name in names]
+            for each in waiting:
+                if each["kind"] == "STOP_LOSS_LIMIT" and not each["price"]:
+                    return self.BAD
+            if pair and Decimal(self._level(params, names[0])) <= Decimal(self._level(params, names[1])):
+                raise VenueRefuses("prices")
+            if any(self.by_client(each["client_id"]) for each in waiting):
+                raise VenueRefuses("duplicate")
+            if amount and side == "SELL":
+                base = self.listings[params["symbol"]].base
+                if Decimal(amount) > self.balances.get(base, Decimal(0)) - self.on_hold(base):
+                    raise VenueRefuses("funds")
+            group = self._group(params)
+            group.by_what_arrives = pays
+            for name, terms in zip(names, waiting, strict=True):
+                made = self.wait(group, terms)
+                if delta := params.get(f"{name}TrailingDelta"):
+                    self.trails[made.order_id] = Decimal(delta) / 10_000
+            try:
+                first = self._made(
+                    params["workingType"], params["workingSide"], params["workingQuantity"], params, "working"
+                )
+            except VenueRefuses:
+                self._undo(group)
+                raise
+            group.first = first
+            if first.status == "filled":
+                self.first_filled(group, first)
+        except VenueRefuses as refusal:
+            return 400, _refusal(refusal.why)
+        return 200, self._told_list(group, reports=True)
+
+    def _told_list(self, group: Group, *, reports: bool = False) -> dict[str, Any]:
+        done = all(each.status in ("filled", "canceled") for each in group.orders)
+        told = {
+            "orderListId": group.number, "contingencyType": "OTO" if group.first else "OCO",
+            "listStatusType": "ALL_DONE" if done else "EXEC_STARTED",
+            "listOrderStatus": "ALL_DONE" if done else "EXECUTING", "listClientOrderId": group.name,
+            "transactionTime": self.now(), "symbol": group.orders[0].wire,
+            "orders": [
+                {"symbol": each.wire, "orderId": int(each.order_id), "clientOrderId": each.client_id}
+                for each in group.orders
+            ],
+        }  # fmt: skip
+        return told | ({"orderReports": [self._placed(each, "RESULT") for each in group.orders]} if reports else {})
+
+    def _list_of(self, params: dict[str, str]) -> Reply:
+        wanted = (params.get("orderListId"), params.get("origClientOrderId"))
+        found = next((each for each in self.groups if wanted[0] == str(each.number) or wanted[1] == each.name), None)
+        return (200, self._told_list(found)) if found else (400, {"code": -2018, "msg": "Order list does not exist."})
+
+    def _open_lists(self, params: dict[str, str]) -> Reply:
+        told = [self._told_list(each) for each in self.groups]
+        return 200, [each for each in told if each["listOrderStatus"] == "EXECUTING"]
+
+    def ended_by_other(self, order: SimOrder) -> None:
+        super().ended_by_other(order)
+        order.reported_as = "EXPIRED"
 
     def _placed(self, made: SimOrder, form: str) -> dict[str, Any]:
         """The answer to an order, which is not what a look at it gives."""
@@ -372,15 +526,19 @@ class BinanceFake(CryptoFake):
             return 400, _refusal(refusal.why)
 
     def _order(self, order: SimOrder) -> dict[str, Any]:
-        partly = order.status == "open" and order.filled != "0"
+        partly, group = order.status == "open" and order.filled != "0", self.group_of(order)
+        share = self.trails.get(order.order_id)
         worth = sum((Decimal(each.price) * Decimal(each.amount) for each in order.trades), Decimal(0))
         return {
-            "symbol": order.wire, "orderId": int(order.order_id), "orderListId": -1, "clientOrderId": order.client_id,
-            "price": order.price or "0.00000000", "origQty": order.amount, "executedQty": order.filled,
+            "symbol": order.wire, "orderId": int(order.order_id), "orderListId": group.number if group else -1,
+            "clientOrderId": order.client_id, "price": order.price or "0.00000000",
+            **({"origQty": order.amount} if order.amount else {}), "executedQty": order.filled,
             "origQuoteOrderQty": order.cost or "0.000000", "cummulativeQuoteQty": format(worth, "f"),
             "status": order.reported_as or ("PARTIALLY_FILLED" if partly else _STATES[order.status]),
             "timeInForce": order.tif, "type": order.kind, "side": order.side.upper(),
-            "stopPrice": order.stop or "0.00000000", "icebergQty": "0.00000000", "time": order.created,
+            "stopPrice": order.stop or "0.00000000",
+            **({} if share is None else {"trailingDelta": int(share * 10_000), "trailingTime": order.created}),
+            "icebergQty": "0.00000000", "time": order.created,
             "updateTime": order.updated, "isWorking": True, "workingTime": order.created,
             "selfTradePreventionMode": "NONE",
         }  # fmt: skip
@@ -406,7 +564,9 @@ def _symbol(each: Listing) -> dict[str, Any]:
     return {
         "symbol": each.wire, "status": "TRADING", "baseAsset": each.base, "baseAssetPrecision": 8,
         "quoteAsset": each.quote, "quotePrecision": 8, "quoteAssetPrecision": 8,
-        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS_LIMIT"], "icebergAllowed": True,
-        "ocoAllowed": True, "isSpotTradingAllowed": True, "isMarginTradingAllowed": False, "filters": filters,
+        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT",
+                       "TAKE_PROFIT_LIMIT"], "icebergAllowed": True,
+        "ocoAllowed": True, "otoAllowed": True, "opoAllowed": True, "allowTrailingStop": True,
+        "isSpotTradingAllowed": True, "isMarginTradingAllowed": False, "filters": filters,
         "permissions": [], "permissionSets": [["SPOT"]],
     }  # fmt: skip

@@ -17,12 +17,44 @@ _ORDER = {
     "price": NUMBER,
     "newClientOrderId": _ID,
     "stopPrice": NUMBER,
+    "trailingDelta": WHOLE,
     "newOrderRespType": "ACK|RESULT|FULL",
 }
 _KIND = {
     "side": "SELL|BUY",
     "type": "LIMIT|MARKET|STOP_LOSS|STOP_LOSS_LIMIT|TAKE_PROFIT|TAKE_PROFIT_LIMIT|LIMIT_MAKER",
 }
+_STOP = "STOP_LOSS|STOP_LOSS_LIMIT|TAKE_PROFIT|TAKE_PROFIT_LIMIT"
+_WORKING = {
+    "workingType": "LIMIT|LIMIT_MAKER",
+    "workingSide": "SELL|BUY",
+    "workingPrice": NUMBER,
+    "workingQuantity": NUMBER,
+    "pendingSide": "SELL|BUY",
+}
+
+
+def _half(name: str) -> dict[str, str]:
+    return {
+        f"{name}ClientOrderId": _ID,
+        f"{name}Price": NUMBER,
+        f"{name}StopPrice": NUMBER,
+        f"{name}TrailingDelta": WHOLE,
+        f"{name}TimeInForce": "GTC|IOC|FOK",
+    }
+
+
+def _list(needs: dict[str, str], *halves: str, **more: str) -> Call:
+    takes = {name: form for half in halves for name, form in _half(half).items()}
+    about = {"listClientOrderId": _ID, "newOrderRespType": "ACK|RESULT|FULL", **_WINDOW}
+    return Call(needs={**_SYMBOL, **needs, **_SIGNED}, takes={**takes, **about, **more})
+
+
+_PAIR = {"pendingAboveType": f"LIMIT_MAKER|{_STOP}"}
+_PAIR_HALVES = ("pendingAbove", "pendingBelow")
+_ENTRY = {"workingClientOrderId": _ID, "workingTimeInForce": "GTC|IOC|FOK"}
+_BELOW = {"pendingBelowType": f"LIMIT_MAKER|{_STOP}"}
+_QUANTITY = {"pendingQuantity": NUMBER}
 _MOVED = Call(
     needs=_SIGNED,
     takes={"coin": TEXT, "startTime": WHOLE, "endTime": WHOLE, "offset": WHOLE, "limit": WHOLE, **_WINDOW},
@@ -65,6 +97,26 @@ CALLS = {
             **_WINDOW,
         },
     ),
+    "GET /api/v3/orderList": Call(needs=_SIGNED, takes={"orderListId": WHOLE, "origClientOrderId": _ID, **_WINDOW}),
+    "GET /api/v3/openOrderList": Call(needs=_SIGNED, takes=_WINDOW),
+    "POST /api/v3/orderList/oco": _list(
+        {
+            "side": "SELL|BUY",
+            "quantity": NUMBER,
+            "aboveType": f"LIMIT_MAKER|{_STOP}",
+            "belowType": f"LIMIT_MAKER|{_STOP}",
+        },
+        "above",
+        "below",
+    ),
+    "POST /api/v3/orderList/oto": _list(
+        {**_WORKING, **_QUANTITY, "pendingType": f"LIMIT|MARKET|LIMIT_MAKER|{_STOP}"}, "pending", **_ENTRY
+    ),
+    "POST /api/v3/orderList/opo": _list(
+        {**_WORKING, "pendingType": f"LIMIT|MARKET|LIMIT_MAKER|{_STOP}"}, "pending", **_ENTRY
+    ),
+    "POST /api/v3/orderList/otoco": _list({**_WORKING, **_QUANTITY, **_PAIR}, *_PAIR_HALVES, **_ENTRY, **_BELOW),
+    "POST /api/v3/orderList/opoco": _list({**_WORKING, **_PAIR}, *_PAIR_HALVES, **_ENTRY, **_BELOW),
     "GET /sapi/v1/account/apiRestrictions": Call(needs=_SIGNED, takes=_WINDOW),
     "GET /sapi/v1/capital/config/getall": Call(needs=_SIGNED, takes=_WINDOW),
     "GET /sapi/v1/capital/deposit/hisrec": _MOVED,

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
-from itertools import count
+from itertools import count, islice
 from typing import Any, Protocol, runtime_checkable
 
 import pytest
 
-from brokers import http, registry
+from brokers import http, leg_ids, registry
 from brokers.alpaca.adapter import AlpacaBroker
 from brokers.base import Broker
 from brokers.binance.adapter import BinanceBroker
@@ -209,22 +209,32 @@ class Rig:
         """To buy far below the price, with exits around that; or two orders to sell of which one ends the other."""
         tick = self.broker.instrument(self.symbol).tick
         above, below = self.price * 2 // tick * tick, self.low_price / 2 // tick * tick
+        first = new_id()
+        following = list(islice(leg_ids.all_following(first), 2))
         profit = LegRequest(
-            client_order_id=new_id(),
+            client_order_id=following[0],
             side=Side.SELL,
             order_type=OrderType.LIMIT,
             quantity=self.quantity,
             tif=TimeInForce.GTC,
             limit_price=above,
         )
-        stop = replace(profit, client_order_id=new_id(), order_type=OrderType.STOP, limit_price=None, stop_price=below)
+        stop = replace(
+            profit,
+            client_order_id=following[order_class is OrderClass.BRACKET],
+            order_type=OrderType.STOP,
+            limit_price=None,
+            stop_price=below,
+        )
         match order_class:
             case OrderClass.OCO:
-                return self.order(order_class=order_class, side=Side.SELL, limit_price=above, legs=(stop,))
+                return self.order(
+                    client_order_id=first, order_class=order_class, side=Side.SELL, limit_price=above, legs=(stop,)
+                )
             case OrderClass.OTO:
-                return self.order(order_class=order_class, legs=(stop,))
+                return self.order(client_order_id=first, order_class=order_class, legs=(stop,))
             case _:
-                return self.order(order_class=order_class, legs=(profit, stop))
+                return self.order(client_order_id=first, order_class=order_class, legs=(profit, stop))
 
 
 class Case(ABC):
@@ -435,6 +445,9 @@ class CryptoCase(Case):
 
 def _of_venue(fake: CryptoFake, client_order_id: str) -> Standing | None:
     found = fake.by_client(client_order_id)
+    if found is None and isinstance(fake, okx.OkxFake):
+        amount = fake.amount_of_algo(client_order_id)
+        return None if amount is None else Standing(open=True, quantity=Decimal(amount), limit_price=None)
     if found is None:
         return None
     return Standing(open=found.status == "open", quantity=Decimal(found.amount or "0"), limit_price=_maybe(found.price))
@@ -727,7 +740,11 @@ OKX = CryptoCase(
         root="BTC",
         order_path="/api/v5/trade/order",
         cancel=("POST", "/api/v5/trade/cancel-order"),
-        sends={Way.REPLACE: ("POST", "/api/v5/trade/amend-order")},
+        sends={
+            Way.REPLACE: ("POST", "/api/v5/trade/amend-order"),
+            Way.OCO: ("POST", "/api/v5/trade/order-algo"),
+            **dict.fromkeys((Way.BRACKET, Way.OTO), ("POST", "/api/v5/trade/order")),
+        },
         settings={
             "api_key": okx.KEY,
             "secret": okx.SECRET,
@@ -744,7 +761,12 @@ BINANCE = CryptoCase(
         adapter=BinanceBroker,
         order_path="/api/v3/order",
         cancel=("DELETE", "/api/v3/order"),
-        sends={Way.REPLACE: ("POST", "/api/v3/order/cancelReplace")},
+        sends={
+            Way.REPLACE: ("POST", "/api/v3/order/cancelReplace"),
+            Way.OCO: ("POST", "/api/v3/orderList/oco"),
+            Way.OTO: ("POST", "/api/v3/orderList/opo"),
+            Way.BRACKET: ("POST", "/api/v3/orderList/opoco"),
+        },
         settings={"api_key": binance.KEY, "secret": binance.SECRET, "environment": "paper"},
     ),
 )

@@ -33,6 +33,10 @@ def _stop(rig: Rig) -> OrderRequest:
     return rig.order(order_type=OrderType.STOP, limit_price=None, stop_price=Decimal(31000))
 
 
+def _trail(rig: Rig) -> OrderRequest:
+    return rig.order(order_type=OrderType.TRAIL, limit_price=None, trail_percent=Decimal("5.25"))
+
+
 def _stop_limit(rig: Rig, side: Side = Side.BUY) -> OrderRequest:
     """To buy above the price, or to sell below it."""
     stop, limit = (Decimal(31000), Decimal(31100)) if side is Side.BUY else (Decimal(29000), Decimal(28900))
@@ -105,6 +109,8 @@ def test_okx(make: Any, body: Row) -> None:
             _stop_limit,
             {**_BINANCE, "type": "STOP_LOSS_LIMIT", "timeInForce": "GTC", "price": "31100", "stopPrice": "31000"},
         ),
+        (_stop, {**_BINANCE, "type": "STOP_LOSS", "stopPrice": "31000"}),
+        (_trail, {**_BINANCE, "type": "STOP_LOSS", "trailingDelta": "525"}),
     ],
 )  # fmt: skip
 def test_binance(make: Any, body: Row) -> None:

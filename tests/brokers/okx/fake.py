@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from tests.brokers.exchange import Asked, CryptoFake, Listing, Reply, SimOrder, VenueRefuses
+from tests.brokers.exchange import Asked, Listing, Reply, SimOrder, VenueRefuses
+from tests.brokers.okx.algos import AlgoFake, AlgoRefused
 from tests.secrets.known import mint
 
 KEY, SECRET, PASSPHRASE = mint("OKX key"), mint("OKX secret"), mint("OKX passphrase", 14) + "!9"
@@ -30,7 +31,7 @@ _PUBLIC = ("/api/v5/public/", "/api/v5/market/", "/api/v5/finance/savings/lendin
 _STATES = {"open": "live", "filled": "filled", "canceled": "canceled"}
 
 
-class OkxFake(CryptoFake):
+class OkxFake(AlgoFake):
     BAD = 200, {"code": "51000", "msg": "Parameter error", "data": []}
 
     def __init__(self) -> None:
@@ -68,6 +69,8 @@ class OkxFake(CryptoFake):
     # -- what arrives ---------------------------------------------------------------------------------------------
 
     def client_id_of(self, asked: Asked) -> str | None:
+        if asked.method == "POST" and asked.path == "/api/v5/trade/order-algo":
+            return str((asked.body or {}).get("algoClOrdId"))
         if (asked.method, asked.path) != ("POST", "/api/v5/trade/order"):
             return None
         return str((asked.body or {}).get("clOrdId"))
@@ -193,8 +196,8 @@ class OkxFake(CryptoFake):
 
     def _account_config(self, asked: Asked) -> Reply:
         return _ok(
-            [{"uid": UID, "mainUid": UID, "acctLv": "2", "posMode": self.pos_mode, "autoLoan": False, "level": "Lv1",
-              "label": "tradelatch", "ip": "", "perm": self.perm, "kycLv": "3"}]
+            [{"uid": UID, "mainUid": UID, "acctLv": self.level, "posMode": self.pos_mode, "autoLoan": False,
+              "level": "Lv1", "label": "tradelatch", "ip": "", "perm": self.perm, "kycLv": "3"}]
         )  # fmt: skip
 
     def _account_balance(self, asked: Asked) -> Reply:
@@ -304,7 +307,11 @@ class OkxFake(CryptoFake):
             return 200, _placed("", ours, "51000", "Parameter px error")
         if body["tdMode"] not in (("cash",) if spot else ("cross", "isolated")):
             return 200, _placed("", ours, "51000", "Parameter tdMode error")
+        exits = body.get("attachAlgoOrds", [])
         try:
+            for each in exits:
+                self.check_exits(each, "sell" if body["side"] == "buy" else "buy", body.get("px") or self._last(body))
+            self.next_exits = dict(exits[0]) if exits else None
             made = self.place(
                 {
                     "client_id": ours,
@@ -320,9 +327,14 @@ class OkxFake(CryptoFake):
                     "fee_in": "base" if spot and body["side"] == "buy" else "quote",
                 }
             )
+        except AlgoRefused as refused:
+            return 200, _placed("", ours, refused.code, refused.message)
         except VenueRefuses as refusal:
             return 200, _placed("", ours, *_REFUSALS[refusal.why])
         return 200, _placed(made.order_id, made.client_id, "0", "Order placed")
+
+    def _last(self, body: Mapping[str, str]) -> str:
+        return self.listings[body["instId"]].last
 
     def _kind_of(self, wire: str) -> str:
         listing = self.listings.get(wire)
@@ -342,11 +354,16 @@ class OkxFake(CryptoFake):
 
     def _trade_amend_order(self, asked: Asked) -> Reply:
         body = {name: value for name, value in asked.body.items() if value != ""}
-        known = {"instId", "ordId", "clOrdId", "reqId", "newSz", "newPx", "cxlOnFail"}
+        known = {"instId", "ordId", "clOrdId", "reqId", "newSz", "newPx", "cxlOnFail", "attachAlgoOrds"}
         if unknown := set(body) - known:
             return 200, _placed("", "", "51000", f"Parameter {sorted(unknown)} error")
         try:
-            made = self.change(self._meant(body), amount=body.get("newSz", ""), price=body.get("newPx", ""))
+            meant = self._meant(body)
+            if meant is not None and "attachAlgoOrds" in body:
+                self.amend_attached(meant, body["attachAlgoOrds"])
+            made = self.change(meant, amount=body.get("newSz", ""), price=body.get("newPx", ""))
+        except AlgoRefused as refused:
+            return 200, _placed(body.get("ordId", ""), "", refused.code, refused.message)
         except VenueRefuses as refusal:
             code = {"not_found": "51503", "ended": "51510"}[refusal.why]
             return 200, _placed(body.get("ordId", ""), "", code, "Modification failed")
@@ -388,6 +405,7 @@ class OkxFake(CryptoFake):
 
     def _order(self, order: SimOrder) -> dict[str, Any]:
         listing = self.listings[order.wire]
+        algo = next((each for each in self.algos.values() if each.order_id == order.order_id), None)
         partly = order.status == "open" and order.filled != "0"
         paid_in = listing.base if order.fee_in == "base" else listing.quote
         return {
@@ -399,6 +417,8 @@ class OkxFake(CryptoFake):
             "state": order.reported_as or ("partially_filled" if partly else _STATES[order.status]), "lever": "",
             "feeCcy": paid_in, "fee": "-" + order.fee if Decimal(order.fee) else "0", "rebate": "0",
             "rebateCcy": listing.base, "tgtCcy": "quote_ccy" if order.cost else "base_ccy", "category": "normal",
+            "attachAlgoOrds": self.attached_rows(order), "algoId": algo.algo_id if algo else "",
+            "algoClOrdId": algo.client_id if algo else "",
             "reduceOnly": "true" if order.reduce_only else "false", "uTime": str(order.updated),
             "cTime": str(order.created),
         }  # fmt: skip
