@@ -512,7 +512,9 @@ class CryptoBroker(Extras, ABC):
     def _wanted(self, found: parse.Answer, before: BrokerOrder, changes: OrderChanges) -> OrderRequest:
         """The order as it is to be. Raises NotSupported, InvalidOrder."""
         if changes.trail_amount is not None or changes.trail_percent is not None:
-            raise NotSupported(f"{self.VENUE.title} does not offer trailing stops here.")
+            raise NotSupported(f"{self.VENUE.title} cannot change how far a stop trails: cancel it and send another.")
+        if before.order_type is OrderType.TRAIL:
+            raise NotSupported(f"{self.VENUE.title} cannot change a trailing stop: cancel it and send another.")
         if changes.tif not in (None, before.tif):
             raise NotSupported(f"{self.VENUE.title} cannot change an order's time in force.")
         if before.side is None or before.order_type is None or before.tif is None or before.quantity is None:
@@ -955,7 +957,10 @@ def _accepted(request: OrderRequest, found: Instrument, broker_order_id: str) ->
         quantity=request.quantity,
         limit_price=request.limit_price,
         stop_price=request.stop_price,
+        trail_amount=request.trail_amount,
+        trail_percent=request.trail_percent,
         currency=found.currency,
+        order_class=request.order_class,
         created_at=now,
     )
 

@@ -1,7 +1,9 @@
 """What we refuse before anything is sent: the venues' libraries would round such an order without a word."""
 
+from dataclasses import replace
 from decimal import Decimal
 
+from brokers import leg_ids
 from brokers.decimals import is_multiple, nearest_steps, plain
 from brokers.errors import InvalidOrder, NotSupported
 from brokers.types import AssetClass, Capabilities, Instrument, OrderClass, OrderRequest, OrderType, Side
@@ -13,6 +15,9 @@ def check(request: OrderRequest, found: Instrument, can: Capabilities, price: De
     Raises InvalidOrder, NotSupported.
     """
     _offered(request, found, can)
+    _trail(request, found)
+    for leg in exits(request):
+        check(leg, found, can, price)
     for field, value in (("limit_price", request.limit_price), ("stop_price", request.stop_price)):
         _price(field, value, found)
     if request.order_type.needs_limit != (request.limit_price is not None):
@@ -41,6 +46,48 @@ def check(request: OrderRequest, found: Instrument, can: Capabilities, price: De
         )
 
 
+def exits(request: OrderRequest) -> list[OrderRequest]:
+    """Each of its legs as an order. Raises NotSupported for a leg that the order itself does not settle."""
+    if any(leg.quantity not in (None, request.quantity) for leg in request.legs):
+        raise NotSupported("An exit has the quantity of its order here.")
+    return [
+        replace(
+            request,
+            client_order_id=leg.client_order_id,
+            side=leg.side,
+            order_type=leg.order_type,
+            tif=leg.tif,
+            limit_price=leg.limit_price,
+            stop_price=leg.stop_price,
+            trail_amount=leg.trail_amount,
+            trail_percent=leg.trail_percent,
+            reduce_only=False,
+            post_only=False,
+            order_class=OrderClass.SIMPLE,
+            legs=(),
+        )
+        for leg in request.legs
+    ]
+
+
+def check_ids(request: OrderRequest) -> None:
+    """Where a venue gives an exit no id of ours: whether each is named after the order. Raises InvalidOrder."""
+    ours = request.client_order_id
+    for place, leg in enumerate(request.legs):
+        if not leg_ids.is_ours(ours) or leg.client_order_id != leg_ids.of_exit(ours, place):
+            raise InvalidOrder("The id of this exit does not tell which order it belongs to.", "client_order_id")
+
+
+def _trail(request: OrderRequest, found: Instrument) -> None:
+    given = [each for each in (request.trail_amount, request.trail_percent) if each is not None]
+    if len(given) != request.order_type.needs_trail:
+        needs = "one distance: an amount or a percentage" if request.order_type.needs_trail else "no distance to trail"
+        raise InvalidOrder(f"{request.order_type} orders need {needs}.", "trail_percent")
+    _price("trail_amount", request.trail_amount, found)
+    if request.trail_percent is not None and not 0 < request.trail_percent < 100:
+        raise InvalidOrder("The distance must be above 0 and below 100 percent.", "trail_percent")
+
+
 def _has(needed: bool) -> str:
     return "need" if needed else "take no"
 
@@ -48,10 +95,12 @@ def _has(needed: bool) -> str:
 def _offered(request: OrderRequest, found: Instrument, can: Capabilities) -> None:
     if not can.takes(request.order_type, request.tif):
         raise NotSupported(f"{found.exchange} does not accept {request.order_type} orders with {request.tif} here.")
-    if request.order_class is not OrderClass.SIMPLE or request.legs:
-        raise NotSupported(f"{found.exchange} accepts only single orders here.")
-    if request.outside_rth or request.trail_amount is not None or request.trail_percent is not None:
-        raise NotSupported(f"{found.exchange} has no regular hours and does not offer trailing stops here.")
+    if request.order_class not in can.order_classes:
+        raise NotSupported(f"{found.exchange} does not accept {request.order_class} orders here.")
+    if (request.order_class is OrderClass.SIMPLE) is bool(request.legs):
+        raise InvalidOrder(f"This {request.order_class} order has {len(request.legs)} exits.", "order_class")
+    if request.outside_rth:
+        raise NotSupported(f"{found.exchange} has no regular hours.")
     if request.reduce_only and (not can.reduce_only or found.asset_class is AssetClass.CRYPTO):
         raise NotSupported(f"{found.symbol} at {found.exchange} does not accept reduce-only orders.")
     if request.post_only and (not can.post_only or request.order_type is not OrderType.LIMIT):

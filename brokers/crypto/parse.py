@@ -20,6 +20,7 @@ from brokers.types import (
     Instrument,
     Level,
     OrderBook,
+    OrderClass,
     OrderType,
     Print,
     Quote,
@@ -322,7 +323,8 @@ _ENDED_EARLY = (BrokerStatus.CANCELLED, BrokerStatus.EXPIRED, BrokerStatus.REJEC
 
 
 def order(answer: Answer, found: Instrument, now: datetime, fills: tuple[Fill, ...] = ()) -> BrokerOrder:
-    """``answer`` is ccxt's reading of it with the venue's own ``terms``, which say what kind of order it is."""
+    """``answer`` is ccxt's reading of it with the venue's own ``terms``, which say what kind of order it is; of an
+    order with exits, and of an exit, with ``order_class``, ``parent`` and ``held`` as in ``BrokerOrder``."""
     terms: VenueTerms = answer["terms"]
     filled = positive(answer.get("filled")) or Decimal(0)
     average = positive(answer.get("average")) if filled else None
@@ -353,6 +355,9 @@ def order(answer: Answer, found: Instrument, now: datetime, fills: tuple[Fill, .
         trail_amount=terms.trail_amount,
         trail_percent=terms.trail_percent,
         currency=found.currency,
+        order_class=answer.get("order_class", OrderClass.SIMPLE),
+        parent_client_order_id=answer.get("parent", ""),
+        held=answer.get("held", False),
         created_at=moment(answer.get("timestamp")),
     )
 

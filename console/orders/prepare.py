@@ -11,10 +11,12 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
+from itertools import count
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
 
+from brokers import leg_ids
 from brokers.base import Broker
 from brokers.compiled_queries import Insertion
 from brokers.decimals import plain
@@ -168,7 +170,8 @@ def order_request(broker: Broker, terms: Terms) -> tuple[OrderRequest, Instrumen
     known = broker.instrument(terms.symbol)
     tif = terms.tif or broker.capabilities.usual_tif(terms.order_type, known.asset_class)
     terms = replace(terms, symbol=known.symbol, tif=tif)
-    return terms.request(_wire_id(), terms.legs(_wire_id)), known
+    wire_id, places = _wire_id(), count()
+    return terms.request(wire_id, terms.legs(lambda: leg_ids.of_exit(wire_id, next(places)))), known
 
 
 def _wire_id() -> str:
