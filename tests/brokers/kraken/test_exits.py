@@ -38,7 +38,7 @@ def fake_of(rig: Rig) -> KrakenFake:
 def with_exit(rig: Rig, kind: OrderType, **terms: Any) -> OrderRequest:
     """To buy at 29,000, below the market, and one exit after that."""
     ours = new_id()
-    prices = {name: Decimal(value) for name, value in terms.items()}
+    prices: dict[str, Any] = {name: Decimal(value) for name, value in terms.items()}
     leg = LegRequest(client_order_id=leg_ids.of_exit(ours, 0), side=Side.SELL, order_type=kind, **prices)
     return rig.order(client_order_id=ours, limit_price=Decimal(29000), order_class=OrderClass.OTO, legs=(leg,))
 
