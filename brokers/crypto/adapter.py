@@ -511,9 +511,8 @@ class CryptoBroker(Extras, ABC):
 
     def _wanted(self, found: parse.Answer, before: BrokerOrder, changes: OrderChanges) -> OrderRequest:
         """The order as it is to be. Raises NotSupported, InvalidOrder."""
-        if changes.trail_amount is not None or changes.trail_percent is not None:
-            raise NotSupported(f"{self.VENUE.title} cannot change how far a stop trails: cancel it and send another.")
-        if before.order_type is OrderType.TRAIL:
+        trails = (changes.trail_amount, changes.trail_percent) != (None, None)
+        if trails or before.order_type is OrderType.TRAIL:
             raise NotSupported(f"{self.VENUE.title} cannot change a trailing stop: cancel it and send another.")
         if changes.tif not in (None, before.tif):
             raise NotSupported(f"{self.VENUE.title} cannot change an order's time in force.")
@@ -959,8 +958,8 @@ def _accepted(request: OrderRequest, found: Instrument, broker_order_id: str) ->
         stop_price=request.stop_price,
         trail_amount=request.trail_amount,
         trail_percent=request.trail_percent,
-        currency=found.currency,
         order_class=request.order_class,
+        currency=found.currency,
         created_at=now,
     )
 

@@ -1,12 +1,21 @@
 """What we refuse before anything is sent: the venues' libraries would round such an order without a word."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 from brokers import leg_ids
 from brokers.decimals import is_multiple, nearest_steps, plain
 from brokers.errors import InvalidOrder, NotSupported
-from brokers.types import AssetClass, Capabilities, Instrument, OrderClass, OrderRequest, OrderType, Side
+from brokers.types import (
+    AssetClass,
+    Capabilities,
+    Instrument,
+    LegRequest,
+    OrderClass,
+    OrderRequest,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 
 
 def check(request: OrderRequest, found: Instrument, can: Capabilities, price: Decimal | None = None) -> None:
@@ -15,19 +24,9 @@ def check(request: OrderRequest, found: Instrument, can: Capabilities, price: De
     Raises InvalidOrder, NotSupported.
     """
     _offered(request, found, can)
-    _trail(request, found)
-    for leg in exits(request):
-        check(leg, found, can, price)
-    for field, value in (("limit_price", request.limit_price), ("stop_price", request.stop_price)):
-        _price(field, value, found)
-    if request.order_type.needs_limit != (request.limit_price is not None):
-        raise InvalidOrder(
-            f"{request.order_type} orders {_has(request.order_type.needs_limit)} a limit price.", "limit_price"
-        )
-    if request.order_type.needs_stop != (request.stop_price is not None):
-        raise InvalidOrder(
-            f"{request.order_type} orders {_has(request.order_type.needs_stop)} a stop price.", "stop_price"
-        )
+    orders: tuple[OrderRequest | LegRequest, ...] = (request, *request.legs)
+    for each in orders:
+        _prices(each, found)
     worth: Decimal | None
     if request.quantity is None:
         worth = _notional(request, found, can)
@@ -46,28 +45,57 @@ def check(request: OrderRequest, found: Instrument, can: Capabilities, price: De
         )
 
 
-def exits(request: OrderRequest) -> list[OrderRequest]:
-    """Each of its legs as an order. Raises NotSupported for a leg that the order itself does not settle."""
-    if any(leg.quantity not in (None, request.quantity) for leg in request.legs):
-        raise NotSupported("An exit has the quantity of its order here.")
-    return [
-        replace(
-            request,
-            client_order_id=leg.client_order_id,
-            side=leg.side,
-            order_type=leg.order_type,
-            tif=leg.tif,
-            limit_price=leg.limit_price,
-            stop_price=leg.stop_price,
-            trail_amount=leg.trail_amount,
-            trail_percent=leg.trail_percent,
-            reduce_only=False,
-            post_only=False,
-            order_class=OrderClass.SIMPLE,
-            legs=(),
+def _prices(order: OrderRequest | LegRequest, found: Instrument) -> None:
+    """Which it has, and that they lie on the instrument's steps."""
+    kind = order.order_type
+    for field, value, needed in (
+        ("limit_price", order.limit_price, kind.needs_limit),
+        ("stop_price", order.stop_price, kind.needs_stop),
+    ):
+        _price(field, value, found)
+        if needed != (value is not None):
+            raise InvalidOrder(f"{kind} orders {'need' if needed else 'take no'} a {field.replace('_', ' ')}.", field)
+    trails = [each for each in (order.trail_amount, order.trail_percent) if each is not None]
+    if len(trails) != kind.needs_trail:
+        raise InvalidOrder(f"{kind} orders {'need one' if kind.needs_trail else 'take no'} trail.", "trail_percent")
+    _price("trail_amount", order.trail_amount, found)
+    if order.trail_percent is not None and not 0 < order.trail_percent < 100:
+        raise InvalidOrder("A trail in percent is above 0 and below 100.", "trail_percent")
+
+
+def _offered(request: OrderRequest, found: Instrument, can: Capabilities) -> None:
+    if not can.takes(request.order_type, request.tif):
+        raise NotSupported(f"{found.exchange} does not accept {request.order_type} orders with {request.tif} here.")
+    if request.order_class not in can.order_classes:
+        raise NotSupported(f"{found.exchange} does not accept {request.order_class} orders here.")
+    if request.legs or request.order_class is not OrderClass.SIMPLE:
+        _exits(request, found)
+    if request.outside_rth:
+        raise NotSupported(f"{found.exchange} has no regular hours.")
+    if request.reduce_only and (not can.reduce_only or found.asset_class is AssetClass.CRYPTO):
+        raise NotSupported(f"{found.symbol} at {found.exchange} does not accept reduce-only orders.")
+    if request.post_only and (not can.post_only or request.order_type is not OrderType.LIMIT):
+        raise NotSupported("Only limit orders can be post-only.")
+
+
+def _exits(request: OrderRequest, found: Instrument) -> None:
+    """What every venue here needs of an order with exits, and of a pair."""
+    stops = sorted(leg.order_type is not OrderType.LIMIT for leg in request.legs)
+    wanted = {OrderClass.BRACKET: [[False, True]], OrderClass.OCO: [[True]], OrderClass.OTO: [[False], [True]]}
+    if stops not in wanted.get(request.order_class, []) or OrderType.MARKET in {leg.order_type for leg in request.legs}:
+        raise NotSupported(
+            f"{found.exchange} accepts one profit target and one stop beside an order, one of the two, or a LMT order "
+            "paired with a stop."
         )
-        for leg in request.legs
-    ]
+    if request.order_class is OrderClass.OCO and request.order_type is not OrderType.LIMIT:
+        raise NotSupported(f"{found.exchange} accepts only a LMT order paired with a stop.")
+    if request.quantity is None or any(leg.quantity not in (None, request.quantity) for leg in request.legs):
+        raise NotSupported(f"At {found.exchange} an exit has the quantity of its order.")
+    if {request.tif, *(leg.tif for leg in request.legs)} != {TimeInForce.GTC}:
+        raise NotSupported(f"{found.exchange} accepts an order with exits only as GTC, the exits too.")
+    side = request.side if request.order_class is OrderClass.OCO else request.side.opposite
+    if any(leg.side is not side for leg in request.legs):
+        raise InvalidOrder("An exit is on the other side of its order, both orders of a pair on the same.", "side")
 
 
 def check_ids(request: OrderRequest) -> None:
@@ -76,35 +104,6 @@ def check_ids(request: OrderRequest) -> None:
     for place, leg in enumerate(request.legs):
         if not leg_ids.is_ours(ours) or leg.client_order_id != leg_ids.of_exit(ours, place):
             raise InvalidOrder("The id of this exit does not tell which order it belongs to.", "client_order_id")
-
-
-def _trail(request: OrderRequest, found: Instrument) -> None:
-    given = [each for each in (request.trail_amount, request.trail_percent) if each is not None]
-    if len(given) != request.order_type.needs_trail:
-        needs = "one distance: an amount or a percentage" if request.order_type.needs_trail else "no distance to trail"
-        raise InvalidOrder(f"{request.order_type} orders need {needs}.", "trail_percent")
-    _price("trail_amount", request.trail_amount, found)
-    if request.trail_percent is not None and not 0 < request.trail_percent < 100:
-        raise InvalidOrder("The distance must be above 0 and below 100 percent.", "trail_percent")
-
-
-def _has(needed: bool) -> str:
-    return "need" if needed else "take no"
-
-
-def _offered(request: OrderRequest, found: Instrument, can: Capabilities) -> None:
-    if not can.takes(request.order_type, request.tif):
-        raise NotSupported(f"{found.exchange} does not accept {request.order_type} orders with {request.tif} here.")
-    if request.order_class not in can.order_classes:
-        raise NotSupported(f"{found.exchange} does not accept {request.order_class} orders here.")
-    if (request.order_class is OrderClass.SIMPLE) is bool(request.legs):
-        raise InvalidOrder(f"This {request.order_class} order has {len(request.legs)} exits.", "order_class")
-    if request.outside_rth:
-        raise NotSupported(f"{found.exchange} has no regular hours.")
-    if request.reduce_only and (not can.reduce_only or found.asset_class is AssetClass.CRYPTO):
-        raise NotSupported(f"{found.symbol} at {found.exchange} does not accept reduce-only orders.")
-    if request.post_only and (not can.post_only or request.order_type is not OrderType.LIMIT):
-        raise NotSupported("Only limit orders can be post-only.")
 
 
 def _notional(request: OrderRequest, found: Instrument, can: Capabilities) -> Decimal:

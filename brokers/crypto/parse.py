@@ -67,6 +67,10 @@ class VenueTerms:
     trail_percent: Decimal | None = None
     reason: str = ""
     """The venue's words on why it ended early."""
+    order_class: OrderClass = OrderClass.SIMPLE
+    parent_client_order_id: str = ""
+    held: bool = False
+    """It waits for its parent to fill."""
 
 
 def number(value: Any) -> Decimal | None:
@@ -323,8 +327,7 @@ _ENDED_EARLY = (BrokerStatus.CANCELLED, BrokerStatus.EXPIRED, BrokerStatus.REJEC
 
 
 def order(answer: Answer, found: Instrument, now: datetime, fills: tuple[Fill, ...] = ()) -> BrokerOrder:
-    """``answer`` is ccxt's reading of it with the venue's own ``terms``, which say what kind of order it is; of an
-    order with exits, and of an exit, with ``order_class``, ``parent`` and ``held`` as in ``BrokerOrder``."""
+    """``answer`` is ccxt's reading of it with the venue's own ``terms``, which say what kind of order it is."""
     terms: VenueTerms = answer["terms"]
     filled = positive(answer.get("filled")) or Decimal(0)
     average = positive(answer.get("average")) if filled else None
@@ -354,10 +357,10 @@ def order(answer: Answer, found: Instrument, now: datetime, fills: tuple[Fill, .
         stop_price=terms.stop_price,
         trail_amount=terms.trail_amount,
         trail_percent=terms.trail_percent,
+        order_class=terms.order_class,
+        parent_client_order_id=terms.parent_client_order_id,
+        held=terms.held and stands.is_open,
         currency=found.currency,
-        order_class=answer.get("order_class", OrderClass.SIMPLE),
-        parent_client_order_id=answer.get("parent", ""),
-        held=answer.get("held", False),
         created_at=moment(answer.get("timestamp")),
     )
 

@@ -92,10 +92,6 @@ class KrakenBroker(CryptoBroker):
     def _check_order(self, request: OrderRequest, found: Instrument, price: Decimal | None = None) -> None:
         super()._check_order(request, found, price)
         order_checks.check_ids(request)
-        if len(request.legs) > 1:
-            raise NotSupported("Kraken places one exit after an order has filled, not two: give one of them.")
-        if any(leg.side is request.side for leg in request.legs):
-            raise NotSupported("At Kraken the exit of an order is on the other side.")
 
     def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:
         return "private_post_addorder", parse.order_body(request, market["id"])
@@ -209,8 +205,7 @@ class KrakenBroker(CryptoBroker):
         return {**row, "descr": {**(row.get("descr") or {}), "price": "0", "price2": "0"}}
 
     def _answer(self, row: Mapping[str, Any]) -> crypto_parse.Answer:
-        found = super()._answer(row)
-        return {**found, "info": row, "order_class": OrderClass.OTO if parse.has_close(row) else OrderClass.SIMPLE}
+        return {**super()._answer(row), "info": row}
 
     def _terms(self, row: Mapping[str, Any]) -> crypto_parse.VenueTerms:
         return parse.terms(row)

@@ -189,6 +189,7 @@ def terms(row: "Row") -> parse.VenueTerms:
         trail_amount=amount,
         trail_percent=percent,
         reason=quoted_text(row.get("reason")),
+        order_class=OrderClass.OTO if has_close(row) else OrderClass.SIMPLE,
     )
 
 
@@ -261,15 +262,19 @@ def close_of(whole: parse.Answer, placed: Sequence[parse.Answer], now: datetime)
         "clientOrderId": ours,
         "symbol": whole["symbol"],
         "side": "sell" if str(whole.get("side")) == "buy" else "buy",
-        "terms": replace(told, quantity=quantity, reason=told.reason or reason),
+        "terms": replace(
+            told,
+            quantity=quantity,
+            reason=told.reason or reason,
+            order_class=OrderClass.OTO,
+            parent_client_order_id=whole["clientOrderId"],
+            held=not placed,
+        ),
         "status": state,
         "filled": filled,
         "average": single.get("average") if single else None,
         "fees": single.get("fees") if single else [],
         "timestamp": (first or whole).get("timestamp"),
-        "parent": whole["clientOrderId"],
-        "order_class": OrderClass.OTO,
-        "held": not placed and state == "open",
         "is_coming": is_open,
         "is_whole": not is_open and len(placed) == 1,
     }

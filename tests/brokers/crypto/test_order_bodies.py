@@ -39,6 +39,10 @@ def _stop_limit(rig: Rig, side: Side = Side.BUY) -> OrderRequest:
     return rig.order(order_type=OrderType.STOP_LIMIT, side=side, limit_price=limit, stop_price=stop)
 
 
+def _trail(rig: Rig, **distance: Decimal) -> OrderRequest:
+    return rig.order(order_type=OrderType.TRAIL, limit_price=None, side=Side.SELL, **distance)
+
+
 def _sent(case: CryptoCase, make: Any) -> tuple[Row, str]:
     """The body, and our id."""
     with steady(case) as rig:
@@ -147,6 +151,20 @@ def test_kraken(make: Any, body: Row) -> None:
             _stop_limit,
             {
                 **_FUTURES, "orderType": "stp", "stopPrice": "31000", "limitPrice": "31100", "triggerSignal": "last",
+            },
+        ),
+        (
+            lambda rig: _trail(rig, trail_percent=Decimal("2.5")),
+            {
+                **_FUTURES, "side": "sell", "orderType": "trailing_stop", "trailingStopMaxDeviation": "2.5",
+                "trailingStopDeviationUnit": "PERCENT", "triggerSignal": "last",
+            },
+        ),
+        (
+            lambda rig: replace(_trail(rig, trail_amount=Decimal(150)), reduce_only=True),
+            {
+                **_FUTURES, "side": "sell", "orderType": "trailing_stop", "trailingStopMaxDeviation": "150",
+                "trailingStopDeviationUnit": "QUOTE_CURRENCY", "triggerSignal": "last", "reduceOnly": "true",
             },
         ),
     ],

@@ -216,6 +216,18 @@ def test_a_side_that_nobody_knows_is_left_open() -> None:
             "Sell",
             "ioc",
             {"triggerSide": "TRIGGER_BELOW", "trailingStopOptions": {"maxDeviation": "2", "unit": "PERCENT"}},
+            (OrderType.TRAIL, _GTC, None, Decimal(31000)),
+        ),
+        (
+            "Sell",
+            "lmt",
+            {"triggerSide": "TRIGGER_BELOW", "trailingStopOptions": {"maxDeviation": "2", "unit": "PERCENT"}},
+            (None, _GTC, Decimal(100), Decimal(31000)),
+        ),
+        (
+            "Sell",
+            "ioc",
+            {"triggerSide": "TRIGGER_BELOW", "trailingStopOptions": {"maxDeviation": "2", "unit": "LEAGUES"}},
             (None, _GTC, None, Decimal(31000)),
         ),
     ],

@@ -206,12 +206,12 @@ def _but(asked: OrderRequest, **terms: Any) -> OrderRequest:
 @pytest.mark.parametrize(
     ("make", "kind", "words"),
     [
-        (lambda asked: _but(asked, side=Side.BUY), NotSupported, "on the other side"),
+        (lambda asked: _but(asked, side=Side.BUY), InvalidOrder, "on the other side"),
         (lambda asked: _but(asked, client_order_id=new_id()), InvalidOrder, "which order it belongs to"),
         (lambda asked: _but(asked, stop_price=Decimal("28000.05")), InvalidOrder, "steps of 0.1"),
         (lambda asked: _but(asked, quantity=Decimal("0.1")), NotSupported, "quantity of its order"),
-        (lambda asked: replace(asked, order_class=OrderClass.SIMPLE), InvalidOrder, "1 exits"),
-        (lambda asked: replace(asked, legs=()), InvalidOrder, "0 exits"),
+        (lambda asked: replace(asked, order_class=OrderClass.SIMPLE), NotSupported, "profit target"),
+        (lambda asked: replace(asked, legs=()), NotSupported, "profit target"),
         (lambda asked: replace(asked, order_class=OrderClass.BRACKET), NotSupported, "bracket orders"),
         (
             lambda asked: replace(
@@ -219,7 +219,7 @@ def _but(asked: OrderRequest, **terms: Any) -> OrderRequest:
                 legs=(*asked.legs, replace(asked.legs[0], client_order_id=leg_ids.of_exit(asked.client_order_id, 1))),
             ),
             NotSupported,
-            "one exit",
+            "one of the two",
         ),
     ],
 )
