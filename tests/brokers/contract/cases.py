@@ -786,13 +786,18 @@ COINBASE = CryptoCase(
         exact_symbol="TINY/USD",
         order_path="/api/v3/brokerage/orders",
         cancel=("POST", "/api/v3/brokerage/orders/batch_cancel"),
-        sends={Way.REPLACE: ("POST", "/api/v3/brokerage/orders/edit")},
+        sends={
+            Way.REPLACE: ("POST", "/api/v3/brokerage/orders/edit"),
+            Way.BRACKET: ("POST", "/api/v3/brokerage/orders"),
+            Way.OCO: ("POST", "/api/v3/brokerage/orders"),
+        },
         settings={"api_key": coinbase.KEY, "secret": coinbase.SECRET, "environment": "live"},
         wrong_secret=coinbase.WRONG_SECRET,
         market_by_units=False,
     ),
     without=("duplicate",),
     tells_duplicates=False,
+    names_exits=False,
 )
 
 KRAKEN_FUTURES = CryptoCase(

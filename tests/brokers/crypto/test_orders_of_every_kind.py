@@ -176,9 +176,9 @@ def test_words_of_kraken_futures(fields: Row, terms: tuple[Any, ...]) -> None:
         ("sor_limit_ioc", {"base_size": "0.5", "limit_price": "100"}, (OrderType.LIMIT, _IOC, Decimal(100), None)),
         ("market_market_fok", {"base_size": "0.5"}, (OrderType.MARKET, _FOK, None, None)),
         (
-            "trigger_bracket_gtc",
-            {"base_size": "0.5", "limit_price": "120", "stop_trigger_price": "90"},
-            (None, _GTC, Decimal(120), Decimal(90)),
+            "trigger_bracket_gtd",
+            {"base_size": "0.5", "limit_price": "120", "stop_trigger_price": "90", "end_time": "2030-01-01T00:00:00Z"},
+            (None, None, Decimal(120), Decimal(90)),
         ),
         ("twap_limit_gtd", {"base_size": "0.5", "limit_price": "100"}, (None, None, Decimal(100), None)),
         ("scaled_limit_gtc", {"base_size": "0.5", "min_price": "90", "max_price": "100"}, (None, _GTC, None, None)),

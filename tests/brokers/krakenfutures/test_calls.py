@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -323,10 +324,11 @@ def test_fills_of_the_account_come_newest_first_with_our_ids_and_go_on_page_by_p
 
 
 @pytest.mark.parametrize(
-    ("distance", "stop"), [({"trail_percent": Decimal(5)}, 29450), ({"trail_amount": Decimal(500)}, 30500)]
+    ("distance", "stop"),
+    [({"trail_percent": Decimal(5)}, Decimal(29450)), ({"trail_amount": Decimal(500)}, Decimal(30500))],
 )
 def test_a_trailing_stop_follows_the_price_and_fills_under_our_id(
-    rig: Rig, fake: KrakenFuturesFake, distance: dict[str, Decimal], stop: int
+    rig: Rig, fake: KrakenFuturesFake, distance: dict[str, Any], stop: Decimal
 ) -> None:
     order = rig.order(side=Side.SELL, order_type=OrderType.TRAIL, limit_price=None, reduce_only=True, **distance)
     told = rig.broker.submit(rig.account_id, order)
@@ -350,7 +352,11 @@ def test_a_trailing_stop_that_was_cancelled_keeps_its_distance(rig: Rig) -> None
     order = rig.order(order_type=OrderType.TRAIL, limit_price=None, trail_percent=Decimal(5))
     rig.broker.submit(rig.account_id, order)
     ended = rig.broker.cancel(rig.account_id, order.client_order_id)
-    assert (ended.status, ended.order_type, ended.trail_percent) == (BrokerStatus.CANCELLED, OrderType.TRAIL, 5)
+    assert (ended.status, ended.order_type, ended.trail_percent) == (
+        BrokerStatus.CANCELLED,
+        OrderType.TRAIL,
+        Decimal(5),
+    )
 
 
 @pytest.mark.parametrize("percent", ["0.05", "50.5"])
