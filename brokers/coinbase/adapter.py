@@ -1,10 +1,12 @@
 """Coinbase Advanced Trade spot through ccxt, with keys of the developer platform. It has no sandbox."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Self
 
+from brokers import leg_ids
 from brokers.coinbase import parse
 from brokers.crypto import order_checks, unknown_word_counts
 from brokers.crypto import parse as crypto_parse
@@ -24,6 +26,7 @@ from brokers.types import (
     Ability,
     Account,
     AssetClass,
+    BrokerOrder,
     Capabilities,
     ConnectionInfo,
     DepositAddress,
@@ -31,6 +34,7 @@ from brokers.types import (
     Fill,
     Instrument,
     OrderChanges,
+    OrderClass,
     OrderRequest,
     OrderType,
     Side,
@@ -41,6 +45,7 @@ from brokers.types import (
 _MOST = 250
 _SMALLEST = Decimal("1E-18")
 _WALLETS = 20
+_PAIRS_KEPT = 4096
 
 
 def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,6 +77,7 @@ class CoinbaseBroker(CryptoBroker):
         order_types=frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT}),
         time_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC}),
         pairs={OrderType.STOP_LIMIT: frozenset({TimeInForce.GTC})},
+        order_classes=frozenset({OrderClass.SIMPLE, OrderClass.BRACKET, OrderClass.OCO}),
         not_found_after=300.0,
         replace=True,
         notional=True,
@@ -109,6 +115,11 @@ class CoinbaseBroker(CryptoBroker):
         order_checks.check(request, found, self.CAPABILITIES, price)
         if request.order_type is OrderType.MARKET and request.side is Side.BUY and request.notional is None:
             raise NotSupported("Coinbase accepts market buys by amount, not by quantity. Give notional.")
+        order_checks.check_ids(request)
+        if any(leg.order_type not in (OrderType.LIMIT, OrderType.STOP) for leg in request.legs):
+            raise NotSupported("At Coinbase the protective stop is a STP order, and cannot trail.")
+        if request.legs and request.order_type is not OrderType.LIMIT:
+            raise NotSupported("Coinbase accepts exits beside LMT orders alone.")
 
     def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:
         return "v3_private_post_brokerage_orders", parse.order_body(request, market["id"])
@@ -117,14 +128,53 @@ class CoinbaseBroker(CryptoBroker):
         return parse.created(answer, request.client_order_id)
 
     def _find(self, client_order_id: str, symbol: str) -> crypto_parse.Answer | None:
+        """An exit through its order: the two exits of an order are one order there, and so are those of a pair."""
+        exit_of = leg_ids.parent(client_order_id)
+        whole = self._find_whole(client_order_id if exit_of is None else exit_of[0], symbol)
+        if whole is None or whole["terms"] is None:
+            return whole if exit_of is None else None
+        mine = {each["clientOrderId"]: each for each in self._parts(whole)}
+        return mine.get(client_order_id)
+
+    def _parts(self, whole: crypto_parse.Answer) -> list[crypto_parse.Answer]:
+        """An order and its exits, each by our id."""
+        row, ours = whole["info"], str(whole["clientOrderId"])
+        if not leg_ids.is_ours(ours):
+            return [whole]
+        first, second = (leg_ids.of_exit(ours, place) for place in (0, 1))
+        if parse.is_pair(row):
+            return self._halves(whole, {ours: "", first: ours})
+        if not parse.has_exits(row):
+            return [whole]
+        placed = str(row.get("attached_order_id") or "")
+        if placed and (exits := self._read(placed)) is not None and exits["terms"] is not None:
+            return [whole, *self._halves(exits, {first: ours, second: ours})]
+        now = datetime.now(UTC)
+        return [whole, *(parse.planned_half(whole, half, name, now) for half, name in enumerate((first, second)))]
+
+    def _halves(self, pair: crypto_parse.Answer, names: Mapping[str, str]) -> list[crypto_parse.Answer]:
+        """The target and the stop in an order; ``names`` are our ids of them and of what each belongs to."""
+        both, row, pairs = list(names), pair["info"], self._client.memory.pairs
+        if len(pairs) >= _PAIRS_KEPT:
+            pairs.clear()
+        pairs[str(pair["id"])] = (both, row)
+        trades = self._trades_of(pair) if parse.is_triggered(row) and pair.get("filled") else []
+        return [parse.half_of(pair, half, ours, names[ours], trades) for half, ours in enumerate(both)]
+
+    def _read(self, order_id: str) -> crypto_parse.Answer | None:
+        try:
+            answer = self._client.read("v3_private_get_brokerage_orders_historical_order_id", {"order_id": order_id})
+        except OrderNotFound:
+            return None
+        row = answer.get("order") if isinstance(answer, dict) else None
+        return self._answer(row) if isinstance(row, dict) else None
+
+    def _find_whole(self, client_order_id: str, symbol: str) -> crypto_parse.Answer | None:
         """By its own id where this process knows it, else through the list: there is no look-up by ours."""
         if (known := self._client.broker_id(client_order_id)) is not None:
-            try:
-                answer = self._client.read("v3_private_get_brokerage_orders_historical_order_id", {"order_id": known})
-            except OrderNotFound:
-                answer = {}
-            if isinstance(row := answer.get("order"), dict):
-                return self._answer(row)
+            found = self._read(known)
+            if found is not None:
+                return found
         product = {"product_ids": [self._require(symbol)["id"]]} if symbol else {}
         for found in self._rows(product):
             if found.get("clientOrderId") == client_order_id:
@@ -132,7 +182,20 @@ class CoinbaseBroker(CryptoBroker):
         return None
 
     def _cancel(self, found: crypto_parse.Answer) -> tuple[str, Any]:
+        if "half" in found and not found["id"]:
+            raise NotSupported(
+                "Coinbase places this exit when its order has filled: to end it before, cancel the order."
+            )
+        is_pair = found["terms"].order_class is OrderClass.OCO
+        if found.get("half") == parse.TARGET and not is_pair:
+            # It would end the stop too, and leave the position without it.
+            raise NotSupported("Coinbase keeps both exits in one order: cancel the stop, which ends both.")
         return "v3_private_post_brokerage_orders_batch_cancel", {"order_ids": [found["id"]]}
+
+    def _wanted(self, found: crypto_parse.Answer, before: BrokerOrder, changes: OrderChanges) -> OrderRequest:
+        if before.order_class is not OrderClass.SIMPLE:
+            raise NotSupported("Coinbase changes no order with exits, nor an exit: cancel this one and send another.")
+        return super()._wanted(found, before, changes)
 
     def _amend(self, found: crypto_parse.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
         if wanted.order_type is not OrderType.LIMIT:
@@ -148,8 +211,26 @@ class CoinbaseBroker(CryptoBroker):
             at = crypto_parse.moment(answer.get("timestamp"))
             if len(found) >= limit or (since and at and at < since):
                 break
-            found.append(answer)
+            found += self._with_parts(answer)
         return found
+
+    def _with_parts(self, answer: crypto_parse.Answer) -> list[crypto_parse.Answer]:
+        """Of one row of a list: an order with the exits that it has yet to place, and exits by our ids."""
+        if answer["terms"] is None:
+            return [answer]
+        row = answer["info"]
+        if not (whole_id := parse.originating(row)):
+            if row.get("attached_order_id"):
+                return [answer]  # they have a row of their own
+            return [each for each in self._parts(answer) if each.get("id") or each["status"] == "open"]
+        whole = self._client.memory.client_ids.get(whole_id)
+        if whole is None:
+            read = self._read(whole_id)
+            whole = str(read["clientOrderId"]) if read is not None else ""
+            self._client.remember(whole_id, whole)
+        if not leg_ids.is_ours(whole):
+            return [answer]
+        return self._halves(answer, {leg_ids.of_exit(whole, place): whole for place in (0, 1)})
 
     def _rows(self, params: dict[str, Any]) -> Iterator[crypto_parse.Answer]:
         """Newest first, to the end. Raises BrokerUnavailable when there are more than we read."""
@@ -194,7 +275,9 @@ class CoinbaseBroker(CryptoBroker):
         return self._fills({**asked, "limit": PAGE})
 
     def _trades_of(self, answer: crypto_parse.Answer) -> list[crypto_parse.Answer]:
-        return [each for each in self._fills({"order_ids": [answer["id"]], "limit": _MOST}) if not each["void"]]
+        found = [each for each in self._fills({"order_ids": [answer["id"]], "limit": _MOST}) if not each["void"]]
+        half = answer.get("half")
+        return found if half is None else [each for each in found if parse.is_of_half(each, answer["info"], half)]
 
     def _fills(self, asked: dict[str, Any]) -> list[crypto_parse.Answer]:
         told = self._client.read("v3_private_get_brokerage_orders_historical_fills", asked)
@@ -206,6 +289,21 @@ class CoinbaseBroker(CryptoBroker):
     def _told_fill(self, trade: crypto_parse.Answer) -> tuple[datetime, str, Fill | None]:
         at = crypto_parse.moment(trade["timestamp"])
         return (at, str(trade["id"]), None) if trade["void"] and at is not None else super()._told_fill(trade)
+
+    def _order(self, answer: crypto_parse.Answer, *, with_fills: bool = False) -> BrokerOrder:
+        made = super()._order(answer, with_fills=with_fills)
+        if "half" in answer and parse.is_pair(answer["info"]):
+            # Coinbase has one order for two ids of ours: it is known by the first.
+            self._client.remember(made.broker_order_id, made.parent_client_order_id or made.client_order_id)
+        return made
+
+    def _fill(self, trade: crypto_parse.Answer) -> Fill:
+        made = super()._fill(trade)
+        if (pair := self._client.memory.pairs.get(str(trade.get("order")))) is None:
+            return made
+        names, row = pair
+        half = parse.TARGET if parse.is_of_half(trade, row, parse.TARGET) else parse.STOP
+        return replace(made, client_order_id=names[half])
 
     def _name_and_lot(self, product: Any) -> tuple[str, Decimal]:
         symbol = str(self._client.exchange.safe_symbol(product, None, "-"))

@@ -3,7 +3,7 @@
 import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,11 +13,14 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from brokers.crypto import parse, unknown_word_counts
 from brokers.crypto.error_outcomes import Codes, Meaning, by_words, is_internal
+from brokers.crypto.parse import VenueTerms
 from brokers.decimals import plain
 from brokers.errors import BrokerError, BrokerUnavailable, NotCancellable, Rejected, UnknownOutcome
 from brokers.json_values import quoted_text
 from brokers.types import (
     DepositAddress,
+    LegRequest,
+    OrderClass,
     OrderRequest,
     OrderType,
     Side,
@@ -28,6 +31,7 @@ from brokers.types import (
 )
 
 VENUE = "Coinbase"
+Row = Mapping[str, Any]
 _M = Meaning
 MEANINGS: Mapping[str, Meaning] = {
     "INSUFFICIENT_FUND": _M.FUNDS,
@@ -152,7 +156,7 @@ _ENDS_ITS_NAME = frozenset({*_TIFS, "gtd"})
 _TAKES_PROFIT = frozenset({("BUY", "STOP_DIRECTION_STOP_DOWN"), ("SELL", "STOP_DIRECTION_STOP_UP")})
 
 
-def terms(row: "Row") -> parse.VenueTerms:
+def terms(row: Row) -> VenueTerms:
     """Of an order, by its configuration: one object, whose name is the kind of order and how long it stands."""
     told = row.get("order_configuration")
     name, within = next(
@@ -170,22 +174,140 @@ def terms(row: "Row") -> parse.VenueTerms:
     if (str(row.get("side")), within.get("stop_direction")) in _TAKES_PROFIT:
         kind = None
     missing = kind is not None and ((kind.needs_limit and limit is None) or (kind.needs_stop and stop is None))
-    return parse.VenueTerms(
+    return VenueTerms(
         order_type=None if missing else kind,
         tif=_TIFS.get(end),
         quantity=parse.positive(within.get("base_size")),
         limit_price=limit if kind is not OrderType.MARKET else None,
         stop_price=stop,
         reason=_reason(row),
+        order_class=OrderClass.BRACKET if has_exits(row) else OrderClass.SIMPLE,
     )
 
 
-def _reason(row: "Row") -> str:
+# -- a profit target and a stop, which are one order there --------------------------------------------------------
+
+_BRACKET = "trigger_bracket_gtc"
+_TRIGGERED = "STOP_TRIGGERED"
+_OTHER_HALF = "The other exit took its place."
+_PLACED_WITHIN = timedelta(minutes=2)
+NOT_PLACED = "Coinbase lists no exits of this order: look there whether they are open."
+TARGET, STOP = 0, 1
+
+
+def bracket(told: Any) -> Row | None:
+    """The prices of a configuration that has a target and a stop in it; None for any other."""
+    found = next((value for name, value in told.items() if name == _BRACKET), None) if isinstance(told, dict) else None
+    return found if isinstance(found, dict) else None
+
+
+def is_pair(row: Row) -> bool:
+    """Whether it is a target and a stop that were sent by themselves."""
+    return bracket(row.get("order_configuration")) is not None and not originating(row)
+
+
+def has_exits(row: Row) -> bool:
+    return bracket(row.get("attached_order_configuration")) is not None
+
+
+def originating(row: Row) -> str:
+    """Coinbase's id of the order whose exits it is."""
+    return str(row.get("originating_order_id") or "")
+
+
+def is_triggered(row: Row) -> bool:
+    """Whether the stop of a target and a stop has taken over."""
+    return row.get("trigger_status") == _TRIGGERED
+
+
+def is_of_half(trade: parse.Answer, row: Row, half: int) -> bool:
+    """A target fills at its price or better, and its stop, which waits on the other side, never does."""
+    limit = parse.number_or_zero((bracket(row.get("order_configuration")) or {}).get("limit_price"))
+    price = parse.number_or_zero(trade.get("price"))
+    better = price <= limit if str(row.get("side")) == "BUY" else price >= limit
+    return better is (half == TARGET)
+
+
+def half_of(answer: parse.Answer, half: int, ours: str, whole: str, trades: Sequence[parse.Answer]) -> parse.Answer:
+    """One of the two exits in an order, as an order of its own: ``ours`` is its id and ``whole`` that of the order it
+    belongs to, "" for the first of a pair. ``trades`` are needed where the stop was triggered."""
+    row = answer["info"]
+    both: VenueTerms = answer["terms"]
+    triggered, filled = is_triggered(row), parse.number_or_zero(answer.get("filled"))
+    mine = filled if half == TARGET else Decimal(0)
+    average = answer.get("average")
+    target = filled
+    if triggered:
+        of_half = [each for each in trades if is_of_half(each, row, half)]
+        mine = sum((parse.number_or_zero(each["amount"]) for each in of_half), Decimal(0))
+        target = mine if half == TARGET else filled - mine
+        worth = sum((parse.number_or_zero(each["amount"]) * each["price"] for each in of_half), Decimal(0))
+        average = worth / mine if mine else None
+    status = str(answer.get("status"))
+    loses = triggered if half == TARGET else not triggered and status == "closed"
+    quantity = both.quantity
+    if half == STOP and quantity is not None:
+        quantity -= target
+    return {
+        **answer,
+        "clientOrderId": ours,
+        "status": "canceled" if loses else status,
+        "filled": mine,
+        "average": average,
+        "half": half,
+        "terms": VenueTerms(
+            order_type=OrderType.LIMIT if half == TARGET else OrderType.STOP,
+            tif=both.tif,
+            quantity=both.quantity if half == STOP and loses else quantity,
+            limit_price=both.limit_price if half == TARGET else None,
+            stop_price=both.stop_price if half == STOP else None,
+            reason=_OTHER_HALF if loses else both.reason,
+            order_class=OrderClass.OCO if is_pair(row) else OrderClass.BRACKET,
+            parent_client_order_id=whole,
+        ),
+    }
+
+
+def planned_half(answer: parse.Answer, half: int, ours: str, now: datetime) -> parse.Answer:
+    """One of the two exits of an order that Coinbase has not placed yet."""
+    row = answer["info"]
+    prices = bracket(row.get("attached_order_configuration")) or {}
+    status, reason = "open", ""
+    if answer["status"] != "open":
+        ended = parse.moment(answer.get("lastUpdateTimestamp"))
+        if not parse.number_or_zero(answer.get("filled")):
+            status, reason = "canceled", "Its order ended before it filled."
+        elif ended is None or now - ended > _PLACED_WITHIN:
+            status, reason = "rejected", NOT_PLACED
+    return {
+        "info": row,
+        "id": "",
+        "clientOrderId": ours,
+        "symbol": answer["symbol"],
+        "side": "sell" if str(answer.get("side")) == "buy" else "buy",
+        "status": status,
+        "filled": Decimal(0),
+        "timestamp": answer.get("timestamp"),
+        "half": half,
+        "terms": VenueTerms(
+            order_type=OrderType.LIMIT if half == TARGET else OrderType.STOP,
+            quantity=answer["terms"].quantity,
+            limit_price=parse.positive(prices.get("limit_price")) if half == TARGET else None,
+            stop_price=parse.positive(prices.get("stop_trigger_price")) if half == STOP else None,
+            reason=reason,
+            order_class=OrderClass.BRACKET,
+            parent_client_order_id=answer["clientOrderId"],
+            held=True,
+        ),
+    }
+
+
+def _reason(row: Row) -> str:
     told = [quoted_text(row.get(name)) for name in ("reject_message", "cancel_message", "reject_reason")]
     return next((each for each in told if each not in ("", "REJECT_REASON_UNSPECIFIED")), "")
 
 
-def last_change(row: "Row") -> int | None:
+def last_change(row: Row) -> int | None:
     """The newest time of an order, in milliseconds."""
     names = ("last_update_time", "last_fill_time", "created_time")
     found = [at for name in names if (at := parse.iso_moment(row.get(name))) is not None]
@@ -221,14 +343,14 @@ _FILL, _REVERSAL = "FILL", "REVERSAL"
 _ADJUSTED = frozenset({_REVERSAL, "CORRECTION", "SYNTHETIC"})
 
 
-def trades(rows: Sequence["Row"], naming: Callable[[Any], tuple[str, Decimal]]) -> list[parse.Answer]:
+def trades(rows: Sequence[Row], naming: Callable[[Any], tuple[str, Decimal]]) -> list[parse.Answer]:
     """Of GET orders/historical/fills, in ccxt's form. A reversal undoes the fill of the same trade id: neither of the
     two counts, and ``void`` says so. ``naming`` gives an instrument's name and lot."""
     undone = {row.get("trade_id") for row in rows if row.get("trade_type") == _REVERSAL}
     return [_trade(row, undone, naming) for row in rows]
 
 
-def _trade(row: "Row", undone: set[Any], naming: Callable[[Any], tuple[str, Decimal]]) -> parse.Answer:
+def _trade(row: Row, undone: set[Any], naming: Callable[[Any], tuple[str, Decimal]]) -> parse.Answer:
     word = str(row.get("trade_type") or _FILL)
     if word != _FILL and word not in _ADJUSTED:
         unknown_word_counts.note(VENUE, "type of fill", word)
@@ -285,12 +407,24 @@ def order_body(request: OrderRequest, instrument_id: str) -> dict[str, Any]:
         terms = {"sor_limit_ioc": size}
     else:
         terms = {"limit_limit_gtc": {**size, "post_only": request.post_only}}
-    return {
+    body = {
         "client_order_id": request.client_order_id,
         "product_id": instrument_id,
         "side": request.side.value,
         "order_configuration": terms,
     }
+    if request.order_class is OrderClass.OCO:
+        body["order_configuration"] = {_BRACKET: {**size, "stop_trigger_price": plain(_stop_of(request.legs))}}
+    elif request.take_profit is not None and request.take_profit.limit_price is not None:
+        # Its size is that of the order.
+        prices = {"limit_price": plain(request.take_profit.limit_price)}
+        prices["stop_trigger_price"] = plain(_stop_of(request.legs))
+        body["attached_order_configuration"] = {_BRACKET: prices}
+    return body
+
+
+def _stop_of(legs: Sequence[LegRequest]) -> Decimal:
+    return next(leg.stop_price for leg in legs if leg.stop_price is not None)
 
 
 def edit_body(wanted: OrderRequest, order_id: str) -> dict[str, Any]:
@@ -305,7 +439,6 @@ def created(answer: Any, client_order_id: str) -> str:
     return str(told.get("order_id") or "") if ours and isinstance(told, dict) else ""
 
 
-Row = Mapping[str, Any]
 _INTERNAL = frozenset({"transfer", "exchange_deposit", "exchange_withdrawal", "pro_deposit", "pro_withdrawal"})
 _MOVED = _INTERNAL | {"send", "tx", "fiat_deposit", "fiat_withdrawal"}
 _DONE = {

@@ -136,6 +136,8 @@ class KeyCache:
     fee_rates: dict[str, tuple[float, Any]] = field(default_factory=dict)
     client_ids: OrderedDict[str, str] = field(default_factory=OrderedDict)
     """The venue's order id → ours."""
+    pairs: dict[str, tuple[list[str], Any]] = field(default_factory=dict)
+    """The venue's id of an order that is two orders here → our ids of both, and its row."""
     traits: dict[str, Any] = field(default_factory=dict)
     """How this account is set up, as its venue told when it was asked last."""
 

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from brokers import leg_ids
 from brokers.decimals import is_multiple, nearest_steps, plain
 from brokers.errors import InvalidOrder, NotSupported
 from brokers.types import (
@@ -23,9 +24,9 @@ def check(request: OrderRequest, found: Instrument, can: Capabilities, price: De
     Raises InvalidOrder, NotSupported.
     """
     _offered(request, found, can)
-    _prices(request, found)
-    for leg in request.legs:
-        _prices(leg, found)
+    orders: tuple[OrderRequest | LegRequest, ...] = (request, *request.legs)
+    for each in orders:
+        _prices(each, found)
     worth: Decimal | None
     if request.quantity is None:
         worth = _notional(request, found, can)
@@ -96,6 +97,14 @@ def _exits(request: OrderRequest, found: Instrument) -> None:
     side = request.side if request.order_class is OrderClass.OCO else request.side.opposite
     if any(leg.side is not side for leg in request.legs):
         raise InvalidOrder("An exit is on the other side of its order, both orders of a pair on the same.", "side")
+
+
+def check_ids(request: OrderRequest) -> None:
+    """Where a venue gives an exit no id of ours: whether each is named after the order. Raises InvalidOrder."""
+    ours = request.client_order_id
+    for place, leg in enumerate(request.legs):
+        if not leg_ids.is_ours(ours) or leg.client_order_id != leg_ids.of_exit(ours, place):
+            raise InvalidOrder("The id of this exit does not tell which order it belongs to.", "client_order_id")
 
 
 def _notional(request: OrderRequest, found: Instrument, can: Capabilities) -> Decimal:

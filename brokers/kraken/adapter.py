@@ -2,12 +2,22 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
+from brokers import leg_ids
+from brokers.crypto import order_checks
 from brokers.crypto import parse as crypto_parse
 from brokers.crypto.adapter import PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
-from brokers.errors import BrokerError, BrokerUnavailable, InvalidRequest, InvalidSymbol, NotCancellable
+from brokers.errors import (
+    BrokerError,
+    BrokerUnavailable,
+    InvalidRequest,
+    InvalidSymbol,
+    NotCancellable,
+    NotSupported,
+)
 from brokers.kraken import parse
 from brokers.types import (
     USUAL,
@@ -19,7 +29,9 @@ from brokers.types import (
     DepositAddress,
     Earn,
     Environment,
+    Instrument,
     OrderChanges,
+    OrderClass,
     OrderRequest,
     OrderType,
     TimeInForce,
@@ -54,12 +66,10 @@ class KrakenBroker(CryptoBroker):
     CAPABILITIES = Capabilities(
         abilities=USUAL - {Ability.SCREENING} | {Ability.TRANSFERS, Ability.DEPOSIT_ADDRESSES, Ability.EARN},
         asset_classes=frozenset({AssetClass.CRYPTO}),
-        order_types=frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT}),
+        order_types=frozenset(OrderType),
+        order_classes=frozenset({OrderClass.SIMPLE, OrderClass.OTO}),
         time_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC}),
-        pairs={
-            OrderType.STOP: frozenset({TimeInForce.GTC}),
-            OrderType.STOP_LIMIT: frozenset({TimeInForce.GTC}),
-        },
+        pairs=dict.fromkeys((OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL), frozenset({TimeInForce.GTC})),
         not_found_after=120.0,
         replace=True,
         post_only=True,
@@ -79,6 +89,10 @@ class KrakenBroker(CryptoBroker):
             note="Kraken does not report what a key can do: check there that it cannot withdraw.",
         )
 
+    def _check_order(self, request: OrderRequest, found: Instrument, price: Decimal | None = None) -> None:
+        super()._check_order(request, found, price)
+        order_checks.check_ids(request)
+
     def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:
         return "private_post_addorder", parse.order_body(request, market["id"])
 
@@ -86,7 +100,13 @@ class KrakenBroker(CryptoBroker):
         return parse.created(answer, request)
 
     def _find(self, client_order_id: str, symbol: str) -> crypto_parse.Answer | None:
-        """Open orders first: one that ends while we read moves to the list that is read later."""
+        """Open orders first: one that ends while we read moves to the list that is read later. The exit of an order has
+        no id of ours there, and names the order that placed it."""
+        if (exit_of := leg_ids.parent(client_order_id)) is not None:
+            whole = None if exit_of[1] else self._find(exit_of[0], symbol)
+            if whole is None or whole["terms"] is None or not parse.has_close(whole["info"]):
+                return None
+            return parse.close_of(whole, self._placed_by(whole), datetime.now(UTC))
         for name, key in _LISTS:
             for answer in self._rows(name, key, {"cl_ord_id": client_order_id}):
                 if answer.get("clientOrderId") == client_order_id:
@@ -98,10 +118,29 @@ class KrakenBroker(CryptoBroker):
             return NotCancellable("Kraken cancelled no order: this one has ended, or cannot be cancelled now.")
         return super()._cancel_refused(answer, found)
 
+    def _placed_by(self, whole: crypto_parse.Answer) -> list[crypto_parse.Answer]:
+        """What the conditional close of an order placed. Nothing while the order has not filled."""
+        if not crypto_parse.number_or_zero(whole.get("filled")):
+            return []
+        made = crypto_parse.number_or_zero(whole["info"].get("opentm"))
+        found: dict[str, crypto_parse.Answer] = {}
+        for name, key in _LISTS:
+            start = {} if key == "open" else {"start": str(int(made) - 1)}
+            rows = self._rows(name, key, start)
+            found |= {each["id"]: each for each in rows if parse.placed_by(each.get("info") or {}) == whole["id"]}
+        return list(found.values())
+
     def _cancel(self, found: crypto_parse.Answer) -> tuple[str, Any]:
+        """Where several orders are one exit, the first of them that is open."""
+        if found.get("is_coming"):
+            raise NotSupported("Kraken places this exit as its order fills, and ends it with that: cancel the order.")
+        if not found["id"]:
+            raise BrokerUnavailable("Kraken has not placed this exit yet. Nothing was cancelled.")
         return "private_post_cancelorder", {"txid": found["id"]}
 
     def _amend(self, found: crypto_parse.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
+        if not found.get("is_whole", True):
+            raise NotSupported("Kraken changes an exit only once it stands by itself, as one order.")
         return "private_post_amendorder", parse.amend_body(changes, str(found["id"]), post_only=wanted.post_only)
 
     def _amended(self, answer: Any, found: crypto_parse.Answer, wanted: OrderRequest) -> bool:
@@ -115,7 +154,24 @@ class KrakenBroker(CryptoBroker):
                 if place >= limit:
                     break
                 found[str(answer["id"])] = answer
-        return list(found.values())
+        return self._with_exits(list(found.values()))
+
+    def _with_exits(self, answers: list[crypto_parse.Answer]) -> list[crypto_parse.Answer]:
+        """The exits of our orders under our ids: those still to be placed beside their order, the others as one."""
+        wholes = {each["id"]: each for each in answers if _ours_with_close(each)}
+        rows = {each["id"]: parse.placed_by(each.get("info") or {}) for each in answers}
+        missing = sorted(set(rows.values()) - {"", *(each["id"] for each in answers)})
+        for begin in range(0, len(missing), _QUERIED):
+            wanted = ",".join(missing[begin : begin + _QUERIED])
+            told = _result(self._client.read("private_post_queryorders", {"txid": wanted, "trades": "true"}), dict)
+            read = self._answers([{**row, "id": order_id} for order_id, row in told.items()])
+            wholes |= {each["id"]: each for each in read if _ours_with_close(each)}
+        exits = []
+        for whole in wholes.values():
+            placed = [each for each in answers if rows[each["id"]] == whole["id"]]
+            if placed or whole["status"] == "open":
+                exits.append(parse.close_of(whole, placed, datetime.now(UTC)))
+        return [each for each in answers if rows[each["id"]] not in wholes] + exits
 
     def _rows(self, name: str, key: str, params: dict[str, Any]) -> Iterator[crypto_parse.Answer]:
         """Raises BrokerUnavailable when there are more than we read."""
@@ -139,11 +195,17 @@ class KrakenBroker(CryptoBroker):
         found: list[crypto_parse.Answer] = self._client.read(
             "fetch_order_trades", answer["id"], answer["symbol"], None, None, {"trades": list(ids)}
         )
-        return found
+        if "fcib" not in str(answer["info"].get("oflags")):
+            return found
+        coin = self._require(str(answer["symbol"]))["base"]
+        return [{**each, "fees": [{**each["fee"], "currency": coin}]} for each in found]
 
     def _for_library(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """Its prices may be distances from others, as in ``+5%``."""
         return {**row, "descr": {**(row.get("descr") or {}), "price": "0", "price2": "0"}}
+
+    def _answer(self, row: Mapping[str, Any]) -> crypto_parse.Answer:
+        return {**super()._answer(row), "info": row}
 
     def _terms(self, row: Mapping[str, Any]) -> crypto_parse.VenueTerms:
         return parse.terms(row)
@@ -232,4 +294,10 @@ def _result(answer: Any, kind: type[Any]) -> Any:
     return result
 
 
+def _ours_with_close(answer: crypto_parse.Answer) -> bool:
+    is_read = answer["terms"] is not None
+    return is_read and leg_ids.is_ours(str(answer.get("clientOrderId") or "")) and parse.has_close(answer["info"])
+
+
+_QUERIED = 50
 _LISTS = (("private_post_openorders", "open"), ("private_post_closedorders", "closed"))

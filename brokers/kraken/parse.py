@@ -1,11 +1,13 @@
 """Kraken's words. Source: docs.kraken.com/api/docs/rest-api/ and its page on errors."""
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from brokers import leg_ids
 from brokers.crypto import parse, unknown_word_counts
 from brokers.crypto.error_outcomes import Codes, Meaning, by_words, is_internal
 from brokers.decimals import plain
@@ -15,7 +17,9 @@ from brokers.types import (
     DepositAddress,
     EarnHolding,
     EarnOffer,
+    LegRequest,
     OrderChanges,
+    OrderClass,
     OrderRequest,
     OrderType,
     TimeInForce,
@@ -108,6 +112,7 @@ _KIND = {
     OrderType.LIMIT: "limit",
     OrderType.STOP: "stop-loss",
     OrderType.STOP_LIMIT: "stop-loss-limit",
+    OrderType.TRAIL: "trailing-stop",
 }
 
 
@@ -123,13 +128,21 @@ def order_body(request: OrderRequest, instrument_id: str) -> dict[str, Any]:
     }
     if request.order_type is OrderType.LIMIT:
         body["timeinforce"] = request.tif.value
-    if request.stop_price is not None:
-        body["price"] = plain(request.stop_price)
-        if request.limit_price is not None:
-            body["price2"] = plain(request.limit_price)
-    elif request.limit_price is not None:
-        body["price"] = plain(request.limit_price)
+    body |= _prices(request)
+    for leg in request.legs:
+        terms = {"ordertype": _KIND[leg.order_type], **_prices(leg)}
+        body |= {f"close[{name}]": value for name, value in terms.items()}
     return body
+
+
+def _prices(order: OrderRequest | LegRequest) -> dict[str, str]:
+    """What a trailing stop stays behind the price is written with a plus for either side."""
+    if order.trail_percent is not None:
+        return {"price": f"+{plain(order.trail_percent)}%"}
+    if order.trail_amount is not None:
+        return {"price": f"+{plain(order.trail_amount)}"}
+    given = [each for each in (order.stop_price, order.limit_price) if each is not None]
+    return {name: plain(each) for name, each in zip(("price", "price2"), given, strict=False)}
 
 
 _TYPES = {
@@ -176,6 +189,7 @@ def terms(row: "Row") -> parse.VenueTerms:
         trail_amount=amount,
         trail_percent=percent,
         reason=quoted_text(row.get("reason")),
+        order_class=OrderClass.OTO if has_close(row) else OrderClass.SIMPLE,
     )
 
 
@@ -183,6 +197,90 @@ def _price(value: Any) -> Decimal | None:
     """None for a price that is given as a distance from another, or a share of it."""
     text = str(value or "")
     return parse.positive(text) if _PRICE.fullmatch(text) else None
+
+
+# -- an order with a conditional close, and what that placed ---------------------------------------------------------
+
+_CLOSE = re.compile(r"close position @ ([a-z ]+?) ([+-]?[0-9.]+%?)(?: -> limit ([+-]?[0-9.]+%?))?")
+_PLACED_WITHIN = timedelta(minutes=2)
+NOT_PLACED = "Kraken lists no exit of this order: look there whether one is open."
+
+
+def placed_by(row: "Row") -> str:
+    """Kraken's id of the order whose conditional close placed this one."""
+    return str(row.get("refid") or "")
+
+
+def has_close(row: "Row") -> bool:
+    return bool((row.get("descr") or {}).get("close"))
+
+
+def planned_close(row: "Row") -> parse.VenueTerms:
+    """The conditional close of an order that has placed none yet, as its description words it."""
+    told = row.get("descr") or {}
+    found = _CLOSE.fullmatch(str(told.get("close") or "").strip())
+    if found is None:
+        unknown_word_counts.note(VENUE, "conditional close", told.get("close"))
+        return parse.VenueTerms(order_type=None, tif=None)
+    kind, price, limit = found[1].replace(" ", "-"), found[2], found[3]
+    word = f"{kind}-limit" if limit else kind
+    return terms({"descr": {"ordertype": word, "price": price, "price2": limit}, "vol": row.get("vol")})
+
+
+def close_of(whole: parse.Answer, placed: Sequence[parse.Answer], now: datetime) -> parse.Answer:
+    """The one exit of an order: all orders that its conditional close placed, one for each time it filled, or what it
+    will place. Those that cannot be read are in it as open."""
+    row, is_open = whole["info"], whole["status"] == "open"
+    ours = leg_ids.of_exit(whole["clientOrderId"], 0)
+    filled = sum((parse.number_or_zero(each.get("filled")) for each in placed), Decimal(0))
+    states = {str(each.get("status")) for each in placed}
+    open_ids = [each["id"] for each in placed if each.get("status") not in _OVER]
+    planned, reason = planned_close(row), ""
+    if is_open or open_ids:
+        state = "open"
+    elif placed:
+        state = states.pop() if len(states) == 1 else "canceled"
+    elif not parse.number_or_zero(whole.get("filled")):
+        state, reason = "canceled", "Its order ended before it filled."
+    else:
+        ended = parse.positive(row.get("closetm"))
+        is_late = ended is None or now - parse.at_milliseconds(ended * 1000) > _PLACED_WITHIN
+        state, reason = ("rejected", NOT_PLACED) if is_late else ("open", "")
+    first = next(iter(placed), None)
+    told = (first or {}).get("terms") or planned
+    quantities = [each["terms"].quantity for each in placed if each.get("terms")]
+    quantity = planned.quantity
+    if placed and not is_open and None not in quantities:
+        quantity = sum((each for each in quantities if each is not None), Decimal(0))
+    single = first if len(placed) == 1 else None
+    return {
+        "info": {
+            "trades": [trade for each in placed for trade in (each.get("info") or {}).get("trades") or []],
+            "oflags": ((first or {}).get("info") or {}).get("oflags"),
+        },
+        "id": next(iter(open_ids), first["id"] if first else ""),
+        "clientOrderId": ours,
+        "symbol": whole["symbol"],
+        "side": "sell" if str(whole.get("side")) == "buy" else "buy",
+        "terms": replace(
+            told,
+            quantity=quantity,
+            reason=told.reason or reason,
+            order_class=OrderClass.OTO,
+            parent_client_order_id=whole["clientOrderId"],
+            held=not placed,
+        ),
+        "status": state,
+        "filled": filled,
+        "average": single.get("average") if single else None,
+        "fees": single.get("fees") if single else [],
+        "timestamp": (first or whole).get("timestamp"),
+        "is_coming": is_open,
+        "is_whole": not is_open and len(placed) == 1,
+    }
+
+
+_OVER = frozenset({"closed", "canceled", "expired", "rejected"})
 
 
 def amend_body(changes: OrderChanges, order_id: str, *, post_only: bool) -> dict[str, Any]:

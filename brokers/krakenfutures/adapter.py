@@ -14,7 +14,8 @@ from brokers.crypto import parse as crypto_parse
 from brokers.crypto import unknown_word_counts
 from brokers.crypto.adapter import PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
-from brokers.errors import BrokerError, BrokerUnavailable, NotSupported, Rejected
+from brokers.decimals import plain
+from brokers.errors import BrokerError, BrokerUnavailable, InvalidOrder, NotSupported, Rejected
 from brokers.krakenfutures import parse
 from brokers.types import (
     USUAL,
@@ -69,12 +70,9 @@ class KrakenFuturesBroker(CryptoBroker):
         abilities=USUAL - {Ability.SCREENING, Ability.FEES, Ability.EXCHANGE_RATES}
         | {Ability.FUTURES, Ability.FUNDING_RATES},
         asset_classes=frozenset({AssetClass.PERPETUAL, AssetClass.FUTURE}),
-        order_types=frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT}),
+        order_types=frozenset(OrderType),
         time_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC}),
-        pairs={
-            OrderType.STOP: frozenset({TimeInForce.GTC}),
-            OrderType.STOP_LIMIT: frozenset({TimeInForce.GTC}),
-        },
+        pairs=dict.fromkeys((OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL), frozenset({TimeInForce.GTC})),
         not_found_after=120.0,
         short=True,
         reduce_only=True,
@@ -147,6 +145,14 @@ class KrakenFuturesBroker(CryptoBroker):
                 limit_price=request.limit_price,
                 currency=self.CURRENCY,
                 created_at=now,
+            )
+
+    def _check_order(self, request: OrderRequest, found: Instrument, price: Decimal | None = None) -> None:
+        super()._check_order(request, found, price)
+        nearest, farthest = parse.TRAIL_PERCENT
+        if request.trail_percent is not None and not nearest <= request.trail_percent <= farthest:
+            raise InvalidOrder(
+                f"At Kraken Futures a stop trails by {plain(nearest)} to {plain(farthest)} percent.", "trail_percent"
             )
 
     def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:

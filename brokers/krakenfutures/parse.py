@@ -113,7 +113,11 @@ _KIND = {
     OrderType.LIMIT: "lmt",
     OrderType.STOP: "stp",
     OrderType.STOP_LIMIT: "stp",
+    OrderType.TRAIL: "trailing_stop",
 }
+PERCENT, AMOUNT = "PERCENT", "QUOTE_CURRENCY"
+TRAIL_PERCENT = (Decimal("0.1"), Decimal(50))
+"""Least and most, of POST sendorder."""
 
 
 def to_venue_id(client_order_id: str) -> str:
@@ -146,6 +150,13 @@ def order_body(request: OrderRequest, instrument_id: str) -> dict[str, Any]:
         body["limitPrice"] = plain(request.limit_price)
     if request.stop_price is not None:
         body["stopPrice"], body["triggerSignal"] = plain(request.stop_price), "last"
+    for unit, distance in ((PERCENT, request.trail_percent), (AMOUNT, request.trail_amount)):
+        if distance is not None:
+            body |= {
+                "trailingStopMaxDeviation": plain(distance),
+                "trailingStopDeviationUnit": unit,
+                "triggerSignal": "last",
+            }
     if request.reduce_only:
         body["reduceOnly"] = "true"
     return body
@@ -165,7 +176,8 @@ def created(answer: Any, client_order_id: str) -> str:
 
 _LIMITS = frozenset({"lmt", "limit", "post"})
 _STOPS = frozenset({"stp", "stop"})
-_NO_WORD_HERE = frozenset({"take_profit", "trailing_stop", "liquidation", "assignment", "block", "unwind"})
+_TRAILS = "trailing_stop"
+_NO_WORD_HERE = frozenset({"take_profit", _TRAILS, "liquidation", "assignment", "block", "unwind"})
 
 
 def _terms(
@@ -176,15 +188,20 @@ def _terms(
     limit: Decimal | None,
     stop: Decimal | None,
     trigger_side: str = "",
-    trails: bool = False,
+    trail: tuple[Any, Any] | None = None,
 ) -> parse.VenueTerms:
-    """``word`` is the venue's for the kind of order. A trigger that waits for a better price takes a profit, and one
-    that follows the price has no type here."""
+    """``word`` is the venue's for the kind of order. A trigger that waits for a better price takes a profit; one that
+    follows the price has a distance, given with its unit."""
     word = word.lower()
+    distance, unit = (parse.positive(trail[0]), trail[1]) if trail else (None, None)
+    amount, percent = (distance if unit == each else None for each in (AMOUNT, PERCENT))
     waits = {"buy": "below", "sell": "above"}.get(side.lower(), "?") in trigger_side.lower()
     kind: OrderType | None = None
-    if stop is not None:
-        if word not in _NO_WORD_HERE and not waits and not trails:
+    if trail is not None or word == _TRAILS:
+        is_known = limit is None and (amount is not None or percent is not None)
+        kind = OrderType.TRAIL if is_known else None
+    elif stop is not None:
+        if word not in _NO_WORD_HERE and not waits:
             kind = OrderType.STOP if limit is None else OrderType.STOP_LIMIT
     elif word in _LIMITS or word in (EITHER, "fok"):
         kind = None if limit is None else OrderType.LIMIT
@@ -195,11 +212,18 @@ def _terms(
     tifs = {EITHER: TimeInForce.IOC, "fok": TimeInForce.FOK}
     return parse.VenueTerms(
         order_type=kind,
-        tif=TimeInForce.GTC if stop is not None else tifs.get(word, TimeInForce.GTC),
+        tif=TimeInForce.GTC if stop is not None or kind is OrderType.TRAIL else tifs.get(word, TimeInForce.GTC),
         quantity=quantity,
         limit_price=limit if kind is None or kind.needs_limit else None,
         stop_price=stop,
+        trail_amount=amount,
+        trail_percent=percent,
     )
+
+
+def _trail(told: Any) -> tuple[Any, Any] | None:
+    """Of ``trailingStopOptions``; None for an order that does not trail."""
+    return (told.get("maxDeviation"), told.get("unit")) if isinstance(told, dict) and told else None
 
 
 # -- orders, in the form ccxt would give them ------------------------------------------------------------------------
@@ -221,6 +245,7 @@ def open_order(row: Row, naming: Naming) -> parse.Answer:
             quantity=filled + parse.number_or_zero(row.get("unfilledSize")),
             limit=limit,
             stop=stop,
+            trail=_trail(row.get("trailingStopOptions")),
         ),
         "status": "open",
         "filled": filled,
@@ -267,7 +292,7 @@ def event(row: Row, naming: Naming) -> parse.Answer | None:
             limit=None if at_once else limit,
             stop=stop,
             trigger_side=str(options.get("triggerSide") or ""),
-            trails=bool(options.get("trailingStopOptions")),
+            trail=_trail(options.get("trailingStopOptions")),
         )
     return {
         "info": row,

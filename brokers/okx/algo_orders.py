@@ -5,16 +5,17 @@ follows from it (``brokers.leg_ids``), as the target's follows from the order th
 Source: www.okx.com/docs-v5/en/ (order book trading, algo trading; place order, ``attachAlgoOrds``).
 """
 
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from brokers.crypto import parse, unknown_word_counts
+from brokers.crypto import order_checks, parse, unknown_word_counts
 from brokers.decimals import plain
-from brokers.errors import InvalidOrder, NotSupported
+from brokers.errors import NotSupported
 from brokers.json_values import quoted_text
-from brokers.leg_ids import all_following, following
+from brokers.leg_ids import following
 from brokers.types import LegRequest, OrderChanges, OrderClass, OrderRequest, OrderType, Side, TimeInForce
 
 VENUE = "OKX"
@@ -57,10 +58,8 @@ def check(request: OrderRequest) -> None:
         raise NotSupported("At OKX a pair is not post-only.")
     if request.trail_percent is not None and request.trail_percent * 100 % 1:
         raise NotSupported("OKX accepts trail_percent in steps of 0.01.")
-    names = all_following(request.client_order_id)
     target_first = sorted(request.legs, key=lambda leg: leg.order_type is not OrderType.LIMIT)
-    if any(leg.client_order_id != next(names) for leg in target_first):
-        raise InvalidOrder("The ids of the exits do not follow from that of their order.", "client_order_id")
+    order_checks.check_ids(replace(request, legs=tuple(target_first)))
 
 
 def is_algo(request: OrderRequest) -> bool:
@@ -78,7 +77,7 @@ def body(request: OrderRequest, instrument_id: str, trade_mode: str, *, spot: bo
         "side": request.side.value.lower(),
         "sz": plain(request.units),
         "algoClOrdId": request.client_order_id,
-        "clOrdId": following(f"triggered {request.client_order_id}"),
+        "clOrdId": uuid.uuid5(uuid.NAMESPACE_OID, request.client_order_id).hex,
     }
     if spot and request.side is Side.BUY:
         told["tgtCcy"] = "base_ccy"
@@ -157,7 +156,7 @@ def parts(row: Row) -> list[Part]:
     kind = OrderClass.OCO if pair else OrderClass.BRACKET
     return [
         Part(client_order_id=ours, half=TARGET, order_class=kind),
-        Part(client_order_id=_following(ours), half=STOP, order_class=kind, parent=ours if pair else ""),
+        Part(client_order_id=following(ours), half=STOP, order_class=kind, parent=ours if pair else ""),
     ]
 
 
@@ -167,13 +166,9 @@ def waiting(row: Row) -> Iterator[tuple[Part, Row]]:
         halves, ours = _halves(each), str(each.get("attachAlgoClOrdId") or "")
         kind = OrderClass.BRACKET if len(halves) > 1 else OrderClass.OTO
         for half in halves:
-            name = _following(ours) if half == STOP and len(halves) > 1 else ours
+            name = following(ours) if half == STOP and len(halves) > 1 else ours
             parent = str(row.get("clOrdId") or "")
             yield Part(client_order_id=name, half=half, order_class=kind, parent=parent), each
-
-
-def _following(ours: str) -> str:
-    return following(ours) if ours else ""
 
 
 def _halves(row: Row) -> list[str]:

@@ -77,6 +77,13 @@ class SimOrder:
     """quote or base"""
     reported_as: str = ""
     """A word of the venue's that takes the place of the status, for tests."""
+    trail: str = ""
+    """How far its stop stays behind the price: 5% or 150."""
+    triggered: bool = False
+    exits: dict[str, str] = field(default_factory=dict)
+    """What the venue places once it has filled, in the venue's words."""
+    placed_by: str = ""
+    """The order whose exit it is."""
 
 
 class VenueRefuses(Exception):
@@ -187,10 +194,13 @@ class CryptoFake(FakeBroker):
             coin, need = (listing.quote, at * amount) if made.side == "buy" else (listing.base, amount)
             if need > self.balances.get(coin, Decimal(0)) - self.on_hold(coin):
                 raise VenueRefuses("funds")
-        crosses = not made.stop and (not made.price or (at >= price if made.side == "buy" else at <= price))
+        waits = bool(made.stop or made.trail)
+        crosses = not waits and (not made.price or (at >= price if made.side == "buy" else at <= price))
         if crosses and made.post_only and not self.POST_ONLY_STANDS:
             raise VenueRefuses("post")
         self.orders[made.order_id] = made
+        if made.trail:
+            self.follow(made, Decimal(listing.last))
         if crosses and made.post_only:
             made.status = "canceled"
         elif crosses:
@@ -248,6 +258,38 @@ class CryptoFake(FakeBroker):
             coins, money = sign * part - fee * in_base, -sign * worth - fee * (not in_base)
             self.balances[listing.base] = self.balances.get(listing.base, Decimal(0)) + coins
             self.balances[listing.quote] = self.balances.get(listing.quote, Decimal(0)) + money
+        self.filled(order, part)
+
+    def filled(self, order: SimOrder, part: Decimal) -> None:
+        """Where the venue places something after a fill."""
+
+    def move(self, symbol: str, price: str) -> None:
+        """The market trades at ``price``: trailing stops follow, stops trigger, and what rests there fills."""
+        listing = self.listing(symbol)
+        listing.bid = listing.ask = listing.last = price
+        for each in list(self.orders.values()):
+            if each.wire == listing.wire and each.status == "open":
+                self.meet(each, Decimal(price))
+
+    def follow(self, order: SimOrder, at: Decimal) -> None:
+        """The stop of an order that trails."""
+        by = at * Decimal(order.trail[:-1]) / 100 if order.trail.endswith("%") else Decimal(order.trail)
+        tick = Decimal(self.listings[order.wire].tick)
+        stop = (at + by if order.side == "buy" else at - by) // tick * tick
+        best = min if order.side == "buy" else max
+        order.stop = _text(best(stop, Decimal(order.stop)) if order.stop else stop)
+
+    def meet(self, order: SimOrder, at: Decimal) -> None:
+        buys = order.side == "buy"
+        if order.trail:
+            self.follow(order, at)
+        if order.stop and not order.triggered:
+            if at < Decimal(order.stop) if buys else at > Decimal(order.stop):
+                return
+            order.triggered = True
+        if order.price and (at > Decimal(order.price) if buys else at < Decimal(order.price)):
+            return
+        self.fill(order, _text(at))
 
     def take_back(self, order: SimOrder | None) -> SimOrder:
         if order is None:
@@ -266,8 +308,10 @@ class CryptoFake(FakeBroker):
         order.updated = self.now()
         listing = self.listings[order.wire]
         best = Decimal(listing.ask if order.side == "buy" else listing.bid)
+        if order.stop:
+            return order
         at = Decimal(order.price)
-        if not order.stop and (at >= best if order.side == "buy" else at <= best):
+        if at >= best if order.side == "buy" else at <= best:
             self.fill(order, str(best))
         return order
 

@@ -35,6 +35,7 @@ _REFUSALS = {
     "post": ("INVALID_LIMIT_PRICE_POST_ONLY", "PREVIEW_INVALID_LIMIT_PRICE_POST_ONLY"),
     "below": ("UNKNOWN_FAILURE_REASON", "PREVIEW_STOP_PRICE_BELOW_LAST_TRADE_PRICE"),
     "above": ("UNKNOWN_FAILURE_REASON", "PREVIEW_STOP_PRICE_ABOVE_LAST_TRADE_PRICE"),
+    "target": ("UNKNOWN_FAILURE_REASON", "PREVIEW_INVALID_LIMIT_PRICE"),
     "bad": ("UNSUPPORTED_ORDER_CONFIGURATION", "UNKNOWN_PREVIEW_FAILURE_REASON"),
 }
 _NEEDS = {
@@ -46,7 +47,12 @@ _NEEDS = {
     "sor_limit_ioc": {"base_size", "limit_price"},
     "stop_limit_stop_limit_gtc": {"base_size", "limit_price", "stop_price", "stop_direction"},
     "stop_limit_stop_limit_gtd": {"base_size", "limit_price", "stop_price", "stop_direction", "end_time"},
+    "trigger_bracket_gtc": {"base_size", "limit_price", "stop_trigger_price"},
+    "trigger_bracket_gtd": {"base_size", "limit_price", "stop_trigger_price", "end_time"},
 }
+_OF_AN_ORDER = {"client_order_id", "product_id", "side", "order_configuration", "attached_order_configuration",
+                "self_trade_prevention_id", "leverage", "margin_type", "retail_portfolio_id"}  # fmt: skip
+_ATTACHED = {"trigger_bracket_gtc": {"limit_price", "stop_trigger_price"}}
 _TIFS = {
     "gtc": "GOOD_UNTIL_CANCELLED",
     "gtd": "GOOD_UNTIL_DATE_TIME",
@@ -79,6 +85,8 @@ class CoinbaseFake(CryptoFake):
         )  # fmt: skip
         self.balances.pop("USDT")
         self.can_transfer = False
+        self.exits_late = False
+        """The exits of an order are not placed yet when it has filled."""
         self.page = 250
         self.refuses: set[str] = set()
         self.nonces: set[str] = set()
@@ -245,8 +253,14 @@ class CoinbaseFake(CryptoFake):
     def _new_order(self, asked: Asked) -> Reply:
         body = asked.body
         kind, terms = next(iter(body["order_configuration"].items()))
+        attached = body.get("attached_order_configuration") or {}
         try:
             self._check_terms(kind, terms, body)
+            if set(body) - _OF_AN_ORDER:
+                raise VenueRefuses("bad")
+            # The exits have the size of their order.
+            if attached and {name: set(each) for name, each in attached.items()} != _ATTACHED:
+                raise VenueRefuses("bad")
             made = self.place(
                 {
                     "client_id": body["client_order_id"],
@@ -255,7 +269,8 @@ class CoinbaseFake(CryptoFake):
                     "kind": kind,
                     "tif": kind[-3:].upper() if kind.endswith(("_ioc", "_fok")) else "GTC",
                     "price": terms.get("limit_price", ""),
-                    "stop": terms.get("stop_price", ""),
+                    "stop": terms.get("stop_price", "") or terms.get("stop_trigger_price", ""),
+                    "exits": dict(attached.get("trigger_bracket_gtc", {})),
                     "amount": terms.get("base_size", ""),
                     "cost": terms.get("quote_size", ""),
                     "post_only": terms.get("post_only", False),
@@ -276,10 +291,51 @@ class CoinbaseFake(CryptoFake):
         if kind not in _NEEDS or _NEEDS[kind] - set(terms) or not sized:
             raise VenueRefuses("bad")
         listing = self.listings.get(body["product_id"])
+        if listing is not None and "stop_trigger_price" in terms:
+            last, buys = Decimal(listing.last), body["side"] == "BUY"
+            limit, stop = Decimal(terms["limit_price"]), Decimal(terms["stop_trigger_price"])
+            if (stop <= last) if buys else (stop >= last):
+                raise VenueRefuses("below" if buys else "above")
+            if (limit >= last) if buys else (limit <= last):
+                raise VenueRefuses("target")
         if listing is not None and "stop_direction" in terms:
             up, stop = terms["stop_direction"] == "STOP_DIRECTION_STOP_UP", Decimal(terms["stop_price"])
             if up is (stop <= Decimal(listing.last)):
                 raise VenueRefuses("below" if up else "above")
+
+    def filled(self, order: SimOrder, part: Decimal) -> None:
+        """The exits of an order are one order, for what has filled so far."""
+        if not order.exits or self.exits_late:
+            return
+        placed = next((each for each in self.orders.values() if each.placed_by == order.order_id), None)
+        if placed is not None:
+            placed.amount = order.filled
+            return
+        self.place(
+            {
+                "client_id": f"0000-{order.order_id}",
+                "wire": order.wire,
+                "side": "sell" if order.side == "buy" else "buy",
+                "kind": "trigger_bracket_gtc",
+                "price": order.exits["limit_price"],
+                "stop": order.exits["stop_trigger_price"],
+                "amount": order.filled,
+                "placed_by": order.order_id,
+            }
+        )
+
+    def meet(self, order: SimOrder, at: Decimal) -> None:
+        """A target and a stop in one order: the stop, once triggered, sells or buys at the market's price."""
+        if not order.kind.startswith("trigger_bracket"):
+            super().meet(order, at)
+            return
+        buys = order.side == "buy"
+        target, stop = Decimal(order.price), Decimal(order.stop)
+        if at <= target if buys else at >= target:
+            self.fill(order, str(target))
+        elif at >= stop if buys else at <= stop:
+            order.triggered = True
+            self.fill(order, str(at))
 
     def _batch_cancel(self, asked: Asked) -> Reply:
         results = []
@@ -339,7 +395,11 @@ class CoinbaseFake(CryptoFake):
 
     def _order(self, order: SimOrder) -> dict[str, Any]:
         size = {"quote_size": order.cost} if order.cost else {"base_size": order.amount}
-        prices = {name: value for name, value in (("limit_price", order.price), ("stop_price", order.stop)) if value}
+        is_pair = order.kind.startswith("trigger_bracket")
+        stop = "stop_trigger_price" if is_pair else "stop_price"
+        prices = {name: value for name, value in (("limit_price", order.price), (stop, order.stop)) if value}
+        exits = next((each.order_id for each in self.orders.values() if each.placed_by == order.order_id), "")
+        trigger = "STOP_TRIGGERED" if order.triggered else "STOP_PENDING" if order.stop else "INVALID_ORDER_TYPE"
         market = order.kind.startswith("market_market")
         return {
             "order_id": order.order_id, "product_id": order.wire, "user_id": "2222-000000-000000",
@@ -350,8 +410,9 @@ class CoinbaseFake(CryptoFake):
             "average_filled_price": order.average or "0", "fee": "", "number_of_fills": str(len(order.trades)),
             "filled_value": "10000", "pending_cancel": False, "size_in_quote": bool(order.cost),
             "total_fees": order.fee, "size_inclusive_of_fees": False, "total_value_after_fees": "0",
-            "trigger_status": "INVALID_ORDER_TYPE",
-            "order_type": "MARKET" if market else "STOP_LIMIT" if order.stop else "LIMIT",
+            "trigger_status": trigger, "originating_order_id": order.placed_by, "attached_order_id": exits,
+            "attached_order_configuration": {"trigger_bracket_gtc": order.exits} if order.exits else None,
+            "order_type": "BRACKET" if is_pair else "MARKET" if market else "STOP_LIMIT" if order.stop else "LIMIT",
             "reject_reason": "REJECT_REASON_UNSPECIFIED", "settled": True, "product_type": "SPOT", "reject_message": "",
             "cancel_message": "", "last_fill_time": _iso(order.updated),
         }  # fmt: skip

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
-from itertools import count, islice
+from itertools import count
 from typing import Any, Protocol, runtime_checkable
 
 import pytest
@@ -65,7 +65,7 @@ _ids = count(1)
 
 
 def new_id() -> str:
-    return f"c0ffee{next(_ids):026x}"
+    return f"c0ffee{next(_ids):06x}4{0:019x}"
 
 
 class Way(StrEnum):
@@ -209,32 +209,25 @@ class Rig:
         """To buy far below the price, with exits around that; or two orders to sell of which one ends the other."""
         tick = self.broker.instrument(self.symbol).tick
         above, below = self.price * 2 // tick * tick, self.low_price / 2 // tick * tick
-        first = new_id()
-        following = list(islice(leg_ids.all_following(first), 2))
+        ours = new_id()
         profit = LegRequest(
-            client_order_id=following[0],
+            client_order_id=leg_ids.of_exit(ours, 0),
             side=Side.SELL,
             order_type=OrderType.LIMIT,
             quantity=self.quantity,
             tif=TimeInForce.GTC,
             limit_price=above,
         )
-        stop = replace(
-            profit,
-            client_order_id=following[order_class is OrderClass.BRACKET],
-            order_type=OrderType.STOP,
-            limit_price=None,
-            stop_price=below,
-        )
+        stop = replace(profit, order_type=OrderType.STOP, limit_price=None, stop_price=below)
+        second = replace(stop, client_order_id=leg_ids.of_exit(ours, 1))
+        named: dict[str, Any] = {"client_order_id": ours, "order_class": order_class}
         match order_class:
             case OrderClass.OCO:
-                return self.order(
-                    client_order_id=first, order_class=order_class, side=Side.SELL, limit_price=above, legs=(stop,)
-                )
+                return self.order(**named, side=Side.SELL, limit_price=above, legs=(stop,))
             case OrderClass.OTO:
-                return self.order(client_order_id=first, order_class=order_class, legs=(stop,))
+                return self.order(**named, legs=(stop,))
             case _:
-                return self.order(client_order_id=first, order_class=order_class, legs=(profit, stop))
+                return self.order(**named, legs=(profit, second))
 
 
 class Case(ABC):
@@ -251,6 +244,8 @@ class Case(ABC):
     new_id_when_replaced = False
     keeps_broker_id = True
     """The broker's id of an order is the same in its first answer and in every look after it."""
+    names_exits = True
+    """An exit that waits for its order is an order of its own by an id of ours: it can be cancelled by itself."""
     read_digits = 0
     """Beyond so many digits what is read is not exact; 0 for no such limit."""
 
@@ -349,7 +344,7 @@ class Case(ABC):
 
     def own_ids(self, order: OrderRequest) -> Iterable[str]:
         """Those of the legs that the broker knows by an id of ours."""
-        return (leg.client_order_id for leg in order.legs)
+        return (leg.client_order_id for leg in order.legs) if self.names_exits else ()
 
 
 def _of(rig: Rig, client_order_id: str) -> Standing:
@@ -395,8 +390,15 @@ class _Venue:
 
 class CryptoCase(Case):
     def __init__(
-        self, name: str, venue: _Venue, *, without: tuple[str, ...] = (), tells_duplicates: bool = True
+        self,
+        name: str,
+        venue: _Venue,
+        *,
+        without: tuple[str, ...] = (),
+        tells_duplicates: bool = True,
+        names_exits: bool = True,
     ) -> None:
+        self.names_exits = names_exits
         self.name = name
         self.venue = venue
         self.adapter = venue.adapter
@@ -780,10 +782,11 @@ KRAKEN = CryptoCase(
         exact_symbol="TINY/USD",
         order_path="/0/private/AddOrder",
         cancel=("POST", "/0/private/CancelOrder"),
-        sends={Way.REPLACE: ("POST", "/0/private/AmendOrder")},
+        sends={Way.REPLACE: ("POST", "/0/private/AmendOrder"), Way.OTO: ("POST", "/0/private/AddOrder")},
         settings={"api_key": kraken.KEY, "secret": kraken.SECRET, "environment": "live"},
         wrong_secret="d3Jvbmc=",
     ),
+    names_exits=False,
 )
 
 COINBASE = CryptoCase(
@@ -795,13 +798,18 @@ COINBASE = CryptoCase(
         exact_symbol="TINY/USD",
         order_path="/api/v3/brokerage/orders",
         cancel=("POST", "/api/v3/brokerage/orders/batch_cancel"),
-        sends={Way.REPLACE: ("POST", "/api/v3/brokerage/orders/edit")},
+        sends={
+            Way.REPLACE: ("POST", "/api/v3/brokerage/orders/edit"),
+            Way.BRACKET: ("POST", "/api/v3/brokerage/orders"),
+            Way.OCO: ("POST", "/api/v3/brokerage/orders"),
+        },
         settings={"api_key": coinbase.KEY, "secret": coinbase.SECRET, "environment": "live"},
         wrong_secret=coinbase.WRONG_SECRET,
         market_by_units=False,
     ),
     without=("duplicate",),
     tells_duplicates=False,
+    names_exits=False,
 )
 
 KRAKEN_FUTURES = CryptoCase(

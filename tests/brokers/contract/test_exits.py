@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from brokers.errors import NotSupported
 from brokers.types import BrokerStatus, OrderClass, Side
 from tests.brokers.contract.cases import WIRED, Case, Rig
 
@@ -63,10 +64,16 @@ def test_what_hangs_on_an_order_ends_with_it(offer: tuple[Case, OrderClass], rig
     assert left == set() or offer[1] is OrderClass.OCO
 
 
-def test_an_exit_can_be_cancelled_by_itself(offer: tuple[Case, OrderClass], rig: Rig) -> None:
+def test_an_exit_can_be_cancelled_by_itself_or_says_what_ends_it(offer: tuple[Case, OrderClass], rig: Rig) -> None:
     order = rig.with_exits(offer[1])
     rig.broker.submit(rig.account_id, order)
     leg = order.legs[-1].client_order_id
+    if not offer[0].names_exits and offer[1] is not OrderClass.OCO:
+        with pytest.raises(NotSupported, match="cancel the order"):
+            rig.broker.cancel(rig.account_id, leg, symbol=rig.symbol)
+        listed = {each.client_order_id for each in rig.broker.orders(rig.account_id, open_only=True)}
+        assert {order.client_order_id, leg} <= listed
+        return
     answered = rig.broker.cancel(rig.account_id, leg, symbol=rig.symbol)
     assert answered.client_order_id == leg
     assert leg not in [each.client_order_id for each in rig.broker.orders(rig.account_id, open_only=True)]

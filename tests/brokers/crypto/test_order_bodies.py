@@ -33,14 +33,14 @@ def _stop(rig: Rig) -> OrderRequest:
     return rig.order(order_type=OrderType.STOP, limit_price=None, stop_price=Decimal(31000))
 
 
-def _trail(rig: Rig) -> OrderRequest:
-    return rig.order(order_type=OrderType.TRAIL, limit_price=None, trail_percent=Decimal("5.25"))
-
-
 def _stop_limit(rig: Rig, side: Side = Side.BUY) -> OrderRequest:
     """To buy above the price, or to sell below it."""
     stop, limit = (Decimal(31000), Decimal(31100)) if side is Side.BUY else (Decimal(29000), Decimal(28900))
     return rig.order(order_type=OrderType.STOP_LIMIT, side=side, limit_price=limit, stop_price=stop)
+
+
+def _trail(rig: Rig, side: Side = Side.SELL, **distance: Decimal) -> OrderRequest:
+    return rig.order(order_type=OrderType.TRAIL, limit_price=None, side=side, **distance)
 
 
 def _sent(case: CryptoCase, make: Any) -> tuple[Row, str]:
@@ -110,7 +110,10 @@ def test_okx(make: Any, body: Row) -> None:
             {**_BINANCE, "type": "STOP_LOSS_LIMIT", "timeInForce": "GTC", "price": "31100", "stopPrice": "31000"},
         ),
         (_stop, {**_BINANCE, "type": "STOP_LOSS", "stopPrice": "31000"}),
-        (_trail, {**_BINANCE, "type": "STOP_LOSS", "trailingDelta": "525"}),
+        (
+            lambda rig: _trail(rig, Side.BUY, trail_percent=Decimal("5.25")),
+            {**_BINANCE, "type": "STOP_LOSS", "trailingDelta": "525"},
+        ),
     ],
 )  # fmt: skip
 def test_binance(make: Any, body: Row) -> None:
@@ -153,6 +156,20 @@ def test_kraken(make: Any, body: Row) -> None:
             _stop_limit,
             {
                 **_FUTURES, "orderType": "stp", "stopPrice": "31000", "limitPrice": "31100", "triggerSignal": "last",
+            },
+        ),
+        (
+            lambda rig: _trail(rig, trail_percent=Decimal("2.5")),
+            {
+                **_FUTURES, "side": "sell", "orderType": "trailing_stop", "trailingStopMaxDeviation": "2.5",
+                "trailingStopDeviationUnit": "PERCENT", "triggerSignal": "last",
+            },
+        ),
+        (
+            lambda rig: replace(_trail(rig, trail_amount=Decimal(150)), reduce_only=True),
+            {
+                **_FUTURES, "side": "sell", "orderType": "trailing_stop", "trailingStopMaxDeviation": "150",
+                "trailingStopDeviationUnit": "QUOTE_CURRENCY", "triggerSignal": "last", "reduceOnly": "true",
             },
         ),
     ],

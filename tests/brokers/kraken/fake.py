@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -49,6 +50,8 @@ class KrakenFake(CryptoFake):
         self.balances.pop("USDT")
         self.nonce = 0
         self.page = 50
+        self.closes_late = False
+        """A conditional close is not placed yet when its order has filled."""
 
     # -- what arrives ---------------------------------------------------------------------------------------------
 
@@ -221,7 +224,12 @@ class KrakenFake(CryptoFake):
 
     def _addorder(self, body: dict[str, str]) -> Any:
         kind = body["ordertype"]
-        stops = kind.startswith(("stop-loss", "take-profit"))
+        stops, trails = kind.startswith(("stop-loss", "take-profit")), kind == "trailing-stop"
+        if trails and not _TRAIL.fullmatch(body.get("price", "")):
+            raise VenueRefuses("bad")
+        close = {name[6:-1]: value for name, value in body.items() if name.startswith("close[")}
+        if close and not _closes(close):
+            raise VenueRefuses("bad")
         if (kind != "market" and "price" not in body) or (kind.endswith("-limit") and "price2" not in body):
             raise VenueRefuses("bad")
         listing, flags = self._pair_of(body["pair"]), body.get("oflags", "").split(",")
@@ -237,8 +245,10 @@ class KrakenFake(CryptoFake):
                 "side": body["type"],
                 "kind": kind,
                 "tif": body.get("timeinforce", "GTC"),
-                "price": body.get("price2", "") if stops else body.get("price", ""),
+                "price": "" if trails else body.get("price2" if stops else "price", ""),
                 "stop": body.get("price", "") if stops else "",
+                "trail": body["price"].lstrip("+") if trails else "",
+                "exits": close,
                 "amount": "" if "viqc" in flags else body["volume"],
                 "cost": body["volume"] if "viqc" in flags else "",
                 "post_only": "post" in flags,
@@ -246,6 +256,31 @@ class KrakenFake(CryptoFake):
             }
         )
         return {"descr": {"order": words}, "txid": [made.order_id]}
+
+    def filled(self, order: SimOrder, part: Decimal) -> None:
+        """A conditional close: an order of its own for what has filled, with the other side."""
+        if not order.exits or self.closes_late:
+            return
+        kind, price = order.exits["ordertype"], order.exits["price"]
+        stops, trails = kind.startswith(("stop-loss", "take-profit")), kind == "trailing-stop"
+        made = self.place(
+            {
+                "client_id": "",
+                "wire": order.wire,
+                "side": "sell" if order.side == "buy" else "buy",
+                "kind": kind,
+                "price": "" if trails else order.exits.get("price2", "") if stops else price,
+                "stop": price if stops else "",
+                "trail": price.lstrip("+") if trails else "",
+                "amount": format(part, "f"),
+                "placed_by": order.order_id,
+                "fee_in": "base" if order.side == "buy" else "quote",
+            }
+        )
+        assert made.status == "open" or not stops
+
+    def _queryorders(self, body: dict[str, str]) -> Any:
+        return {each: self._order(self.orders[each]) for each in body["txid"].split(",") if each in self.orders}
 
     def _cancelorder(self, body: dict[str, str]) -> Any:
         self.take_back(self._meant(body))
@@ -295,21 +330,48 @@ class KrakenFake(CryptoFake):
                 "margin": "0.00000", "leverage": "0", "misc": "", "trade_id": 40274859, "maker": True}  # fmt: skip
 
     def _order(self, order: SimOrder) -> dict[str, Any]:
-        stops = bool(order.stop)
+        stops = bool(order.stop) and not order.trail
+        price = _distance(order.trail) if order.trail else (order.stop if stops else order.price) or "0"
         return {
-            "refid": None, "userref": 0, "cl_ord_id": order.client_id,
+            "refid": order.placed_by or None, "userref": 0, "cl_ord_id": order.client_id or None,
             "status": order.reported_as or _STATES[order.status], "opentm": order.created / 1000, "starttm": 0,
             "expiretm": 0,
             "descr": {"pair": order.wire, "type": order.side, "ordertype": order.kind,
-                      "price": (order.stop if stops else order.price) or "0", "price2": order.price if stops else "0",
-                      "leverage": "none", "order": "", "close": ""},
+                      "price": price, "price2": (order.price or "0") if stops else "0",
+                      "leverage": "none", "order": "", "close": _close_text(order.exits)},
             "vol": order.amount, "vol_exec": order.filled, "cost": "0", "fee": order.fee, "price": order.average or "0",
-            "stopprice": "0.00000", "limitprice": "0.00000", "misc": "",
+            "stopprice": order.stop if order.trail else "0.00000", "limitprice": "0.00000", "misc": "",
             "oflags": ("fcib" if order.fee_in == "base" else "fciq")
             + (",post" if order.post_only else "") + (",viqc" if order.cost else ""),
             "trades": [each.trade_id for each in order.trades],
             **({} if order.status == "open" else {"closetm": order.updated / 1000, "reason": ""}),
         }  # fmt: skip
+
+
+def _closes(close: dict[str, str]) -> bool:
+    """Whether it is a conditional close of the documents: one order with its price, whose side is not named."""
+    kind, price = close.get("ordertype", ""), close.get("price", "")
+    given = {"ordertype", "price", *(("price2",) if kind.endswith("-limit") else ())}
+    fits = _TRAIL if kind == "trailing-stop" else _PLAIN
+    known = ("limit", "stop-loss", "take-profit", "stop-loss-limit", "take-profit-limit", "trailing-stop")
+    return kind in known and set(close) == given and fits.fullmatch(price) is not None
+
+
+def _distance(trail: str) -> str:
+    return f"+{Decimal(trail[:-1]):.4f}%" if trail.endswith("%") else f"+{trail}"
+
+
+def _close_text(close: dict[str, str]) -> str:
+    if not close:
+        return ""
+    price = close["price"]
+    told = _distance(price.lstrip("+")) if price.startswith("+") else price
+    words = close["ordertype"].removesuffix("-limit").replace("-", " ") or "limit"
+    return f"close position @ {words} {told}" + (f" -> limit {close['price2']}" if "price2" in close else "")
+
+
+_PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?")
+_TRAIL = re.compile(r"\+[0-9]+(\.[0-9]+)?%?")
 
 
 def _validates(body: dict[str, str]) -> bool:

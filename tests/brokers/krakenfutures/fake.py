@@ -217,7 +217,13 @@ class KrakenFuturesFake(CryptoFake):
         if len(ours) > 100:
             return 200, self._sent("clientOrderIdTooLong")
         kind = query["orderType"]
-        if kind in ("stp", "take_profit") and query.get("triggerSignal") not in ("mark", "last", "spot"):
+        triggers = ("stp", "take_profit", "trailing_stop")
+        if kind in triggers and query.get("triggerSignal") not in ("mark", "last", "spot"):
+            return self.BAD
+        trail, unit = query.get("trailingStopMaxDeviation", ""), query.get("trailingStopDeviationUnit")
+        if (kind == "trailing_stop") != bool(trail) or (trail and unit not in ("PERCENT", "QUOTE_CURRENCY")):
+            return self.BAD
+        if kind == "trailing_stop" and "stopPrice" in query:
             return self.BAD
         listing = self.listings.get(query["symbol"])
         price = query.get("limitPrice", "")
@@ -236,6 +242,7 @@ class KrakenFuturesFake(CryptoFake):
                     "tif": "IOC" if kind == "ioc" else "GTC",
                     "price": price,
                     "stop": query.get("stopPrice", ""),
+                    "trail": trail + "%" * (unit == "PERCENT"),
                     "amount": query["size"],
                     "reduce_only": query.get("reduceOnly") == "true",
                 }
@@ -277,6 +284,8 @@ class KrakenFuturesFake(CryptoFake):
             row["limitPrice"] = Decimal(order.price)
         if order.stop:
             row |= {"stopPrice": Decimal(order.stop), "triggerSignal": "last"}
+        if order.trail:
+            row["trailingStopOptions"] = _trail(order)
         return row
 
     def _status(self, query: dict[str, str]) -> Reply:
@@ -298,13 +307,13 @@ class KrakenFuturesFake(CryptoFake):
     def _order_events(self, query: dict[str, str]) -> Reply:
         rows = []
         for each in self._ended(query):
-            if not each.stop:
+            if not each.stop or each.triggered:
                 placed = {"order": self._told(each, left=each.amount, filled="0"), "reason": "new_user_order"}
                 now = self._told(each, left=_less(each.amount, each.filled), filled=each.filled)
                 after = {"OrderCancelled": {"order": now, "reason": "cancelled_by_user"}}
                 if each.status == "filled":
                     after = {"OrderUpdated": {"newOrder": now, "oldOrder": placed["order"], "reason": "full_fill"}}
-                if each.kind in ("mkt", "ioc"):
+                if each.kind in ("mkt", "ioc") or (each.triggered and not each.price):
                     rows.append(_element(each, {"OrderPlaced": {"order": now, "reason": "new_user_order"}}))
                     continue
                 rows += [_element(each, after), _element(each, {"OrderPlaced": placed})]
@@ -314,9 +323,12 @@ class KrakenFuturesFake(CryptoFake):
         rows = []
         for each in self._ended(query):
             if each.stop:
-                told = self._told(each, left=each.amount, filled="0")
+                told = self._told(each, left=each.amount, filled="0", waits=True)
+                ended = {"OrderTriggerCancelled": {"order": told, "reason": "cancelled_by_user"}}
+                if each.triggered:
+                    ended = {"OrderTriggerActivated": {"order": told, "reason": "stop_order_triggered"}}
                 rows += [
-                    _element(each, {"OrderTriggerCancelled": {"order": told, "reason": "cancelled_by_user"}}),
+                    _element(each, ended),
                     _element(each, {"OrderTriggerPlaced": {"order": told, "reason": "new_user_order"}}),
                 ]
         return self._elements(query, rows)
@@ -327,7 +339,7 @@ class KrakenFuturesFake(CryptoFake):
         wanted = query.get("tradeable")
         return self.newest(lambda each: each.status != "open" and wanted in (None, each.wire))
 
-    def _told(self, order: SimOrder, *, left: str, filled: str) -> dict[str, Any]:
+    def _told(self, order: SimOrder, *, left: str, filled: str, waits: bool = False) -> dict[str, Any]:
         """``quantity`` is what is left, and one word stands for market orders and limits that fill at once."""
         row: dict[str, Any] = {
             "uid": order.order_id, "accountId": 0, "accountUid": "f7d5571c-6d10-4cf1-944a-048d25682ed0",
@@ -336,12 +348,12 @@ class KrakenFuturesFake(CryptoFake):
             "orderType": _KINDS.get(order.kind, "IoC"),
             "clientId": _uuid(order.client_id), "reduceOnly": order.reduce_only, "lastUpdateTimestamp": order.updated,
         }  # fmt: skip
-        if order.stop:
+        if order.stop and (waits or not order.triggered):
             row["orderType"] = "lmt" if order.price else "ioc"
             row["triggerOptions"] = {
                 "triggerPrice": order.stop, "triggerSignal": "LAST_PRICE",
                 "triggerSide": "TRIGGER_ABOVE" if order.side == "buy" else "TRIGGER_BELOW",
-                "trailingStopOptions": None, "limitPriceOffset": None,
+                "trailingStopOptions": _trail(order), "limitPriceOffset": None,
             }  # fmt: skip
         return row
 
@@ -390,6 +402,13 @@ class KrakenFuturesFake(CryptoFake):
         if begin + size < len(rows):
             answer["continuationToken"] = str(begin + size)
         return 200, answer
+
+
+def _trail(order: SimOrder) -> dict[str, Any] | None:
+    if not order.trail:
+        return None
+    distance = Decimal(order.trail.rstrip("%"))
+    return {"maxDeviation": distance, "unit": "PERCENT" if order.trail.endswith("%") else "QUOTE_CURRENCY"}
 
 
 def _given(asked: Asked) -> dict[str, str]:

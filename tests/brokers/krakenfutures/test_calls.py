@@ -3,10 +3,19 @@
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from brokers.errors import BrokerUnavailable, InvalidRequest, InvalidSymbol, NotSupported, Rejected, UnknownOutcome
+from brokers.errors import (
+    BrokerUnavailable,
+    InvalidOrder,
+    InvalidRequest,
+    InvalidSymbol,
+    NotSupported,
+    Rejected,
+    UnknownOutcome,
+)
 from brokers.krakenfutures.adapter import ACCOUNT, KrakenFuturesBroker
 from brokers.types import AssetClass, BrokerStatus, Environment, OrderType, Side, TimeInForce
 from tests.brokers.contract.cases import KRAKEN_FUTURES, Rig
@@ -312,3 +321,49 @@ def test_fills_of_the_account_come_newest_first_with_our_ids_and_go_on_page_by_p
     assert rig.broker.fills(ACCOUNT, limit=10, after=found[0].fill_id) == found[1:]
     with pytest.raises(InvalidRequest):
         rig.broker.fills(ACCOUNT, limit=10, after="nothing")
+
+
+@pytest.mark.parametrize(
+    ("distance", "stop"),
+    [({"trail_percent": Decimal(5)}, Decimal(29450)), ({"trail_amount": Decimal(500)}, Decimal(30500))],
+)
+def test_a_trailing_stop_follows_the_price_and_fills_under_our_id(
+    rig: Rig, fake: KrakenFuturesFake, distance: dict[str, Any], stop: Decimal
+) -> None:
+    order = rig.order(side=Side.SELL, order_type=OrderType.TRAIL, limit_price=None, reduce_only=True, **distance)
+    told = rig.broker.submit(rig.account_id, order)
+    assert (told.order_type, told.trail_percent, told.trail_amount) == (
+        OrderType.TRAIL,
+        order.trail_percent,
+        order.trail_amount,
+    )
+    for price in ("31000", "30900"):
+        fake.move(rig.symbol, price)
+    waiting = rig.look(order.client_order_id)
+    assert waiting is not None
+    assert (waiting.status, waiting.stop_price) == (BrokerStatus.WORKING, stop)
+    fake.move(rig.symbol, str(stop))
+    done = rig.look(order.client_order_id)
+    assert done is not None
+    assert (done.status, done.filled_quantity, done.average_price) == (BrokerStatus.FILLED, order.quantity, stop)
+
+
+def test_a_trailing_stop_that_was_cancelled_keeps_its_distance(rig: Rig) -> None:
+    order = rig.order(order_type=OrderType.TRAIL, limit_price=None, trail_percent=Decimal(5))
+    rig.broker.submit(rig.account_id, order)
+    ended = rig.broker.cancel(rig.account_id, order.client_order_id)
+    assert (ended.status, ended.order_type, ended.trail_percent) == (
+        BrokerStatus.CANCELLED,
+        OrderType.TRAIL,
+        Decimal(5),
+    )
+
+
+@pytest.mark.parametrize("percent", ["0.05", "50.5"])
+def test_a_distance_that_kraken_futures_does_not_take_is_refused_before_it_is_sent(
+    rig: Rig, fake: KrakenFuturesFake, percent: str
+) -> None:
+    order = rig.order(order_type=OrderType.TRAIL, limit_price=None, trail_percent=Decimal(percent))
+    with pytest.raises(InvalidOrder, match=r"0\.1 to 50 percent"):
+        rig.broker.submit(rig.account_id, order)
+    assert fake.bodies == []

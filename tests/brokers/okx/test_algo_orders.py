@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
-from itertools import islice
 from typing import Any
 
 import pytest
@@ -33,8 +32,7 @@ def _fake(rig: Rig) -> OkxFake:
 def _named(rig: Rig, *legs: LegRequest, **terms: Any) -> OrderRequest:
     """With ids that follow from that of the order."""
     first = new_id()
-    names = islice(leg_ids.all_following(first), len(legs))
-    mine = tuple(replace(leg, client_order_id=name) for leg, name in zip(legs, names, strict=True))
+    mine = tuple(replace(leg, client_order_id=leg_ids.of_exit(first, place)) for place, leg in enumerate(legs))
     return rig.order(client_order_id=first, legs=mine, **terms)
 
 
@@ -336,7 +334,7 @@ def test_what_was_sent_elsewhere_is_listed_as_what_it_is(rig: Rig) -> None:
         (
             lambda rig: replace(_bracket(rig), client_order_id=new_id()),
             InvalidOrder,
-            "do not follow from that of their order",
+            "does not tell which order it belongs to",
         ),
         (
             lambda rig: _single(rig, OrderType.TRAIL, trail_percent=Decimal("0.125")),
