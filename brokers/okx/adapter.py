@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -30,6 +30,7 @@ from brokers.types import (
     OrderClass,
     OrderRequest,
     OrderType,
+    Preview,
     TimeInForce,
     Transaction,
 )
@@ -140,6 +141,17 @@ class OkxBroker(CryptoBroker):
             if unbound
             else "",
         )
+
+    def preview(self, account_id: str, request: OrderRequest) -> Preview:
+        """Of a contract with the leverage and the position mode that the account has set for it at OKX."""
+        made = super().preview(account_id, request)
+        found = self._instrument(request.symbol)
+        if not found.settle:
+            return made
+        asked = {"instId": self._require(found.symbol)["id"], "mgnMode": "cross"}
+        rows = _data(self._client.read("private_get_account_leverage_info", asked))
+        hedged = bool(self._client.memory.traits.get("hedged"))
+        return replace(made, notes=(parse.margin_note(found.symbol, rows, hedged=hedged),))
 
     def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:
         contract = bool(market["contract"])

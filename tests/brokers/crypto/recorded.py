@@ -61,7 +61,8 @@ def told_as(rig: Rig, change: Callable[[Row], Row]) -> BrokerOrder:
     """A resting order whose venue tells it so, as it stands in the list of open orders and when it is looked up."""
     order = resting(rig)
     rewritten(rig, change)
-    (listed,) = rig.broker.orders(rig.account_id, open_only=True)
+    orders = rig.broker.orders(rig.account_id, open_only=True)
+    (listed,) = [each for each in orders if each.client_order_id == order.client_order_id]
     found = rig.broker.order(rig.account_id, order.client_order_id, symbol=rig.symbol)
     assert found is not None
     assert (found.order_type, found.stop_price) == (listed.order_type, listed.stop_price)

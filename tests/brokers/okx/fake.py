@@ -217,6 +217,13 @@ class OkxFake(AlgoFake):
               "markPx": "30000.2", "last": "30000", "cTime": str(self.now()), "uTime": str(self.now())}]
         )  # fmt: skip
 
+    def _account_leverage_info(self, asked: Asked) -> Reply:
+        sides = ("long", "short") if self.pos_mode == "long_short_mode" else ("net",)
+        return _ok(
+            [{"ccy": "", "instId": asked.query["instId"], "mgnMode": asked.query["mgnMode"], "posSide": side,
+              "lever": "5"} for side in sides]
+        )  # fmt: skip
+
     def _account_trade_fee(self, asked: Asked) -> Reply:
         return _ok(
             [{"category": "1", "instType": asked.query["instType"], "level": "Lv1", "maker": "-0.0008",
@@ -295,7 +302,7 @@ class OkxFake(AlgoFake):
                 return 200, {"code": "51603", "msg": "Order does not exist", "data": []}
             return _ok([self._order(found)])
         # An empty text counts as left out.
-        body = {name: value for name, value in asked.body.items() if value != ""}
+        body = {name: value for name, value in asked.body.items() if value not in ("", None)}
         kind, spot = body["ordType"], self._kind_of(body["instId"]) == "spot"
         # Of a market order: what its size is counted in, where that is not said.
         counted_in = body.get("tgtCcy", "quote_ccy" if body["side"] == "buy" else "base_ccy")
