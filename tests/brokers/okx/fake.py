@@ -28,6 +28,12 @@ _REFUSALS = {
 }
 _CLIENT_ID = re.compile("[A-Za-z0-9]{1,32}")
 _PUBLIC = ("/api/v5/public/", "/api/v5/market/", "/api/v5/finance/savings/lending-rate-summary")
+_OPTIONS = [
+    (f"BTC-USD-{day}-{strike}-{right}", at)
+    for day, at in (("291228", "1893139200000"), ("300329", "1901001600000"))
+    for strike in (25000, 30000, 35000)
+    for right in "CP"
+]
 _STATES = {"open": "live", "filled": "filled", "canceled": "canceled"}
 
 
@@ -128,7 +134,11 @@ class OkxFake(AlgoFake):
             return _ok([{"ts": str(self.now())}])
         if what == "public/instruments":
             kind = asked.query["instType"]
+            if kind == "OPTION":
+                return self._options(asked.query.get("instFamily", ""))
             return _ok([_instrument(each) for each in self.listings.values() if _type(each) == kind])
+        if asked.query.get("instFamily"):
+            return self._option_data(what, asked.query)
         if what == "finance/savings/lending-rate-summary":
             rows = [{"ccy": "USDT", "avgAmt": "10000", "avgAmtUsd": "10000000000", "avgRate": "0.01",
                      "preRate": "0.02", "estRate": "0.0123"},
@@ -160,6 +170,42 @@ class OkxFake(AlgoFake):
             row = [listing.last, listing.ask, listing.bid, listing.last, "12.5", "375000", "375000", "1"]
             bars = [[str(start - back * 60_000), *row] for back in range(5)]
             return _ok(bars[: int(asked.query.get("limit", 100))])
+        return 404, {"code": "404", "msg": "no such path", "data": []}
+
+    def _options(self, family: str) -> Reply:
+        if family != "BTC-USD":
+            return 200, {"code": "51000", "msg": "Parameter instFamily error", "data": []}
+        return _ok(
+            [
+                {"instType": "OPTION", "instId": name, "uly": "BTC-USD", "instFamily": "BTC-USD", "settleCcy": "BTC",
+                 "ctVal": "1", "ctMult": "0.01", "ctValCcy": "BTC", "optType": name[-1], "stk": name.split("-")[3],
+                 "expTime": at, "tickSz": "0.0005", "lotSz": "1", "minSz": "1", "state": "live", "listTime": "1"}
+                for name, at in _OPTIONS
+            ]
+        )  # fmt: skip
+
+    def _option_data(self, what: str, query: Any) -> Reply:
+        kind = {"instType": "OPTION"}
+        if what == "market/tickers":
+            return _ok(
+                [
+                    {**kind, "instId": name, "last": "0.021", "lastSz": "1", "askPx": "0.022", "askSz": "10",
+                     "bidPx": "" if name.endswith("P") else "0.0205", "bidSz": "0", "ts": str(self.now())}
+                    for name, _ in _OPTIONS
+                ]
+            )  # fmt: skip
+        if what == "public/open-interest":
+            return _ok([{**kind, "instId": name, "oi": "120", "oiCcy": "1.2", "ts": "1"} for name, _ in _OPTIONS])
+        if what == "public/opt-summary":
+            return _ok(
+                [
+                    {**kind, "instId": name, "uly": "BTC-USD", "delta": "0.7", "deltaBS": "0.55", "gammaBS": "0.00003",
+                     "thetaBS": "-31.5", "vegaBS": "24.1", "markVol": "0.6412", "bidVol": "0.6", "askVol": "0.7",
+                     "fwdPx": "30100", "ts": "1"}
+                    for name, _ in _OPTIONS
+                    if name.split("-")[2] == query["expTime"]
+                ]
+            )  # fmt: skip
         return 404, {"code": "404", "msg": "no such path", "data": []}
 
     def _ticker(self, listing: Listing) -> dict[str, str]:
