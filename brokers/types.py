@@ -347,6 +347,10 @@ class Position:
     source: str
     as_of: datetime | None = None
     """When ``last`` traded."""
+    leverage: Decimal | None = None
+    """How many times its margin it is worth; None if the broker does not report it, or it has none."""
+    margin_mode: str = ""
+    """``cross``: all of the account stands for it; ``isolated``: its own margin alone. Empty as above."""
 
     def is_in(self, symbol: str, asset_class: str) -> bool:
         """Whether orders in ``symbol`` buy or sell it: a coin is one holding, by whichever of its pairs it is told."""
@@ -531,6 +535,8 @@ class Preview:
     """What it trades, as ``Broker.instrument`` has it; None where the estimate does not come with it."""
     margin: MarginEffect | None = None
     """None for a cash account, and where the broker does not report it."""
+    notes: tuple[str, ...] = ()
+    """What the account's own settings at the broker mean for it, a sentence each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -830,6 +830,8 @@ class CryptoBroker(Extras, ABC):
                     market_value=quantity * last * instrument.multiplier,
                     unrealized_pnl=profit,
                     source=self.VENUE.title,
+                    leverage=parse.positive(each.get("leverage")),
+                    margin_mode=str(each.get("marginMode") or ""),
                 )
             )
         return found

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,8 +11,8 @@ from brokers.crypto import parse as crypto_parse
 from brokers.crypto import unknown_word_counts
 from brokers.crypto.adapter import PAGE, PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
-from brokers.errors import BrokerUnavailable, InvalidOrder, InvalidSymbol, NotSupported, OrderNotFound
-from brokers.okx import algo_orders, parse
+from brokers.errors import BrokerUnavailable, InvalidOrder, InvalidRequest, InvalidSymbol, NotSupported, OrderNotFound
+from brokers.okx import algo_orders, options, parse
 from brokers.types import (
     USUAL,
     Ability,
@@ -26,10 +26,14 @@ from brokers.types import (
     Environment,
     FundingRate,
     Instrument,
+    OptionChain,
+    OptionExpiration,
+    OptionRight,
     OrderChanges,
     OrderClass,
     OrderRequest,
     OrderType,
+    Preview,
     TimeInForce,
     Transaction,
 )
@@ -88,6 +92,7 @@ class OkxBroker(CryptoBroker):
     CAPABILITIES = Capabilities(
         abilities=USUAL - {Ability.SCREENING}
         | {
+            Ability.OPTION_CHAINS,
             Ability.FUTURES,
             Ability.FUNDING_RATES,
             Ability.TRANSFERS,
@@ -140,6 +145,17 @@ class OkxBroker(CryptoBroker):
             if unbound
             else "",
         )
+
+    def preview(self, account_id: str, request: OrderRequest) -> Preview:
+        """Of a contract with the leverage and the position mode that the account has set for it at OKX."""
+        made = super().preview(account_id, request)
+        found = self._instrument(request.symbol)
+        if not found.settle:
+            return made
+        asked = {"instId": self._require(found.symbol)["id"], "mgnMode": "cross"}
+        rows = _data(self._client.read("private_get_account_leverage_info", asked))
+        hedged = bool(self._client.memory.traits.get("hedged"))
+        return replace(made, notes=(parse.margin_note(found.symbol, rows, hedged=hedged),))
 
     def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:
         contract = bool(market["contract"])
@@ -372,6 +388,41 @@ class OkxBroker(CryptoBroker):
             _data(self._public("public_get_public_funding_rate_history", {**contract, "limit": str(limit)})),
             datetime.now(UTC),
         )
+
+    def option_expirations(self, symbol: str) -> list[OptionExpiration]:
+        """Of options on a coin, named by itself or by any of its pairs."""
+        return options.expirations(self._options(self._coin(symbol)))
+
+    def option_chain(self, symbol: str, day: date, *, strikes: int, right: OptionRight | None = None) -> OptionChain:
+        coin = self._coin(symbol)
+        rows = options.of_day(self._options(coin), day, right)
+        if not rows:
+            raise InvalidRequest(f"{coin} has no options that expire on {day}. List its expiries first.", "expiration")
+        family = {"instFamily": f"{coin}-USD"}
+        (index,) = _data(self._public("public_get_market_index_tickers", {"instId": f"{coin}-USD"}))[:1] or [{}]
+        price = crypto_parse.positive(index.get("idxPx"))
+        if price is None:
+            raise BrokerUnavailable(f"OKX quotes no price for {coin} now.")
+        tickers, interest = (
+            _data(self._public(name, {**family, "instType": "OPTION"}))
+            for name in ("public_get_market_tickers", "public_get_public_open_interest")
+        )
+        summary = _data(self._public("public_get_public_opt_summary", {**family, "expTime": f"{day:%y%m%d}"}))
+        return options.chain(coin, day, rows, price, strikes, tickers, summary, interest)
+
+    def _coin(self, symbol: str) -> str:
+        name = symbol.strip().upper()
+        return name if name.isalnum() and len(name) <= 10 and self._alike(name) else self._instrument(symbol).base
+
+    def _options(self, coin: str) -> list[Mapping[str, Any]]:
+        asked = {"instType": "OPTION", "instFamily": f"{coin}-USD"}
+        try:
+            rows = options.contracts(_data(self._public("public_get_public_instruments", asked)))
+        except (InvalidSymbol, InvalidOrder):  # its words for a family that it does not have
+            rows = []
+        if not rows:
+            raise InvalidSymbol(f"OKX has no options on {coin}.")
+        return rows
 
     def deposit_addresses(self, account_id: str, asset: str) -> list[DepositAddress]:
         self._check(account_id)

@@ -280,6 +280,16 @@ def fee_rates(row: "Row", market: parse.Answer) -> tuple[Decimal, Decimal]:
     return of("maker"), of("taker")
 
 
+def margin_note(symbol: str, rows: "Sequence[Row]", *, hedged: bool) -> str:
+    """Of GET account/leverage-info: in long/short mode a row for each side."""
+    told = {str(row.get("posSide") or "net"): parse.positive(row.get("lever")) for row in rows}
+    sides = ", ".join(
+        f"{plain(lever)}x leverage{'' if side == 'net' else f' {side}'}" for side, lever in told.items() if lever
+    )
+    mode = "long/short mode" if hedged else "net mode"
+    return f"At OKX {symbol} is set to {sides or 'a leverage that OKX did not report'}, cross margin, {mode}."
+
+
 def amend_body(changes: OrderChanges, instrument_id: str, order_id: str) -> dict[str, Any]:
     """Of POST /api/v5/trade/amend-order. ``newSz`` is the whole quantity, what has filled included."""
     body: dict[str, Any] = {"instId": instrument_id, "ordId": order_id}

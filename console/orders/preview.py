@@ -83,7 +83,7 @@ def preview(
         checks=tuple(
             PreviewCheck(name=_NAMES.get(each.check.name, each.check.name), refusal=each.refusal) for each in results
         ),
-        warnings=(*warnings, *order_warnings(terms, estimate)),
+        warnings=(*warnings, *order_warnings(terms, estimate), *estimate.notes),
     )
 
 

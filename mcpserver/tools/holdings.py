@@ -46,6 +46,8 @@ class PositionOut(TypedDict):
     market_value: Number
     unrealized_pnl: NotRequired[Number]
     unrealized_percent: NotRequired[Number]
+    leverage: NotRequired[Number]
+    margin_mode: NotRequired[str]
     as_of: NotRequired[Instant]
     delay_seconds: NotRequired[int]
     source: str

@@ -139,6 +139,8 @@ def position(value: Position) -> dict[str, Any]:
         unrealized_percent=None
         if value.unrealized_pnl is None or value.average_price is None
         else percent_of(value.unrealized_pnl, abs(value.average_price * value.quantity)),
+        leverage=value.leverage,
+        margin_mode=value.margin_mode or None,
         as_of=value.as_of,
         delay_seconds=delay(value.as_of) if value.as_of else None,
         source=value.source,

@@ -64,13 +64,14 @@ def test_on_paper_none_is_listed_and_each_is_refused(read_key: str) -> None:
         assert call(read_key, tool.name)["error"]["code"] == "not_offered_by_broker"
 
 
-def test_a_broker_with_perpetuals_and_no_options_lists_the_one_and_not_the_other(linked: Linked) -> None:
+def test_a_broker_with_perpetuals_and_options_to_read_lists_both(linked: Linked) -> None:
     listed = {tool.name for tool in catalog.visible(bearer.authenticate(linked.key))}
     assert {"get_futures_contracts", "get_funding_rate", "get_transfers", "get_deposit_address"} <= listed
     assert "get_earn_offers" in listed
-    assert not {"get_option_chain", "get_option_expirations"} & listed
-    refused = linked.call("get_option_chain", symbol="BTC/USDT", expiration="2029-12-28")["error"]
-    assert refused["code"] == "not_offered_by_broker"
+    assert {"get_option_chain", "get_option_expirations"} <= listed
+    told = linked.call("get_option_chain", symbol="BTC/USDT", expiration="2029-12-28", strikes=1)
+    assert [each["strike"] for each in told["contracts"]] == ["30000", "30000"]
+    assert "cannot be traded from here" in told["note"]
 
 
 def test_a_funding_rate_is_told_in_percent_with_who_pays_whom(linked: Linked) -> None:

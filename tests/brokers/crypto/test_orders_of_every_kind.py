@@ -7,7 +7,7 @@ import pytest
 
 from brokers.types import BrokerOrder, OrderType, Side, TimeInForce
 from tests.brokers.contract.cases import BINANCE, COINBASE, KRAKEN, KRAKEN_FUTURES, OKX, CryptoCase
-from tests.brokers.crypto.recorded import Row, answers, steady, told_as
+from tests.brokers.crypto.recorded import Row, answers, resting, rewritten, steady, told_as
 
 _GTC, _IOC, _FOK = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK
 
@@ -45,6 +45,19 @@ def _terms(order: BrokerOrder) -> tuple[OrderType | None, TimeInForce | None, De
 def test_exits_that_hang_on_an_order_of_okx_are_no_part_of_its_kind(exits: list[Row], kind: str) -> None:
     told = _told(OKX, px="2300", ordType=kind, attachAlgoOrds=exits)
     assert _terms(told) == (OrderType.LIMIT, _GTC, Decimal(2300), None)
+
+
+def test_exits_that_hang_on_an_order_of_okx_are_listed_as_what_they_are() -> None:
+    exits = [{"tpTriggerPx": "2900", "tpOrdPx": "2900"}, {"slTriggerPx": "1500", "slOrdPx": "1490"}]
+    with steady(OKX) as rig:
+        resting(rig)
+        rewritten(rig, lambda row: {**row, "attachAlgoOrds": exits})
+        found = [each for each in rig.broker.orders(rig.account_id, open_only=True) if each.held]
+    assert sorted(map(_terms, found)) == [
+        (OrderType.LIMIT, _GTC, Decimal(2900), None),
+        (OrderType.STOP_LIMIT, _GTC, Decimal(1490), Decimal(1500)),
+    ]
+    assert {each.side for each in found} == {Side.SELL}
 
 
 @pytest.mark.parametrize(

@@ -228,7 +228,7 @@ class AlgoFake(CryptoFake):
             if found is None:
                 return 200, {"code": "51603", "msg": "Order does not exist", "data": []}
             return 200, {"code": "0", "msg": "", "data": [self.algo_row(found)]}
-        body = {name: value for name, value in asked.body.items() if value != ""}
+        body = {name: value for name, value in asked.body.items() if value not in ("", [])}
         try:
             made = self.take_algo(body)
         except AlgoRefused as refused:
@@ -244,7 +244,7 @@ class AlgoFake(CryptoFake):
         return 200, _told(found.algo_id, "")
 
     def _trade_amend_algos(self, asked: Asked) -> Reply:
-        body = asked.body
+        body = {name: value for name, value in asked.body.items() if value not in ("", [])}
         found = self._meant_algo(body)
         if found is None or found.state != "live" or found.kind == "move_order_stop":
             return 200, _told(body.get("algoId", ""), "", "51503", "Modification failed as the order does not exist.")

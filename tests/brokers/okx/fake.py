@@ -28,6 +28,12 @@ _REFUSALS = {
 }
 _CLIENT_ID = re.compile("[A-Za-z0-9]{1,32}")
 _PUBLIC = ("/api/v5/public/", "/api/v5/market/", "/api/v5/finance/savings/lending-rate-summary")
+_OPTIONS = [
+    (f"BTC-USD-{day}-{strike}-{right}", at)
+    for day, at in (("291228", "1893139200000"), ("300329", "1901001600000"))
+    for strike in (25000, 30000, 35000)
+    for right in "CP"
+]
 _STATES = {"open": "live", "filled": "filled", "canceled": "canceled"}
 
 
@@ -128,7 +134,11 @@ class OkxFake(AlgoFake):
             return _ok([{"ts": str(self.now())}])
         if what == "public/instruments":
             kind = asked.query["instType"]
+            if kind == "OPTION":
+                return self._options(asked.query.get("instFamily", ""))
             return _ok([_instrument(each) for each in self.listings.values() if _type(each) == kind])
+        if asked.query.get("instFamily"):
+            return self._option_data(what, asked.query)
         if what == "finance/savings/lending-rate-summary":
             rows = [{"ccy": "USDT", "avgAmt": "10000", "avgAmtUsd": "10000000000", "avgRate": "0.01",
                      "preRate": "0.02", "estRate": "0.0123"},
@@ -160,6 +170,42 @@ class OkxFake(AlgoFake):
             row = [listing.last, listing.ask, listing.bid, listing.last, "12.5", "375000", "375000", "1"]
             bars = [[str(start - back * 60_000), *row] for back in range(5)]
             return _ok(bars[: int(asked.query.get("limit", 100))])
+        return 404, {"code": "404", "msg": "no such path", "data": []}
+
+    def _options(self, family: str) -> Reply:
+        if family != "BTC-USD":
+            return 200, {"code": "51000", "msg": "Parameter instFamily error", "data": []}
+        return _ok(
+            [
+                {"instType": "OPTION", "instId": name, "uly": "BTC-USD", "instFamily": "BTC-USD", "settleCcy": "BTC",
+                 "ctVal": "1", "ctMult": "0.01", "ctValCcy": "BTC", "optType": name[-1], "stk": name.split("-")[3],
+                 "expTime": at, "tickSz": "0.0005", "lotSz": "1", "minSz": "1", "state": "live", "listTime": "1"}
+                for name, at in _OPTIONS
+            ]
+        )  # fmt: skip
+
+    def _option_data(self, what: str, query: Any) -> Reply:
+        kind = {"instType": "OPTION"}
+        if what == "market/tickers":
+            return _ok(
+                [
+                    {**kind, "instId": name, "last": "0.021", "lastSz": "1", "askPx": "0.022", "askSz": "10",
+                     "bidPx": "" if name.endswith("P") else "0.0205", "bidSz": "0", "ts": str(self.now())}
+                    for name, _ in _OPTIONS
+                ]
+            )  # fmt: skip
+        if what == "public/open-interest":
+            return _ok([{**kind, "instId": name, "oi": "120", "oiCcy": "1.2", "ts": "1"} for name, _ in _OPTIONS])
+        if what == "public/opt-summary":
+            return _ok(
+                [
+                    {**kind, "instId": name, "uly": "BTC-USD", "delta": "0.7", "deltaBS": "0.55", "gammaBS": "0.00003",
+                     "thetaBS": "-31.5", "vegaBS": "24.1", "markVol": "0.6412", "bidVol": "0.6", "askVol": "0.7",
+                     "fwdPx": "30100", "ts": "1"}
+                    for name, _ in _OPTIONS
+                    if name.split("-")[2] == query["expTime"]
+                ]
+            )  # fmt: skip
         return 404, {"code": "404", "msg": "no such path", "data": []}
 
     def _ticker(self, listing: Listing) -> dict[str, str]:
@@ -215,6 +261,13 @@ class OkxFake(AlgoFake):
             [{"instType": "SWAP", "mgnMode": "cross", "posId": "307173036051017730", "posSide": "net", "pos": "-3.5",
               "ccy": "USDT", "avgPx": "29000.1", "upl": "-35.0035", "instId": "BTC-USDT-SWAP", "lever": "5",
               "markPx": "30000.2", "last": "30000", "cTime": str(self.now()), "uTime": str(self.now())}]
+        )  # fmt: skip
+
+    def _account_leverage_info(self, asked: Asked) -> Reply:
+        sides = ("long", "short") if self.pos_mode == "long_short_mode" else ("net",)
+        return _ok(
+            [{"ccy": "", "instId": asked.query["instId"], "mgnMode": asked.query["mgnMode"], "posSide": side,
+              "lever": "5"} for side in sides]
         )  # fmt: skip
 
     def _account_trade_fee(self, asked: Asked) -> Reply:
@@ -295,7 +348,7 @@ class OkxFake(AlgoFake):
                 return 200, {"code": "51603", "msg": "Order does not exist", "data": []}
             return _ok([self._order(found)])
         # An empty text counts as left out.
-        body = {name: value for name, value in asked.body.items() if value != ""}
+        body = {name: value for name, value in asked.body.items() if value not in ("", None)}
         kind, spot = body["ordType"], self._kind_of(body["instId"]) == "spot"
         # Of a market order: what its size is counted in, where that is not said.
         counted_in = body.get("tgtCcy", "quote_ccy" if body["side"] == "buy" else "base_ccy")

@@ -5,7 +5,14 @@ from typing import Any
 
 from tests.vendors import probe
 
-_STATES = {"NEW": "open", "PARTIALLY_FILLED": "open", "FILLED": "filled", "CANCELED": "cancelled", "EXPIRED": "expired"}
+_STATES = {
+    "NEW": "open",
+    "PENDING_NEW": "open",
+    "PARTIALLY_FILLED": "open",
+    "FILLED": "filled",
+    "CANCELED": "cancelled",
+    "EXPIRED": "expired",
+}
 PAIR = "BTCUSDT"
 
 
@@ -103,6 +110,26 @@ def main() -> None:
     def stop() -> str:
         return place("stop", type="STOP_LOSS_LIMIT", price=31100, stop_price=31000)
 
+    def pair() -> str:
+        data(
+            api.order_list_oco(
+                PAIR, "SELL", 0.5, "LIMIT_MAKER", "STOP_LOSS", above_price=33000, below_stop_price=27000,
+                above_client_order_id=ids["pair"], below_client_order_id=ids["pair_stop"],
+            )
+        )  # fmt: skip
+        return "taken"
+
+    def entry() -> str:
+        data(
+            api.order_list_opoco(
+                PAIR, "LIMIT", "BUY", 15000, 0.5, "SELL", "LIMIT_MAKER", working_time_in_force="GTC",
+                pending_above_price=33000, pending_below_type="STOP_LOSS", pending_below_stop_price=14000,
+                working_client_order_id=ids["entry"], pending_above_client_order_id=ids["target"],
+                pending_below_client_order_id=ids["exit_stop"],
+            )
+        )  # fmt: skip
+        return "taken"
+
     probe.run(
         (
             ("place_limit", lambda: place("rests")),
@@ -123,6 +150,12 @@ def main() -> None:
             ("get_market", lambda: look("market")),
             ("get_stop", lambda: look("stop")),
             ("get_ioc", lambda: look("ioc")),
+            ("place_pair", pair),
+            ("get_pair", lambda: look("pair")),
+            ("get_pair_stop", lambda: look("pair_stop")),
+            ("place_entry", entry),
+            ("get_entry", lambda: look("entry")),
+            ("get_exit", lambda: look("exit_stop")),
             ("list_open", lambda: sorted(each.client_order_id for each in data(api.get_open_orders()))),
             ("fills", fills),
             ("balances", balances),

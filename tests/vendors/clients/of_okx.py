@@ -30,7 +30,7 @@ def main() -> None:
             raise RuntimeError(str(answer))
         return row
 
-    def place(name: str, **more: str) -> str:
+    def place(name: str, **more: Any) -> str:
         terms = {"instId": PAIR, "tdMode": "cash", "side": "buy", "ordType": "limit", "sz": "0.5", **more}
         theirs[name] = done(trade.place_order(clOrdId=ids[name], **terms))["ordId"]
         return "taken"
@@ -62,6 +62,42 @@ def main() -> None:
         place("moved", px="15000")
         done(trade.amend_order(PAIR, clOrdId=ids["moved"], newSz="0.25", newPx="15001"))
         return look("moved")
+
+    def place_algo(name: str, **terms: str) -> str:
+        about = {"instId": PAIR, "tdMode": "cash", "side": "sell", "sz": "0.5", "algoClOrdId": ids[name]}
+        theirs[name] = done(trade.place_algo_order(**about, **terms))["algoId"]
+        return "taken"
+
+    def algo(name: str, limit: str) -> dict[str, str]:
+        row = rows(trade.get_algo_order_details(algoClOrdId=ids[name]))[0]
+        told = {name: row[name] for name in ("side", "sz", "actualSz")}
+        return probe.order(
+            side=told["side"],
+            status={"live": "open", "canceled": "cancelled"}[row["state"]],
+            quantity=told["sz"],
+            filled=told["actualSz"],
+            limit=row[limit] if row[limit] != "-1" else "",
+            average="",
+        )
+
+    def change_stop() -> dict[str, str]:
+        place_algo("exit_stop", ordType="conditional", slTriggerPx="29000", slOrdPx="28900")
+        done(trade.amend_algo_order(PAIR, algoClOrdId=ids["exit_stop"], newSlTriggerPx="28000", newSlOrdPx="27800"))
+        return algo("exit_stop", "slOrdPx")
+
+    def cancel_pair() -> str:
+        done(trade.cancel_algo_order([{"instId": PAIR, "algoId": theirs["pair"]}]))
+        return "cancelled"
+
+    def place_entry() -> str:
+        exits = {"attachAlgoClOrdId": ids["target"], "tpTriggerPx": "33000", "tpOrdPx": "33000"}
+        return place("entry", px="15000", attachAlgoOrds=[exits])
+
+    def open_orders() -> list[str]:
+        algos = rows(trade.order_algos_list(ordType="conditional,oco"))
+        orders = rows(trade.get_order_list(instType="SPOT"))
+        waiting = [each["attachAlgoClOrdId"] for order in orders for each in order["attachAlgoOrds"]]
+        return sorted([*(each["clOrdId"] for each in orders), *(each["algoClOrdId"] for each in algos), *waiting])
 
     def fills() -> list[Any]:
         return [
@@ -101,7 +137,29 @@ def main() -> None:
             ("get_by_their_id", lambda: read(rows(trade.get_order(PAIR, ordId=theirs["rests"]))[0])),
             ("get_market", lambda: look("market")),
             ("get_ioc", lambda: look("ioc")),
-            ("list_open", lambda: sorted(each["clOrdId"] for each in rows(trade.get_order_list(instType="SPOT")))),
+            (
+                "place_stop",
+                lambda: place_algo("stop", ordType="conditional", slTriggerPx="29000", slOrdPx="28900"),
+            ),
+            ("get_stop", lambda: algo("stop", "slOrdPx")),
+            ("change_stop", change_stop),
+            (
+                "place_pair",
+                lambda: place_algo(
+                    "pair", ordType="oco", tpTriggerPx="33000", tpOrdPx="33000", slTriggerPx="27000", slOrdPx="-1"
+                ),
+            ),
+            ("cancel_pair", cancel_pair),
+            ("get_pair", lambda: algo("pair", "tpOrdPx")),
+            ("place_entry", place_entry),
+            ("get_entry", lambda: look("entry")),
+            (
+                "stop_that_is_through",
+                lambda: probe.refused(
+                    lambda: place_algo("too_big", ordType="conditional", slTriggerPx="31000", slOrdPx="-1")
+                ),
+            ),
+            ("list_open", open_orders),
             ("fills", fills),
             ("balances", balances),
             ("instrument", instrument),
