@@ -24,9 +24,9 @@ def check(request: OrderRequest, found: Instrument, can: Capabilities, price: De
     Raises InvalidOrder, NotSupported.
     """
     _offered(request, found, can)
-    orders: tuple[OrderRequest | LegRequest, ...] = (request, *request.legs)
-    for each in orders:
-        _prices(each, found)
+    _prices(request, found)
+    for leg in request.legs:
+        _prices(leg, found)
     worth: Decimal | None
     if request.quantity is None:
         worth = _notional(request, found, can)
@@ -54,13 +54,14 @@ def _prices(order: OrderRequest | LegRequest, found: Instrument) -> None:
     ):
         _price(field, value, found)
         if needed != (value is not None):
-            raise InvalidOrder(f"{kind} orders {'need' if needed else 'take no'} a {field.replace('_', ' ')}.", field)
+            raise InvalidOrder(f"{kind} orders {'need a' if needed else 'have no'} {field.replace('_', ' ')}.", field)
     trails = [each for each in (order.trail_amount, order.trail_percent) if each is not None]
     if len(trails) != kind.needs_trail:
-        raise InvalidOrder(f"{kind} orders {'need one' if kind.needs_trail else 'take no'} trail.", "trail_percent")
+        wants = "need either" if kind.needs_trail else "have no"
+        raise InvalidOrder(f"{kind} orders {wants} trail_percent or trail_amount.", "trail_percent")
     _price("trail_amount", order.trail_amount, found)
     if order.trail_percent is not None and not 0 < order.trail_percent < 100:
-        raise InvalidOrder("A trail in percent is above 0 and below 100.", "trail_percent")
+        raise InvalidOrder("trail_percent is above 0 and below 100.", "trail_percent")
 
 
 def _offered(request: OrderRequest, found: Instrument, can: Capabilities) -> None:

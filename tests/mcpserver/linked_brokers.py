@@ -28,8 +28,8 @@ def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
     return content
 
 
-def link(owner: User, linkable: Linkable, fake: Any) -> str:
-    """A connection to the fake, and a key that may only read."""
+def link(owner: User, linkable: Linkable, fake: Any, *, limits: Limits | None = None) -> str:
+    """A connection to the fake, and a key that may only read; within ``limits`` it may trade too."""
     kind = KINDS[linkable.broker]
     secrets = {field.name for field in kind.fields if field.is_secret}
     typed = linkable.credentials(fake)
@@ -40,8 +40,9 @@ def link(owner: User, linkable: Linkable, fake: Any) -> str:
         environment=Environment(linkable.environment),
         own={name: value for name, value in typed.items() if name not in secrets},
         secrets={name: value for name, value in typed.items() if name in secrets},
-        limits=Limits(),
-        trading_enabled=False,
+        limits=limits or Limits(),
+        trading_enabled=limits is not None,
     )
-    _, key = minting.mint(owner, made, frozenset({Scope.READ}), name="Reader")
+    scopes = {Scope.READ} if limits is None else {Scope.READ, Scope.TRADE}
+    _, key = minting.mint(owner, made, frozenset(scopes), name="Reader" if limits is None else "Trader")
     return key
