@@ -32,7 +32,23 @@ from tests.vendors.ours import Ours  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = ROOT / ".test-tools" / "vendors"
-_ORDERS = ("rests", "market", "stop", "ioc", "moved", "before_moved", "ended", "ended_by_our_id", "too_big", "never")
+_ORDERS = (
+    "rests",
+    "market",
+    "stop",
+    "ioc",
+    "moved",
+    "before_moved",
+    "ended",
+    "ended_by_our_id",
+    "too_big",
+    "never",
+    "pair",
+    "pair_stop",
+    "entry",
+    "target",
+    "exit_stop",
+)
 IDS = {name: f"{place:032x}".replace("0", "a", 8) for place, name in enumerate(_ORDERS, 1)}
 
 
