@@ -1,31 +1,46 @@
-"""Our ids of an order and of its exits: the id of an exit also tells which order it belongs to.
+"""Our ids of the orders that hang on another, worked out from its own, and back again.
 
-It is for brokers that give an exit no id of ours: its order is found first, and what that placed after it. Our ids
-are the hex digits of a UUID of version 4 (RFC 9562, section 5.4); in that of an exit a letter takes the place of the
-version.
+A venue may keep one id for two orders, or none of ours for an exit, which is then found through its order. Our ids are
+the hex digits of a UUID of version 4 (RFC 9562, section 5.4); in that of a leg a letter takes the place of the version.
 """
 
+import hashlib
 import re
+from collections.abc import Iterator
+from itertools import islice
 
 _VERSION = 12
-_EXITS = "abcdef"
-_OURS = re.compile("[0-9a-f]{12}4[0-9a-f]{19}")
-_OF_EXIT = re.compile(f"[0-9a-f]{{12}}[{_EXITS}][0-9a-f]{{19}}")
+_LEGS = "abcdef"
+_HEX = re.compile("[0-9a-f]{32}")
+
+
+def following(client_order_id: str) -> str:
+    """Of the first leg of an order, of the leg after a leg. 32 lower-case hex digits, as every id of ours."""
+    found = _HEX.fullmatch(client_order_id)
+    after = found and (_LEGS + _LEGS[0])[_LEGS.find(client_order_id[_VERSION]) + 1]
+    if not after:
+        return hashlib.sha256(f"after {client_order_id}".encode()).hexdigest()[:32]
+    return client_order_id[:_VERSION] + after + client_order_id[_VERSION + 1 :]
+
+
+def all_following(client_order_id: str) -> Iterator[str]:
+    """For the first leg, the second, and so on; at most six are told apart."""
+    while True:
+        client_order_id = following(client_order_id)
+        yield client_order_id
 
 
 def of_exit(client_order_id: str, place: int) -> str:
-    """Of the exit at ``place`` (from 0) of an order. Raises ValueError where that is no id of ours."""
-    if not is_ours(client_order_id):
-        raise ValueError("Only an id of ours can name an exit.")
-    return client_order_id[:_VERSION] + _EXITS[place] + client_order_id[_VERSION + 1 :]
+    """Of the leg at ``place``, from 0."""
+    return next(islice(all_following(client_order_id), place, None))
 
 
 def parent(client_order_id: str) -> tuple[str, int] | None:
-    """The order that an exit belongs to, and its place there; None for an id of no exit."""
-    if not _OF_EXIT.fullmatch(client_order_id):
+    """The order that a leg belongs to, and its place there from 0; None for an id of no leg."""
+    if not _HEX.fullmatch(client_order_id) or client_order_id[_VERSION] not in _LEGS:
         return None
     whole = client_order_id[:_VERSION] + "4" + client_order_id[_VERSION + 1 :]
-    return whole, _EXITS.index(client_order_id[_VERSION])
+    return whole, _LEGS.index(client_order_id[_VERSION])
 
 
 def following(client_order_id: str) -> str:
@@ -37,5 +52,5 @@ def following(client_order_id: str) -> str:
 
 
 def is_ours(client_order_id: str) -> bool:
-    """Whether it is an id that an order can have here, and its exits with it."""
-    return _OURS.fullmatch(client_order_id) is not None
+    """Whether an order can have this id here, so that its legs lead back to it."""
+    return _HEX.fullmatch(client_order_id) is not None and client_order_id[_VERSION] == "4"

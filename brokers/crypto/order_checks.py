@@ -24,9 +24,9 @@ def check(request: OrderRequest, found: Instrument, can: Capabilities, price: De
     Raises InvalidOrder, NotSupported.
     """
     _offered(request, found, can)
-    orders: tuple[OrderRequest | LegRequest, ...] = (request, *request.legs)
-    for each in orders:
-        _prices(each, found)
+    _prices(request, found)
+    for leg in request.legs:
+        _prices(leg, found)
     worth: Decimal | None
     if request.quantity is None:
         worth = _notional(request, found, can)

@@ -135,13 +135,14 @@ def milliseconds(at: datetime) -> int:
 
 
 def instrument(market: Answer, venue: str, fetched_at: datetime) -> Instrument | None:
-    """None for what we do not offer: options, and contracts that settle in the coin itself."""
+    """None for what we do not offer: options, and contracts that settle in the coin itself. ``asset_class`` is told by an
+    adapter whose venue has more than coins among its spot markets, ``token_of`` by one that has tokens of shares."""
     if market.get("swap"):
         kind = AssetClass.PERPETUAL
     elif market.get("future"):
         kind = AssetClass.FUTURE
     else:
-        kind = AssetClass.CRYPTO
+        kind = AssetClass(market.get("asset_class", AssetClass.CRYPTO))
     offered = market.get("spot") or (market.get("linear") and (market.get("swap") or market.get("future")))
     tick, lot = number(market["precision"]["price"]), number(market["precision"]["amount"])
     if not offered or market.get("active") is False or not tick or not lot:
@@ -160,19 +161,19 @@ def instrument(market: Answer, venue: str, fetched_at: datetime) -> Instrument |
         price_source=venue,
         multiplier=number(market.get("contractSize")) or Decimal(1),
         hours="at all hours, every day",
-        shortable=kind is not AssetClass.CRYPTO,
+        shortable=not market.get("spot"),
         base=market["base"],
         settle=market.get("settle") or "",
         expires=expires,
         fetched_at=fetched_at,
-        venue=venue.replace(" ", "").lower(),
+        venue="" if kind is AssetClass.FOREX else venue.replace(" ", "").lower(),
         expiry=f"{expires:%Y-%m-%d}" if expires and kind is AssetClass.FUTURE else "",
     )
 
 
 def native_symbol(wanted: InstrumentId) -> str:
     """ccxt's name of it; empty for a kind that no venue here has."""
-    if wanted.kind is InstrumentKind.CRYPTO:
+    if wanted.kind in (InstrumentKind.CRYPTO, InstrumentKind.FOREX):
         return wanted.pair
     if wanted.kind is InstrumentKind.PERPETUAL:
         return f"{wanted.pair}:{wanted.settle}"
@@ -187,6 +188,8 @@ def alphanumerics(symbol: str) -> str:
 
 def _name(market: Answer, kind: AssetClass) -> str:
     pair = f"{market['base']} in {market['quote']}"
+    if market.get("token_of"):
+        return f"{pair}, token of {market['token_of']}"
     return {AssetClass.PERPETUAL: f"{pair}, perpetual", AssetClass.FUTURE: f"{pair}, future"}.get(kind, pair)
 
 

@@ -49,6 +49,12 @@ def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _prepare(exchange: Any, settings: Mapping[str, Any]) -> None:
+    """Its list of spot markets has currencies and tokens of shares in it, which ccxt reads as coins."""
+    fetched = exchange.fetch_markets
+    exchange.fetch_markets = lambda params=None: [{**each, **parse.kind_of(each)} for each in fetched(params or {})]
+
+
 class KrakenBroker(CryptoBroker):
     """With ``state_dir`` the nonces of one key rise across all processes; without, only inside this one."""
 
@@ -60,12 +66,13 @@ class KrakenBroker(CryptoBroker):
         burst=10,
         credentials={"api_key": "apiKey", "secret": "secret"},
         config=_config,
+        prepare=_prepare,
         follows_clock=False,
         rising_nonces=True,
     )
     CAPABILITIES = Capabilities(
         abilities=USUAL - {Ability.SCREENING} | {Ability.TRANSFERS, Ability.DEPOSIT_ADDRESSES, Ability.EARN},
-        asset_classes=frozenset({AssetClass.CRYPTO}),
+        asset_classes=frozenset({AssetClass.CRYPTO, AssetClass.FOREX}),
         order_types=frozenset(OrderType),
         order_classes=frozenset({OrderClass.SIMPLE, OrderClass.OTO}),
         time_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC}),
@@ -94,7 +101,7 @@ class KrakenBroker(CryptoBroker):
         order_checks.check_ids(request)
 
     def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:
-        return "private_post_addorder", parse.order_body(request, market["id"])
+        return "private_post_addorder", parse.order_body(request, market["id"]) | parse.class_in_order(market)
 
     def _created(self, answer: Any, request: OrderRequest) -> str:
         return parse.created(answer, request)

@@ -14,6 +14,7 @@ from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable
 from brokers.json_values import quoted_text
 from brokers.types import (
+    AssetClass,
     DepositAddress,
     EarnHolding,
     EarnOffer,
@@ -106,6 +107,25 @@ def refuses(answer: Any, status: int) -> Meaning | None:
 
 
 CODES = Codes(venue=VENUE, found=codes, meanings=MEANINGS, refuses=refuses)
+
+_MONEY = frozenset({"USD", "EUR", "GBP", "CAD", "JPY", "CHF", "AUD", "AED"})
+_OF_SHARES = "tokenized_asset"
+
+
+def kind_of(market: parse.Answer) -> dict[str, Any]:
+    """Of a row of AssetPairs, as ccxt reads it: two currencies, or a token of a share, whose name ends in a small x."""
+    if market.get("base") in _MONEY and market.get("quote") in _MONEY:
+        return {"asset_class": AssetClass.FOREX}
+    row = market.get("info") or {}
+    if row.get("aclass_base") != _OF_SHARES:
+        return {}
+    return {"token_of": f"the share {str(row.get('base') or '').removesuffix('x')}"}
+
+
+def class_in_order(market: parse.Answer) -> dict[str, str]:
+    """Of POST AddOrder: named for every pair that is not of coins or currencies."""
+    return {"asset_class": _OF_SHARES} if market.get("token_of") else {}
+
 
 _KIND = {
     OrderType.MARKET: "market",

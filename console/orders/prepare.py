@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
-from itertools import count
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
@@ -170,12 +169,9 @@ def order_request(broker: Broker, terms: Terms) -> tuple[OrderRequest, Instrumen
     known = broker.instrument(terms.symbol)
     tif = terms.tif or broker.capabilities.usual_tif(terms.order_type, known.asset_class)
     terms = replace(terms, symbol=known.symbol, tif=tif)
-    wire_id, places = _wire_id(), count()
-    return terms.request(wire_id, terms.legs(lambda: leg_ids.of_exit(wire_id, next(places)))), known
-
-
-def _wire_id() -> str:
-    return uuid.uuid4().hex
+    wire_id = uuid.uuid4().hex
+    following = leg_ids.all_following(wire_id)
+    return terms.request(wire_id, terms.legs(lambda: next(following))), known
 
 
 def _checked_draft(

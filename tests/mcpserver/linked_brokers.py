@@ -29,8 +29,8 @@ def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
     return content
 
 
-def link(owner: User, linkable: Linkable, fake: Any) -> str:
-    """A connection to the fake, and a key that may only read."""
+def link(owner: User, linkable: Linkable, fake: Any, *, limits: Limits | None = None) -> str:
+    """A connection to the fake, and a key that may only read; within ``limits`` it may trade too."""
     kind = KINDS[linkable.slug or linkable.broker]
     on_live = Limits(order_notional=Decimal(5000), daily_notional=Decimal(20_000))
     secrets = {field.name for field in kind.fields if field.is_secret}
@@ -42,8 +42,9 @@ def link(owner: User, linkable: Linkable, fake: Any) -> str:
         environment=Environment(linkable.environment),
         own={name: value for name, value in typed.items() if name not in secrets},
         secrets={name: value for name, value in typed.items() if name in secrets},
-        limits=on_live if linkable.environment == Environment.LIVE else Limits(),
-        trading_enabled=False,
+        limits=limits or (on_live if linkable.environment == Environment.LIVE else Limits()),
+        trading_enabled=limits is not None,
     )
-    _, key = minting.mint(owner, made, frozenset({Scope.READ}), name="Reader")
+    scopes = {Scope.READ} if limits is None else {Scope.READ, Scope.TRADE}
+    _, key = minting.mint(owner, made, frozenset(scopes), name="Reader" if limits is None else "Trader")
     return key

@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from brokers.errors import BrokerError, Rejected, WriteOutcome
+from brokers.errors import BrokerError, NotSupported, Rejected, WriteOutcome
 from brokers.types import OrderClass
 from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access
@@ -196,6 +196,10 @@ def cancel_at_broker(order: Order) -> None:
             answer = broker_access.broker_of(order.connection).cancel(
                 order.account_id, order.wire_id, symbol=order.symbol
             )
+        except NotSupported:
+            # Sent again later, it could end what the order has become since: an exit that guards a position by then.
+            order_state.withdraw_cancel(order)
+            raise
         except Rejected:
             asked = order.wire_id
             try:

@@ -110,6 +110,11 @@ def request_cancel(*orders: Order, at: datetime) -> None:
     mine.update(cancel_requested_at=at)
 
 
+def withdraw_cancel(order: Order) -> None:
+    """Its broker has no such cancel: nobody asks for it again."""
+    Order.objects.filter(pk=order.pk).update(cancel_requested_at=None)
+
+
 def renew_lease(orders: Sequence[Order]) -> bool:
     """This process still works on what is to be sent. False when none of it is to be sent any more."""
     mine = Order.objects.filter(pk__in=[each.pk for each in orders], status=Status.INTENT)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
-from itertools import count
+from itertools import count, islice
 from typing import Any, Protocol, runtime_checkable
 
 import pytest
@@ -209,25 +209,32 @@ class Rig:
         """To buy far below the price, with exits around that; or two orders to sell of which one ends the other."""
         tick = self.broker.instrument(self.symbol).tick
         above, below = self.price * 2 // tick * tick, self.low_price / 2 // tick * tick
-        ours = new_id()
+        first = new_id()
+        following = list(islice(leg_ids.all_following(first), 2))
         profit = LegRequest(
-            client_order_id=leg_ids.of_exit(ours, 0),
+            client_order_id=following[0],
             side=Side.SELL,
             order_type=OrderType.LIMIT,
             quantity=self.quantity,
             tif=TimeInForce.GTC,
             limit_price=above,
         )
-        stop = replace(profit, order_type=OrderType.STOP, limit_price=None, stop_price=below)
-        second = replace(stop, client_order_id=leg_ids.of_exit(ours, 1))
-        named: dict[str, Any] = {"client_order_id": ours, "order_class": order_class}
+        stop = replace(
+            profit,
+            client_order_id=following[order_class is OrderClass.BRACKET],
+            order_type=OrderType.STOP,
+            limit_price=None,
+            stop_price=below,
+        )
         match order_class:
             case OrderClass.OCO:
-                return self.order(**named, side=Side.SELL, limit_price=above, legs=(stop,))
+                return self.order(
+                    client_order_id=first, order_class=order_class, side=Side.SELL, limit_price=above, legs=(stop,)
+                )
             case OrderClass.OTO:
-                return self.order(**named, legs=(stop,))
+                return self.order(client_order_id=first, order_class=order_class, legs=(stop,))
             case _:
-                return self.order(**named, legs=(profit, second))
+                return self.order(client_order_id=first, order_class=order_class, legs=(profit, stop))
 
 
 class Case(ABC):

@@ -26,7 +26,7 @@ _REFUSALS = {
 }
 _YES = ("true", "True", "1")
 _STATES = {"open": "open", "filled": "closed", "canceled": "canceled"}
-_ASSETS = {"BTC": "XXBT", "USD": "ZUSD"}
+_ASSETS = {"BTC": "XXBT", "USD": "ZUSD", "EUR": "ZEUR"}
 
 
 class KrakenFake(CryptoFake):
@@ -233,6 +233,8 @@ class KrakenFake(CryptoFake):
         if (kind != "market" and "price" not in body) or (kind.endswith("-limit") and "price2" not in body):
             raise VenueRefuses("bad")
         listing, flags = self._pair_of(body["pair"]), body.get("oflags", "").split(",")
+        if _class_of(listing.base) != body.get("asset_class", "currency"):
+            raise VenueRefuses("no_symbol")
         words = f"{body['type']} {body['volume']} {listing.wire} @ {kind} {body.get('price', '')}"
         if _validates(body):
             return {"descr": {"order": words}}
@@ -378,11 +380,15 @@ def _validates(body: dict[str, str]) -> bool:
     return body.get("validate") in _YES
 
 
+def _class_of(base: str) -> str:
+    return "tokenized_asset" if base.endswith("x") else "currency"
+
+
 def _pair(each: Listing) -> dict[str, Any]:
     decimals = len(each.tick.partition(".")[2])
     return {
         "altname": each.wire.replace("XXBTZ", "XBT"), "wsname": f"{each.base}/{each.quote}".replace("BTC", "XBT"),
-        "aclass_base": "currency", "base": _ASSETS.get(each.base, each.base), "aclass_quote": "currency",
+        "aclass_base": _class_of(each.base), "base": _ASSETS.get(each.base, each.base), "aclass_quote": "currency",
         "quote": _ASSETS.get(each.quote, each.quote), "lot": "unit", "cost_decimals": 5, "pair_decimals": decimals,
         "lot_decimals": len(each.lot.partition(".")[2]), "lot_multiplier": 1, "leverage_buy": [], "leverage_sell": [],
         "fees": [[0, 0.26]], "fees_maker": [[0, 0.16]], "fee_volume_currency": "ZUSD", "margin_call": 80,

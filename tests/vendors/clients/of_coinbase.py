@@ -26,6 +26,7 @@ def main() -> None:
         api_key=given.key, api_secret=given.secret, base_url=given.url.removeprefix("http://")
     )
     _without_tls(given.url, client.session)
+    orders = import_module("coinbase.rest.types.orders_types")
     ids, theirs = given.ids, dict[str, str]()
 
     def placed(name: str, answer: Any) -> str:
@@ -109,6 +110,18 @@ def main() -> None:
         way = "STOP_DIRECTION_STOP_DOWN"
         return placed("too_big", client.stop_limit_order_gtc_buy(ids["too_big"], PAIR, "0.5", "31100", "31000", way))
 
+    def pair(name: str, limit_price: str, stop: str) -> str:
+        told = client.trigger_bracket_order_gtc_sell(ids[name], PAIR, "0.5", limit_price, stop)
+        return placed(name, told)
+
+    def entry(name: str, **more: str) -> str:
+        """The client has no argument for it."""
+        terms = {"limit_price": "32000", "stop_trigger_price": "14000", **more}
+        body = {"client_order_id": ids[name], "product_id": PAIR, "side": "BUY", "order_configuration": {
+            "limit_limit_gtc": {"base_size": "0.5", "limit_price": "15000"}},
+            "attached_order_configuration": {"trigger_bracket_gtc": terms}}  # fmt: skip
+        return placed(name, orders.CreateOrderResponse(client.post("/api/v3/brokerage/orders", data=body)))
+
     probe.run(
         (
             ("place_limit", lambda: limit("rests")),
@@ -117,6 +130,10 @@ def main() -> None:
             ("stop_the_wrong_way", lambda: probe.refused(wrong_way)),
             ("post_only_that_crosses", lambda: probe.refused(lambda: placed(
                 "too_big", client.limit_order_gtc(ids["too_big"], PAIR, "BUY", "0.5", "31000", post_only=True)))),
+            ("place_pair", lambda: pair("pair", "32000", "28000")),
+            ("pair_through_its_stop", lambda: probe.refused(lambda: pair("too_big", "32000", "31000"))),
+            ("place_entry", lambda: entry("entry")),
+            ("exits_with_a_size", lambda: probe.refused(lambda: entry("too_big", base_size="0.5"))),
             ("place_fok", lambda: placed("ioc", client.limit_order_fok(ids["ioc"], PAIR, "BUY", "0.5", "15000"))),
             ("replace", replace),
             ("cancel_by_their_id", cancel_by_their_id),
@@ -126,6 +143,8 @@ def main() -> None:
             ("get_market", lambda: look("market")),
             ("get_stop", lambda: look("stop")),
             ("get_ioc", lambda: look("ioc")),
+            ("get_pair", lambda: look("pair")),
+            ("get_entry", lambda: look("entry")),
             ("list_open", lambda: listed("OPEN")),
             ("list_several", lambda: len(listed("OPEN", "FILLED", "CANCELLED"))),
             ("fills", fills),

@@ -28,7 +28,7 @@ def main() -> None:
         return "taken"
 
     def read(row: Any) -> dict[str, str]:
-        stops = row["descr"]["ordertype"].startswith("stop")
+        stops = row["descr"]["ordertype"].startswith(("stop", "trailing"))
         return probe.order(
             side=row["descr"]["type"],
             status=_STATES[row["status"]],
@@ -97,6 +97,12 @@ def main() -> None:
             ("place_limit", lambda: place("rests", price="15000")),
             ("place_market", lambda: place("market", ordertype="market", volume="0.1")),
             ("place_stop", lambda: place("stop", ordertype="stop-loss", price="31000")),
+            ("place_trail", lambda: place("exit_stop", ordertype="trailing-stop", side="sell", price="+5%")),
+            ("place_entry", lambda: place("entry", price="15000", close_ordertype="stop-loss", close_price="14000")),
+            ("close_without_a_price", lambda: probe.refused(
+                lambda: place("too_big", price="15000", close_ordertype="stop-loss"))),
+            ("trail_without_a_sign", lambda: probe.refused(
+                lambda: place("too_big", ordertype="trailing-stop", side="sell", price="5%"))),
             ("place_ioc", lambda: place("ioc", timeinforce="IOC", price="15000")),
             ("replace", replace),
             ("cancel_by_their_id", cancel_by_their_id),
@@ -108,6 +114,8 @@ def main() -> None:
             ("get_market", lambda: look("market")),
             ("get_stop", lambda: look("stop")),
             ("get_ioc", lambda: look("ioc")),
+            ("get_entry", lambda: look("entry")),
+            ("get_exit", lambda: look("exit_stop")),
             ("list_open", open_ids),
             ("only_validated", validate),
             ("fills", fills),
@@ -115,7 +123,7 @@ def main() -> None:
             ("instrument", instrument),
             ("quote", quote),
         )
-    )
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -79,6 +79,10 @@ def main() -> None:
             ("place_limit", lambda: place("rests", limitPrice="15000")),
             ("place_market", lambda: place("market", orderType="mkt", size="0.1")),
             ("place_stop", lambda: place("stop", orderType="stp", stopPrice="31000", triggerSignal="last")),
+            ("place_trail", lambda: place("exit_stop", orderType="trailing_stop", side="sell", triggerSignal="last",
+                                          trailingStopMaxDeviation="5", trailingStopDeviationUnit="PERCENT")),
+            ("trail_without_a_unit", lambda: probe.refused(lambda: place(
+                "too_big", orderType="trailing_stop", triggerSignal="last", trailingStopMaxDeviation="5"))),
             ("cancel_by_their_id", cancel_by_their_id),
             ("cancel_by_our_id", cancel_by_our_id),
             ("cancel_again", lambda: probe.refused(lambda: cancelled(order_id=theirs["ended"]))),
@@ -86,13 +90,14 @@ def main() -> None:
             ("no_such_order", lambda: probe.refused(lambda: look("never"))),
             ("get_by_our_id", lambda: look("rests")),
             ("get_stop", lambda: look("stop")),
+            ("get_exit", lambda: look("exit_stop")),
             ("list_open", lambda: sorted(opened())),
             ("fills", fills),
             ("balances", balances),
             ("positions", positions),
             ("quote", quote),
         )
-    )
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,0 +1,28 @@
+"""Our id of a leg leads to the order it hangs on, and no other id does."""
+
+import uuid
+from itertools import islice
+
+import pytest
+
+from brokers import leg_ids
+
+
+def test_each_leg_has_an_id_of_its_own_that_leads_back() -> None:
+    order = uuid.uuid4().hex
+    legs = list(islice(leg_ids.all_following(order), 6))
+    assert len({order, *legs}) == 7
+    assert [leg_ids.parent(each) for each in legs] == [(order, place) for place in range(6)]
+    assert legs[1] == leg_ids.following(legs[0]) == leg_ids.of_exit(order, 1)
+    assert [leg_ids.is_ours(each) for each in (order, *legs)] == [True] + [False] * 6
+
+
+@pytest.mark.parametrize("other", ["", "made-elsewhere", uuid.uuid4().hex, str(uuid.uuid4()), "ABCDEFABCDEFABCDEF"])
+def test_no_other_id_is_that_of_a_leg(other: str) -> None:
+    assert leg_ids.parent(other) is None
+
+
+def test_what_follows_from_any_other_text_is_an_id_too() -> None:
+    one, other = leg_ids.following("triggered 1"), leg_ids.following("triggered 2")
+    assert one != other
+    assert len(one) == 32
