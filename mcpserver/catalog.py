@@ -104,7 +104,7 @@ ORDER: tuple[Arg, ...] = (
     SYMBOL,
     Choice(name="side", required=True, choices=tuple(each.value for each in Side)),
     Amount(name="quantity", about='Units as decimal text, e.g. "0.1".'),
-    Amount(name="notional", about="Instead: money to spend or raise, MKT only."),
+    Amount(name="notional", about="Or: money to spend or raise, MKT."),
     Choice(
         name="order_type",
         choices=tuple(each.value for each in OrderType),
@@ -129,6 +129,7 @@ ORDER: tuple[Arg, ...] = (
     Amount(name="take_profit"),
     Amount(name="stop_loss"),
     Amount(name="stop_loss_trail_percent"),
+    Flag(name="at_once"),
     OptionLegs(name="legs", in_schema=False),
 )
 
@@ -140,12 +141,13 @@ def _listed_elsewhere(arg: Arg) -> Arg:
 
 # What can be changed of an order that rests.
 MODIFY: tuple[Arg, ...] = (
-    Amount(name="quantity", about="New whole quantity, filled part included."),
+    Amount(name="quantity", about="New total, filled part included."),
     Amount(name="limit_price"),
     Amount(name="stop_price"),
     Amount(name="trail_amount"),
     Amount(name="trail_percent"),
     Choice(name="tif", choices=tuple(each.value for each in TimeInForce), is_listed=False),
+    Flag(name="at_once"),
 )
 
 TOOLS: tuple[Tool, ...] = (
@@ -583,10 +585,10 @@ TOOLS: tuple[Tool, ...] = (
                 name="orders",
                 required=True,
                 args=(*ORDER, CLIENT_ORDER_ID),
-                about="Each with place_order's arguments, without account_id.",
+                about="Each as place_order, without account_id.",
             ),
             ACCOUNT,
-            Flag(name="all_or_none", about="Default true: one refused at release stops all."),
+            Flag(name="all_or_none", about="Default true: one refused stops all."),
         ),
         access=ToolAccess.DESTRUCTIVE,
         throttle=CallKind.TRADE,

@@ -170,6 +170,7 @@ class OrderIn(Strict):
     outside_rth = Flag(default=False)
     reduce_only = Flag(default=False)
     post_only = Flag(default=False)
+    at_once = Flag(default=False, help_text="The trigger is meant though the market has met it already.")
     order_class = Choice(choices=[each.value for each in OrderClass], default=OrderClass.SIMPLE.value)
     take_profit = Amount(required=False)
     stop_loss = Amount(required=False)
@@ -260,6 +261,7 @@ class Orders(_Orders):
             outside_rth=given["outside_rth"],
             reduce_only=given["reduce_only"],
             post_only=given["post_only"],
+            at_once=given["at_once"],
             **{name: given.get(name) for name in _AMOUNTS},
         )
         prepared = preparing.prepare(

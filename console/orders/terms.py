@@ -55,6 +55,8 @@ class Terms:
     """Price of the protective stop."""
     stop_loss_trail_percent: Decimal | None = None
     """The protective stop follows the price at this distance, in percent of it."""
+    at_once: bool = False
+    """A trigger that is met already is meant: nothing of it is sent to the broker."""
 
     def check(self) -> None:
         """Raises Refusal, naming the field, for an order that makes no sense at any broker."""

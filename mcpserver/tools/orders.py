@@ -163,6 +163,7 @@ def _terms(args: Mapping[str, Any]) -> Terms:
         outside_rth=args.get("outside_rth", False),
         reduce_only=args.get("reduce_only", False),
         post_only=args.get("post_only", False),
+        at_once=args.get("at_once", False),
         **{name: args.get(name) for name in _AMOUNTS},
     )
 
@@ -294,7 +295,12 @@ def modify_order(call: ToolCall) -> dict[str, Any]:
         tif=TimeInForce(args["tif"]) if "tif" in args else None,
     )
     change = preparing.prepare_change(
-        call.principal, _order_named(args), asked, account_id=args.get("account_id"), request_id=call.request_id
+        call.principal,
+        _order_named(args),
+        asked,
+        account_id=args.get("account_id"),
+        at_once=args.get("at_once", False),
+        request_id=call.request_id,
     )
     call.account_id, call.order_id = change.order.account_id, change.order.public_id
     return {
