@@ -26,7 +26,18 @@ from console.toolsets import Toolset, switched_on
 from mcpserver import result_schemas, result_tables
 from mcpserver.arguments import lenient
 from mcpserver.arguments.base import Amount, Arg, Choice, Moment, Symbols, Text, Whole
-from mcpserver.arguments.types import Amounts, Currency, Cursor, Day, Filters, Flag, OptionLegs, OrderItems, Texts
+from mcpserver.arguments.types import (
+    Amounts,
+    Currency,
+    Cursor,
+    Day,
+    Filters,
+    Flag,
+    Leverage,
+    OptionLegs,
+    OrderItems,
+    Texts,
+)
 from mcpserver.context import ToolAnswer, ToolCall
 from mcpserver.tools import (
     account_selection,
@@ -130,6 +141,7 @@ ORDER: tuple[Arg, ...] = (
     Amount(name="stop_loss"),
     Amount(name="stop_loss_trail_percent"),
     Flag(name="at_once"),
+    Leverage(name="leverage", in_schema=False),
     OptionLegs(name="legs", in_schema=False),
 )
 

@@ -29,7 +29,7 @@ from console.orders.models import Order, OutsideOrder
 from console.orders.owner import approvals
 from console.orders.owner.approvals import Evidence
 from console.orders.states import STATUS_LABELS, AmendmentStatus, Status
-from console.orders.terms import Terms
+from console.orders.terms import Terms, no_leverage
 from console.principal import Principal, Redeemer
 from console.toolsets import Toolset
 
@@ -175,6 +175,7 @@ class OrderIn(Strict):
     take_profit = Amount(required=False)
     stop_loss = Amount(required=False)
     stop_loss_trail_percent = Amount(required=False)
+    leverage = Amount(required=False, help_text="Refused: no broker here takes it with an order.")
     client_order_id = Text(required=False, max_length=64, help_text="Yours; repeating it returns the same order.")
     account_id = Text(required=False, max_length=64)
 
@@ -252,6 +253,8 @@ class Orders(_Orders):
 
     def post(self, request: Request) -> Response:
         given = self.given
+        if "leverage" in given:
+            raise no_leverage()
         terms = Terms(
             symbol=given["symbol"],
             side=Side(given["side"]),

@@ -382,6 +382,16 @@ def shown_of_each(shown: dict[str, Any], count: int) -> list[dict[str, Any]]:
     return each if len(each) == count else [{} for _ in range(count)]
 
 
+def no_leverage() -> Refusal:
+    """What an order is refused with that names leverage."""
+    return Refusal(
+        Code.NOT_OFFERED_BY_BROKER,
+        "No broker here takes leverage with an order. Leave it out: what the account may borrow is set at the broker, "
+        "and get_account_summary says the buying power.",
+        field="leverage",
+    )
+
+
 def _not_offered(field: str, what: str, instead: frozenset[Any] = frozenset()) -> Refusal:
     message = f"This broker does not accept {what}."
     if instead:

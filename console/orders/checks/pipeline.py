@@ -276,13 +276,6 @@ CHECKS: tuple[Check, ...] = (
         applies=lambda subject: subject.estimate is not PriceSource.QUOTE,
     ),
     Check(
-        name="triggers and exits",
-        about=About.ORDER,
-        stages=_BEFORE,
-        run=_triggers_and_exits,
-        applies=_acts_on_market,
-    ),
-    Check(
         name="price",
         about=About.ORDER,
         stages=frozenset({Stage.CONFIRMED}),
@@ -290,6 +283,13 @@ CHECKS: tuple[Check, ...] = (
         applies=lambda subject: subject.shown_price is not None,
     ),
     Check(name="limits", about=About.ORDER, stages=frozenset({Stage.SHOWN, Stage.LOCKED}), run=_limits),
+    Check(
+        name="triggers and exits",
+        about=About.ORDER,
+        stages=_BEFORE,
+        run=_triggers_and_exits,
+        applies=_acts_on_market,
+    ),
 )
 """In the order in which they are made. After the yes, limits are left to the locks, as what other orders take is known
 under them alone."""
