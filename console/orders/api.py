@@ -132,7 +132,10 @@ class ConfirmationOut(serializers.Serializer[Any]):
     id = serializers.CharField(source="public_id")
     expires_at = serializers.DateTimeField()
     summary = serializers.CharField(source="terms.summary")
-    price = serializers.CharField(source="terms.price")
+    price = serializers.CharField(
+        source="terms.price", help_text="Of one unit; of an order that waits, that of its limit or its stop."
+    )
+    last = serializers.CharField(source="terms.last", default=None, help_text="The market when it was shown.")
     notional = serializers.CharField(source="terms.value")
     fee = serializers.CharField(source="terms.fee")
     cash_effect = serializers.CharField(source="terms.cash_effect")

@@ -68,6 +68,9 @@ class Estimate(TypedDict):
     """In ``currency``: the price of one unit, the whole, and the signed change of cash with the fee in it."""
 
     price: Number
+    """Of an order that waits: that of its limit or its stop."""
+    last: NotRequired[Number]
+    """The market then."""
     notional: Number
     fee: NotRequired[Number]
     """Absent where the broker gave no estimate."""
@@ -171,6 +174,7 @@ def _terms(args: Mapping[str, Any]) -> Terms:
 def _estimate(shown: Mapping[str, Any]) -> dict[str, Any]:
     return compact(
         price=shown["price"],
+        last=shown.get("last"),
         notional=shown["value"],
         fee=shown["fee"],
         cash_effect=shown["cash_effect"],

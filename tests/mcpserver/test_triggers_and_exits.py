@@ -99,15 +99,13 @@ def test_a_met_trigger_that_is_meant_is_shown_as_acting_at_once_and_does(trade: 
 )
 def test_every_price_is_told_with_its_distance_from_the_market(trade: Wire, terms: dict[str, str], words: str) -> None:
     order = priced(trade, terms)
-    assert verdict_free(trade, order)
-    text = trade.result("place_order", order)["summary"]
-    assert "Market: " in text and words in text
+    assert trade.result("preview_order", order)["would_pass"]
+    prepared = trade.result("place_order", order)
+    text, last = prepared["summary"], Decimal(prepared["estimate"]["last"])
+    assert f"Market: {last:,.2f} USD" in text
+    assert words in text
     several = trade.result("place_batch_orders", {"orders": [order, order]})["summary"]
     assert several.count(words) == 2
-
-
-def verdict_free(trade: Wire, order: dict[str, Any]) -> bool:
-    return bool(trade.result("preview_order", order)["would_pass"])
 
 
 WRONG = [

@@ -613,5 +613,8 @@ def test_what_a_limit_refuses_is_counted_on_the_page_as_the_refusal_counts_it(
     told = re.search(r"This order needs ([\d.]+) USD", page)
     assert told is not None
     most = f"{Decimal(told[1]):,.2f}"
-    assert f"Maximum cost {most} USD" in page
+    shown = re.search(r"Maximum cost ([\d,.]+) USD", page)
+    assert shown is not None
+    fee = Decimal(shown[1].replace(",", "")) - Decimal(told[1])
+    assert 0 < fee < Decimal(told[1]) / 100, "the most it can cost has the fee in it, the limit has not"
     assert f"Value of one order For Practice 500.00 USD {most} Over" in page

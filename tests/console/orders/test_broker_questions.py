@@ -327,7 +327,7 @@ def test_an_unlinked_connections_question_ends_too(
     found = asked(connection)
     connection_lifecycle.unlink(connection, by=owner)
     reconcile.sweep(clock.advance(seconds=121))
-    assert (order_of(found).state, fake.replies) == (Status.REJECTED, [])
+    assert (order_of(found).state, fake.replies) == (Status.UNANSWERED, [])
 
 
 # -- who may not -----------------------------------------------------------------------------------------------

@@ -451,7 +451,7 @@ def test_rejected_the_order_stays_and_the_app_is_told(asked: Order, browser: Bro
     assert state(asked) is Status.WORKING
     answer = said(trader, "get_order_status", {"order_id": asked.public_id})
     told = answer.content["modifications"][0]
-    assert (told["status"], told["cancels"]) == ("discarded", True)
+    assert (told["status"], told["cancels"]) == ("rejected_by_owner", True)
 
 
 def test_unanswered_it_lapses_and_the_order_stays(asked: Order, owner: User, clock: Clock) -> None:
