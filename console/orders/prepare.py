@@ -302,6 +302,7 @@ def _find_existing(
     same = len(plan) == len(items) and all(
         order.client_order_id == item.client_order_id
         and (order.account_id, order.app_id) == (account_id, principal.app_id)
+        and order.at_once == item.terms.at_once
         and shown_terms(order.request) == shown_terms(request)
         for order, item, request in zip(plan, items, requests, strict=True)
     )

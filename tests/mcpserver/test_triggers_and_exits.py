@@ -76,10 +76,12 @@ def test_a_trigger_that_is_met_already_has_to_be_meant(
 
 
 def test_a_met_trigger_that_is_meant_is_shown_as_acting_at_once_and_does(trade: Wire) -> None:
-    order = priced(trade, MET[0][0]) | {"at_once": True}
+    order = priced(trade, MET[0][0]) | {"at_once": True, "client_order_id": "meant"}
     assert verdict(trade, order)["would_pass"]
     prepared = trade.result("place_order", order)
     assert "already met: buys at once, at about" in prepared["summary"]
+    unmeant = trade.refusal("place_order", order | {"at_once": False})
+    assert unmeant["code"] == "duplicate_order_id"
     done = trade.result("confirm_trade", {"confirmation_id": prepared["confirmation_id"]})
     assert done["status"] == "filled"
 

@@ -301,7 +301,8 @@ def test_a_rejection_ends_it_and_the_assistant_reads_the_owners_words(
     said = 'The owner rejected it in the console and wrote: "The price is not right. Wait for [masked] 60,000"'
     assert (prepared.order.code, prepared.order.reason) == (Code.REJECTED_BY_OWNER, said)
     assert "Rejected by the owner" in words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
-    told = pipeline.call(trader, "get_order_status", {"order_id": prepared.order.public_id}, request_id="r").content
+    asked = {"order_id": prepared.order.public_id}
+    told = pipeline.attempt(trader, "get_order_status", asked, request_id="req_test").answer().content
     assert (told["order"]["status"], told["history"][-1]["status"]) == ("rejected_by_owner", "rejected_by_owner")
     with pytest.raises(Refusal, match="The price is not right") as caught:
         order_actions.confirm(trader, prepared.confirmation.public_id)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from html import unescape
 from typing import Any
 
 import pytest
@@ -291,7 +292,7 @@ def test_without_an_answer_in_time_the_order_ends_and_the_broker_is_told_nothing
     order = order_of(found)
     assert (order.state, order.code) == (Status.UNANSWERED, Code.QUESTION_UNANSWERED)
     assert "Nobody answered the broker's question within 120 s" in order.reason
-    words = words_of(browser.get(f"/orders/{order.public_id}/"))
+    words = unescape(words_of(browser.get(f"/orders/{order.public_id}/")))
     assert "Broker's question not answered" in words and "Rejected" not in words
     assert "Nobody answered the broker's question in time." in words and "Only the owner can answer" not in words
     yes(browser, found)
