@@ -56,6 +56,9 @@ class Code(StrEnum):
     NOT_MODIFIABLE = "not_modifiable"
     NO_POSITION = "no_position"
     POSITION_CHANGED = "position_changed"
+    POSITION_UNREADABLE = "position_unreadable"
+    TRIGGER_ALREADY_MET = "trigger_already_met"
+    EXIT_ON_WRONG_SIDE = "exit_on_wrong_side"
     DUPLICATE_ORDER_ID = "duplicate_order_id"
     APPROVAL_REQUIRED = "approval_required"
     USER_IS_ASKED = "user_is_asked"
@@ -81,6 +84,7 @@ class Code(StrEnum):
     BROKER_PERMISSION_MISSING = "broker_permission_missing"
     BROKER_BUSY = "broker_busy"
     BROKER_ASKS = "broker_asks"
+    QUESTION_UNANSWERED = "question_unanswered"
     OUTCOME_UNKNOWN = "outcome_unknown"
     AUDIT_UNAVAILABLE = "audit_unavailable"
     INTERNAL_ERROR = "internal_error"
@@ -247,6 +251,21 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "The position changed after the order was sized",
         "Nothing was sent. Check get_positions and prepare the order again.",
     ),
+    Code.POSITION_UNREADABLE: Explanation(
+        "The broker lists a position that could not be read",
+        "It was left as it is, and so were orders in symbols without a known position. Look at it at the broker.",
+        Blame.BROKER,
+    ),
+    Code.TRIGGER_ALREADY_MET: Explanation(
+        "The stop price is already met",
+        "Nothing was sent: the order would act at once. Give a stop on the other side of the market, use a limit "
+        "order, or set at_once to true if it is meant.",
+    ),
+    Code.EXIT_ON_WRONG_SIDE: Explanation(
+        "An exit is on the wrong side",
+        "Nothing was sent: the exit would end the position as soon as it opens. The message says which price must lie "
+        "above or below what.",
+    ),
     Code.DUPLICATE_ORDER_ID: Explanation("Client order id already used", "Use a new client_order_id for a new order."),
     Code.APPROVAL_REQUIRED: Explanation(
         "Only the owner can release orders here", "On this connection, the owner approves each order."
@@ -335,9 +354,12 @@ EXPLANATIONS: dict[Code, Explanation] = {
     ),
     Code.BROKER_ASKS: Explanation(
         "The broker has a question about the order",
-        "Nothing was placed yet. Only the owner can answer, on the order's page in the console. If nobody answered in "
-        "time, prepare the order again.",
+        "Nothing was placed yet. Only the owner can answer, on the order's page in the console.",
         Blame.BROKER,
+    ),
+    Code.QUESTION_UNANSWERED: Explanation(
+        "Nobody answered the broker's question in time",
+        "Nothing was placed or changed. Prepare it again, and let the owner answer on the order's page in the console.",
     ),
     Code.OUTCOME_UNKNOWN: Explanation(
         "The broker's answer was lost",

@@ -26,7 +26,18 @@ from console.toolsets import Toolset, switched_on
 from mcpserver import result_schemas, result_tables
 from mcpserver.arguments import lenient
 from mcpserver.arguments.base import Amount, Arg, Choice, Moment, Symbols, Text, Whole
-from mcpserver.arguments.types import Amounts, Currency, Cursor, Day, Filters, Flag, OptionLegs, OrderItems, Texts
+from mcpserver.arguments.types import (
+    Amounts,
+    Currency,
+    Cursor,
+    Day,
+    Filters,
+    Flag,
+    Leverage,
+    OptionLegs,
+    OrderItems,
+    Texts,
+)
 from mcpserver.context import ToolAnswer, ToolCall
 from mcpserver.tools import (
     account_selection,
@@ -106,7 +117,7 @@ ORDER: tuple[Arg, ...] = (
     SYMBOL,
     Choice(name="side", required=True, choices=tuple(each.value for each in Side)),
     Amount(name="quantity", about='Units as decimal text, e.g. "0.1".'),
-    Amount(name="notional", about="Instead: money to spend or raise, MKT only."),
+    Amount(name="notional", about="Or: money to spend or raise, MKT."),
     Choice(
         name="order_type",
         choices=tuple(each.value for each in OrderType),
@@ -131,6 +142,8 @@ ORDER: tuple[Arg, ...] = (
     Amount(name="take_profit"),
     Amount(name="stop_loss"),
     Amount(name="stop_loss_trail_percent"),
+    Flag(name="at_once"),
+    Leverage(name="leverage", in_schema=False),
     OptionLegs(name="legs", in_schema=False),
 )
 
@@ -151,6 +164,7 @@ MODIFY: tuple[Arg, ...] = (
     Amount(name="trail_amount"),
     Amount(name="trail_percent"),
     Choice(name="tif", choices=tuple(each.value for each in TimeInForce), is_listed=False),
+    Flag(name="at_once"),
 )
 
 TOOLS: tuple[Tool, ...] = (
@@ -600,7 +614,7 @@ TOOLS: tuple[Tool, ...] = (
                 name="orders",
                 required=True,
                 args=(*ORDER, CLIENT_ORDER_ID),
-                about="Each with place_order's arguments, without account_id.",
+                about="Each as place_order, without account_id.",
             ),
             ACCOUNT,
             Flag(name="all_or_none", about="Default true: one refused stops all."),

@@ -15,7 +15,9 @@ _AT: dict[Status, tuple[int, int]] = {
     Status.LAPSED: (16, 190),
     Status.DENIED: (216, 190),
     Status.NOT_SENT: (416, 190),
+    Status.REJECTED_BY_OWNER: (16, 310),
     Status.ASKED: (216, 310),
+    Status.UNANSWERED: (216, 410),
     Status.UNKNOWN: (416, 310),
     Status.NOT_FOUND: (416, 410),
     Status.WORKING: (636, 70),
@@ -32,6 +34,7 @@ _ARROWS: dict[tuple[Status, Group], str] = {
     (Status.AWAITING, Status.INTENT): "M172 93H212",
     (Status.AWAITING, Status.DENIED): "M120 116L232 186",
     (Status.AWAITING, Status.LAPSED): "M80 116V186",
+    (Status.AWAITING, Status.REJECTED_BY_OWNER): "M24 116C4 160 4 262 24 306",
     (Status.INTENT, Status.SENDING): "M372 93H412",
     (Status.INTENT, Status.DENIED): "M294 116V186",
     (Status.SENDING, Status.NOT_SENT): "M480 116V186",
@@ -39,6 +42,9 @@ _ARROWS: dict[tuple[Status, Group], str] = {
     (Status.SENDING, Status.ASKED): "M430 116C390 150 400 250 352 306",
     (Status.SENDING, _ANSWERS): "M572 93H618",
     (Status.ASKED, Status.SENDING): "M330 310C386 250 380 160 418 120",
+    (Status.ASKED, Status.REJECTED_BY_OWNER): "M216 333H176",
+    (Status.ASKED, Status.DENIED): "M270 310V240",
+    (Status.ASKED, Status.UNANSWERED): "M350 356V406",
     (Status.UNKNOWN, _ANSWERS): "M572 333H618",
     (Status.UNKNOWN, Status.NOT_FOUND): "M494 356V406",
     (Status.NOT_FOUND, _ANSWERS): "M572 433C660 433 690 400 700 362",
@@ -50,7 +56,7 @@ _ARROWS: dict[tuple[Status, Group], str] = {
 _NAMED: dict[Status, tuple[Status, ...]] = {
     Status.AWAITING: (Status.CANCELLED,),
     Status.INTENT: (Status.CANCELLED,),
-    Status.ASKED: (Status.CANCELLED, Status.REJECTED),
+    Status.ASKED: (Status.CANCELLED,),
 }
 _STYLE = """
     svg { font: 12px ui-sans-serif, system-ui, sans-serif; color-scheme: light dark }
@@ -69,7 +75,7 @@ def order_states(moves: Mapping[Status, frozenset[Status]]) -> str:
     """Raises ValueError where the arrows are not exactly the moves."""
     _check(moves)
     parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1024 470" width="1024" height="470" role="img" '
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1024 484" width="1024" height="484" role="img" '
         'aria-label="Every status of an order and every move between them">',
         f"  <style>{_STYLE}\n  </style>",
         '  <defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
@@ -98,15 +104,17 @@ def order_states(moves: Mapping[Status, frozenset[Status]]) -> str:
                 f'  <text class="note" x="{left + 4}" y="{top - 7 if top < 100 else top + _HIGH + 15}">→ {named}</text>'
             )
     parts.append(
-        '  <text class="note" x="16" y="458">Shaded: it has ended. not_found is looked up again for a day.</text>'
+        '  <text class="note" x="16" y="474">Shaded: it has ended. not_found is looked up again for a day.</text>'
     )
     return "\n".join([*parts, "</svg>", ""])
 
 
 def _short(status: Status) -> str:
-    return {Status.AWAITING: "Waiting to be confirmed", Status.ASKED: "The broker asks"}.get(
-        status, STATUS_LABELS[status]
-    )
+    return {
+        Status.AWAITING: "Waiting to be confirmed",
+        Status.ASKED: "The broker asks",
+        Status.UNANSWERED: "Nobody answered it",
+    }.get(status, STATUS_LABELS[status])
 
 
 def _check(moves: Mapping[Status, frozenset[Status]]) -> None:

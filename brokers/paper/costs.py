@@ -37,6 +37,8 @@ INITIAL_MARGIN = Decimal("0.5")
 MAINTENANCE_LONG = Decimal("0.25")
 MAINTENANCE_SHORT = Decimal("0.30")
 """Share it must own from then on (FINRA rule 4210)."""
+FRACTION = Decimal("0.000001")
+"""Smallest part of a share. Only market orders trade parts: by value, or out of a position that has one."""
 _DAYS = 365
 
 

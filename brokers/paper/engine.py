@@ -33,6 +33,7 @@ from decimal import ROUND_DOWN, Decimal
 from heapq import heappop, heappush
 
 from brokers import market_hours
+from brokers.decimals import is_multiple
 from brokers.errors import InsufficientFunds, InsufficientPosition
 from brokers.paper import buying_power, costs, fill_rules, ledger, prices, simulated_corporate_actions
 from brokers.paper.models import OPEN_STATUSES, MatchedTape, PaperAccount, PaperFill, PaperOrder
@@ -519,7 +520,8 @@ class Matcher:
                 if BrokerStatus(order.status).is_open:
                     self._finish(order, BrokerStatus.CANCELLED, action.at, _SPLIT)
             if held:
-                whole = (held * action.value / instrument.lot).to_integral_value(ROUND_DOWN) * instrument.lot
+                step = instrument.lot if is_multiple(held, instrument.lot) else costs.FRACTION
+                whole = (held * action.value / step).to_integral_value(ROUND_DOWN) * step
                 rest = costs.notional_of(prices.quote(tape, action.at).last / action.value, held * action.value - whole)
                 self._post(action.at, "split", rest, symbol=instrument.symbol, quantity=whole - held)
                 ledger.split_holding(self.account, instrument.symbol, whole - held, action.at)

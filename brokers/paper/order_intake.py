@@ -24,6 +24,7 @@ from brokers.paper.listings import market_of
 from brokers.paper.models import CLASSES, OPEN_STATUSES, PaperAccount, PaperFill, PaperOrder
 from brokers.types import (
     USUAL,
+    AssetClass,
     BrokerStatus,
     Capabilities,
     Instrument,
@@ -40,6 +41,7 @@ from brokers.types import (
 _AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 _AUCTIONS = frozenset({TimeInForce.OPG, TimeInForce.CLS})
 _WAITING = frozenset({TimeInForce.DAY, TimeInForce.GTC})
+_SHARES = frozenset({AssetClass.STOCK, AssetClass.ETF})
 _STOPS = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL)
 
 CAPABILITIES = Capabilities(
@@ -94,7 +96,7 @@ def assess(it: CurrentAccount, request: OrderRequest) -> Assessment:
             f"{instrument.symbol} trades in {instrument.currency}, but this account is in {account.currency}.", "symbol"
         )
     quantity = _quantity(request, tape, now)
-    _check_form(request, quantity, instrument)
+    _check_form(request, quantity, instrument, _step(it.state, request, quantity, instrument))
     _check_legs(request, instrument)
     at_once = cannot_wait(request.order_type, request.tif)
     if at_once and not market_hours.is_open(tape.hours, now):
@@ -126,6 +128,7 @@ def assess(it: CurrentAccount, request: OrderRequest) -> Assessment:
                 available=able,
             )
     reserve(it.state, market, order, tape, arrival)
+    _check_short(it.state, request, quantity, instrument)
     price = _expected_price(order, tape, arrival)
     if costs.notional_of(price, quantity) == 0:
         raise InvalidOrder("This order is worth less than one cent.", "quantity")
@@ -373,16 +376,39 @@ def _quantity(request: OrderRequest, tape: prices.Tape, now: datetime) -> Decima
     if request.order_type is not OrderType.MARKET:
         raise InvalidOrder("Only market orders can have a notional amount.", "notional")
     _check_amount(request.notional, "notional", "A notional amount")
-    quote, lot = prices.newest(tape, now), tape.instrument.lot
+    quote, instrument = prices.newest(tape, now), tape.instrument
+    in_parts = instrument.asset_class in _SHARES
+    step = min(instrument.lot, costs.FRACTION) if in_parts else instrument.lot
     price = quote.ask if request.side is Side.BUY else quote.bid
-    units = (request.notional / price / lot).to_integral_value(ROUND_DOWN) * lot
-    if units < tape.instrument.minimum:
+    units = (request.notional / price / step).to_integral_value(ROUND_DOWN) * step
+    if units < (step if in_parts else instrument.minimum):
         raise InvalidOrder(
-            f"{plain(request.notional)} {tape.instrument.currency} is less than the smallest order in "
-            f"{tape.instrument.symbol}, {plain(tape.instrument.minimum)} at {plain(price)}.",
+            f"{plain(request.notional)} {instrument.currency} is less than the smallest order in "
+            f"{instrument.symbol}, {plain(step if in_parts else instrument.minimum)} at {plain(price)}.",
             "notional",
         )
     return units
+
+
+def _step(state: ledger.AccountSnapshot, request: OrderRequest, quantity: Decimal, instrument: Instrument) -> Decimal:
+    """The steps that the quantity may have: parts of a share by value, or where it closes what is held."""
+    if instrument.asset_class not in _SHARES or request.order_type is not OrderType.MARKET:
+        return instrument.lot
+    closes = quantity.is_finite() and quantity <= buying_power.closable(state, instrument.symbol, request.side)
+    return min(instrument.lot, costs.FRACTION) if closes or request.notional is not None else instrument.lot
+
+
+def _check_short(
+    state: ledger.AccountSnapshot, request: OrderRequest, quantity: Decimal, instrument: Instrument
+) -> None:
+    if request.side is Side.BUY or is_multiple(quantity, instrument.lot):
+        return
+    if quantity > buying_power.closable(state, instrument.symbol, request.side):
+        raise InvalidOrder(
+            f"This order sells {plain(quantity)} {instrument.symbol}, more than there is, and only whole shares can be "
+            "sold short. Give a quantity.",
+            "quantity" if request.notional is None else "notional",
+        )
 
 
 def _check_offered(request: OrderRequest, tape: prices.Tape) -> None:
@@ -436,9 +462,9 @@ def _check_id(client_order_id: str) -> None:
         raise InvalidOrder("A client order id has 1 to 64 characters.", "client_order_id")
 
 
-def _check_form(request: OrderRequest, quantity: Decimal, instrument: Instrument) -> None:
+def _check_form(request: OrderRequest, quantity: Decimal, instrument: Instrument, step: Decimal) -> None:
     _check_id(request.client_order_id)
-    _check_units(quantity, instrument)
+    _check_units(quantity, instrument, step)
     kind = request.order_type
     _check_prices(request, kind, instrument)
     if kind in _STOPS and request.tif in _AT_ONCE | _AUCTIONS:
@@ -447,11 +473,13 @@ def _check_form(request: OrderRequest, quantity: Decimal, instrument: Instrument
         raise InvalidOrder("Only a resting limit order (DAY or GTC) can be post-only.", "post_only")
 
 
-def _check_units(quantity: Decimal, instrument: Instrument) -> None:
+def _check_units(quantity: Decimal, instrument: Instrument, step: Decimal | None = None) -> None:
+    """``step``: smaller than the lot where parts of a share may trade."""
+    step = instrument.lot if step is None else step
     _check_amount(quantity, "quantity", "A quantity")
-    if not is_multiple(quantity, instrument.lot):
-        raise InvalidOrder(_off_step(instrument, "trades", instrument.lot, quantity), "quantity")
-    if quantity < instrument.minimum:
+    if not is_multiple(quantity, step):
+        raise InvalidOrder(_off_step(instrument, "trades", step, quantity), "quantity")
+    if step == instrument.lot and quantity < instrument.minimum:
         raise InvalidOrder(
             f"The smallest order in {instrument.symbol} is {plain(instrument.minimum)}; "
             f"{plain(quantity)} is less than that.",

@@ -59,6 +59,9 @@ CAUSES: dict[str, str] = {
     "not_cancellable": "The order was filled, cancelled, rejected or expired before the cancel arrived.",
     "not_modifiable": "The order has not reached the broker, has ended, or is already being changed.",
     "no_position": "The account holds nothing of this instrument.",
+    "position_unreadable": "A row in the broker's list of positions has something that this version does not know.",
+    "trigger_already_met": "The market has reached the order's stop price already, so it would not wait for it.",
+    "exit_on_wrong_side": "A take profit or stop loss lies where the market, or the order's entry, has passed it.",
     "position_changed": "The order was sized by a position that has changed since the order was shown.",
     "duplicate_order_id": "The same client_order_id was sent before, with other terms.",
     "approval_required": "The policy of the connection is owner approval. No app or token can release orders or "
@@ -89,6 +92,7 @@ CAUSES: dict[str, str] = {
     "broker_permission_missing": "The key lacks a permission at the broker.",
     "broker_busy": "The broker limits calls per key, and the limit was reached.",
     "broker_asks": "The broker wants a person to answer a question, such as a warning about size or price.",
+    "question_unanswered": "The broker asked about the order or its change, and the time to answer ran out.",
     "outcome_unknown": "The order was sent, but the connection broke or the broker failed before its answer arrived.",
     "audit_unavailable": "The database could not write the record of the call, for example because the disk is full.",
     "internal_error": "A fault in Tradelatch. The server's log has it under the request id.",

@@ -30,7 +30,7 @@ from console.orders.models import Order, OutsideOrder
 from console.orders.owner import approvals
 from console.orders.owner.approvals import Evidence
 from console.orders.states import STATUS_LABELS, AmendmentStatus, Status
-from console.orders.terms import Terms
+from console.orders.terms import Terms, no_leverage
 from console.principal import Principal, Redeemer
 from console.toolsets import Toolset
 
@@ -133,7 +133,10 @@ class ConfirmationOut(serializers.Serializer[Any]):
     id = serializers.CharField(source="public_id")
     expires_at = serializers.DateTimeField()
     summary = serializers.CharField(source="terms.summary")
-    price = serializers.CharField(source="terms.price")
+    price = serializers.CharField(
+        source="terms.price", help_text="Of one unit; of an order that waits, that of its limit or its stop."
+    )
+    last = serializers.CharField(source="terms.last", default=None, help_text="The market when it was shown.")
     notional = serializers.CharField(source="terms.value")
     fee = serializers.CharField(source="terms.fee")
     cash_effect = serializers.CharField(source="terms.cash_effect")
@@ -171,10 +174,12 @@ class OrderIn(Strict):
     outside_rth = Flag(default=False)
     reduce_only = Flag(default=False)
     post_only = Flag(default=False)
+    at_once = Flag(default=False, help_text="The trigger is meant though the market has met it already.")
     order_class = Choice(choices=[each.value for each in OrderClass], default=OrderClass.SIMPLE.value)
     take_profit = Amount(required=False)
     stop_loss = Amount(required=False)
     stop_loss_trail_percent = Amount(required=False)
+    leverage = Amount(required=False, help_text="Refused: no broker here takes it with an order.")
     client_order_id = Text(required=False, max_length=64, help_text="Yours; repeating it returns the same order.")
     account_id = Text(required=False, max_length=64)
 
@@ -252,6 +257,8 @@ class Orders(_Orders):
 
     def post(self, request: Request) -> Response:
         given = self.given
+        if "leverage" in given:
+            raise no_leverage()
         terms = Terms(
             symbol=given["symbol"],
             side=Side(given["side"]),
@@ -261,6 +268,7 @@ class Orders(_Orders):
             outside_rth=given["outside_rth"],
             reduce_only=given["reduce_only"],
             post_only=given["post_only"],
+            at_once=given["at_once"],
             **{name: given.get(name) for name in _AMOUNTS},
         )
         prepared = preparing.prepare(

@@ -127,6 +127,8 @@ class Order(models.Model):
     reduce_only = models.BooleanField(default=False)
     post_only = models.BooleanField(default=False)
     order_class = models.CharField(max_length=8, default=OrderClass.SIMPLE)
+    at_once = models.BooleanField(default=False)
+    """Whoever asked for it means it though its trigger is met already."""
     position_shown = ExactDecimalField(null=True)
     """Signed position that the quantity of a closing or reversing order rests on; None for any other order."""
     shown_price = ExactDecimalField()
@@ -238,6 +240,8 @@ class Modification(models.Model):
     trail_amount = ExactDecimalField(null=True)
     trail_percent = ExactDecimalField(null=True)
     tif = models.CharField(max_length=3, blank=True)
+    at_once = models.BooleanField(default=False)
+    """As of an order: its new trigger may be met already."""
     cancels = models.BooleanField(default=False)
     """It cancels the order and changes none of its terms."""
     status = models.CharField(

@@ -29,7 +29,7 @@ from console.errors import Code, Refusal, refusal_of_read
 from console.halts import services as halts
 from console.orders import queries as order_queries
 from console.orders import summary
-from console.orders.checks import check_rows, order_access, pipeline, repeated_orders
+from console.orders.checks import check_rows, order_access, pipeline, position_checks, repeated_orders
 from console.orders.checks import facts as check_facts
 from console.orders.checks.check_subject import Facts, PriceSource, Subject
 from console.orders.checks.pipeline import About, Stage
@@ -178,7 +178,7 @@ def _checked_draft(
     asker: Subject, broker: Broker, item: PlanItem, request: OrderRequest, instrument: Instrument
 ) -> Draft:
     """Raises BrokerError, Refusal."""
-    order = replace(asker, wanted=request)
+    order = replace(asker, wanted=request, at_once=item.terms.at_once)
     facts = pipeline.require(order, Stage.SHOWN, Facts(order, broker, instrument=instrument), about=_OF_THE_ORDER)
     return draft_of(item, facts)
 
@@ -268,6 +268,7 @@ def _row(
         reduce_only=whole.reduce_only,
         post_only=whole.post_only and parent is None,
         order_class=whole.order_class,
+        at_once=draft.terms.at_once and parent is None,
         position_shown=draft.position if parent is None else None,
         shown_price=draft.preview.price,
         status=Status.AWAITING,
@@ -300,6 +301,7 @@ def _find_existing(
     same = len(plan) == len(items) and all(
         order.client_order_id == item.client_order_id
         and (order.account_id, order.app_id) == (account_id, principal.app_id)
+        and order.at_once == item.terms.at_once
         and shown_terms(order.request) == shown_terms(request)
         for order, item, request in zip(plan, items, requests, strict=True)
     )
@@ -385,7 +387,8 @@ def prepare_flatten(
     """Hold a plan that closes every position of the account and cancels its orders. Raises Refusal.
 
     Nothing is cancelled before the release; each close must then still be the whole position. With it come the
-    positions that cannot be closed now: their orders stay, because what guards a position goes only with it.
+    positions that cannot be closed now: their orders stay, because what guards a position goes only with it. So do all
+    orders in symbols without a known position where the broker lists one that cannot be read.
     """
     asking = check_rows.app_rows(principal.app_id)
     app = asking.app
@@ -418,8 +421,10 @@ def prepare_flatten(
                     left_out.append(Unclosable(symbol=position.symbol, refusal=refusal))
                 else:
                     drafts.append(draft)
+        unreadable = position_checks.unreadable(broker)
     except BrokerError as error:
         raise refusal_of_read(error) from error
+    left_out += [Unclosable(symbol=name, refusal=_unreadable(name, word)) for name, word in unreadable]
     if not drafts:
         if left_out:
             raise left_out[0].refusal
@@ -429,11 +434,26 @@ def prepare_flatten(
         account_id=account.account_id,
         action=Action.FLATTEN,
         all_or_none=False,
-        opening=summary.opening_text(app.connection, account.account_id, left_out, whose),
+        opening=summary.opening_text(
+            app.connection,
+            account.account_id,
+            left_out,
+            whose,
+            only=[each.request.symbol for each in drafts] if unreadable else None,
+        ),
         stays=tuple(each.symbol for each in left_out),
+        only_closed=bool(unreadable),
         cancels=order_access.ALL_ORDERS if is_owners else order_access.OWN_ORDERS,
     )
     return _hold_plan(principal, plan, drafts, request_id), left_out
+
+
+def _unreadable(name: str, word: str) -> Refusal:
+    return Refusal(
+        Code.POSITION_UNREADABLE,
+        f"The broker lists a position {name} that this version cannot read ({word}). It is not closed; look at it at "
+        "the broker.",
+    )
 
 
 def _close_of(broker: Broker, position: Position) -> PlanItem:
@@ -450,13 +470,25 @@ def _close_of(broker: Broker, position: Position) -> PlanItem:
 
 
 def prepare_change(
-    principal: Principal, order_id: str, asked: OrderChanges, *, account_id: str | None = None, request_id: str = ""
+    principal: Principal,
+    order_id: str,
+    asked: OrderChanges,
+    *,
+    account_id: str | None = None,
+    at_once: bool = False,
+    request_id: str = "",
 ) -> Modification:
     """Hold a change of an order of the principal's connection for confirmation; see ``amendments``. Raises Refusal."""
     asking, order = check_rows.app_rows(principal.app_id), order_queries.find_order(principal, order_id, account_id)
     order_access.check_may_change(asking.app, order)
     return amendments.prepare(
-        asking, order, asked, redeemer=principal.redeemer, by=principal.app_label, request_id=request_id
+        asking,
+        order,
+        asked,
+        at_once=at_once,
+        redeemer=principal.redeemer,
+        by=principal.app_label,
+        request_id=request_id,
     )
 
 

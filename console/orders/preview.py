@@ -5,13 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 from brokers.decimals import plain
-from brokers.types import OrderType, Preview, Side
+from brokers.types import OrderRequest, OrderType, Preview, Side
 from console.connections import broker_access
 from console.errors import Refusal
 from console.halts import services as halts
 from console.orders import prepare as preparing
 from console.orders import summary
-from console.orders.checks import check_rows, permission, pipeline
+from console.orders.checks import check_rows, market_standing, permission, pipeline
 from console.orders.checks.check_subject import Facts, Subject
 from console.orders.checks.limit_rules import MAX_DRIFT
 from console.orders.checks.pipeline import About, Stage
@@ -69,6 +69,7 @@ def preview(
             action=halts.GatedAction.PREPARE,
             account_id=account.account_id,
             wanted=request,
+            at_once=terms.at_once,
             authorize=permission.check_policy,
         )
         facts = Facts(order, broker, instrument=instrument)
@@ -83,7 +84,7 @@ def preview(
         checks=tuple(
             PreviewCheck(name=_NAMES.get(each.check.name, each.check.name), refusal=each.refusal) for each in results
         ),
-        warnings=(*warnings, *order_warnings(terms, estimate), *estimate.notes),
+        warnings=(*warnings, *order_warnings(request, estimate), *estimate.notes),
     )
 
 
@@ -103,19 +104,22 @@ def refusal_to_trade(principal: Principal) -> Refusal | None:
     return None
 
 
-def order_warnings(terms: Terms, preview: Preview) -> list[str]:
+def order_warnings(request: OrderRequest, preview: Preview) -> list[str]:
     """What passes every check and may still surprise the person."""
     said = []
-    if not terms.order_type.needs_limit:
+    at_once = any(each.at_once for each in market_standing.standings(request, preview.quote, ""))
+    if request.order_type.needs_limit:
+        if at_once and request.order_type is OrderType.LIMIT:
+            buys = request.side is Side.BUY
+            other = preview.quote.ask if buys else preview.quote.bid
+            said.append(
+                f"Its limit is through the {'ask' if buys else 'bid'} of {plain(other)}: it would fill immediately."
+            )
+    elif at_once or request.order_type is OrderType.MARKET:
         said.append(
             f"There is no limit price: it fills at the market. The price shown is {plain(preview.price)}; if it moves "
             f"more than {plain(MAX_DRIFT * 100)}%, the confirmation is refused."
         )
-    if terms.order_type is OrderType.LIMIT and terms.limit_price is not None:
-        buys = terms.side is Side.BUY
-        other = preview.quote.ask if buys else preview.quote.bid
-        if terms.limit_price >= other if buys else terms.limit_price <= other:
-            said.append(
-                f"Its limit is through the {'ask' if buys else 'bid'} of {plain(other)}: it would fill immediately."
-            )
+    else:
+        said.append("There is no limit price: once its stop is met, it fills at whatever the market then is.")
     return said

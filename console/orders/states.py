@@ -1,6 +1,7 @@
 """Where an order can stand, and every move between. No database.
 
-DENIED is ours, REJECTED is the broker's, UNKNOWN is nobody's until it is looked up.
+DENIED is ours, REJECTED_BY_OWNER the owner's, REJECTED the broker's; UNANSWERED is nobody's: the broker asked, and no
+answer came. UNKNOWN is open until it is looked up.
 """
 
 from enum import StrEnum
@@ -15,6 +16,8 @@ class Status(StrEnum):
     """Nobody confirmed in time; nothing was sent."""
     DENIED = "denied"
     """Refused by us at release; nothing was sent."""
+    REJECTED_BY_OWNER = "rejected_by_owner"
+    """The owner said no, to the order or to what its broker asked; nothing was placed."""
     INTENT = "intent"
     """Confirmed and committed; about to be sent, once."""
     SENDING = "sending"
@@ -28,6 +31,9 @@ class Status(StrEnum):
     NOT_FOUND = "not_found"
     """The broker has no such order, long enough after the send to be sure."""
     REJECTED = "rejected"
+    """By the broker."""
+    UNANSWERED = "unanswered"
+    """The broker asked something and nobody answered in time; nothing was placed."""
     WORKING = "working"
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
@@ -52,11 +58,15 @@ _ANSWERS = frozenset(
 )
 
 MOVES: dict[Status, frozenset[Status]] = {
-    Status.AWAITING: frozenset({Status.INTENT, Status.DENIED, Status.LAPSED, Status.CANCELLED}),
+    Status.AWAITING: frozenset(
+        {Status.INTENT, Status.DENIED, Status.LAPSED, Status.REJECTED_BY_OWNER, Status.CANCELLED}
+    ),
     Status.INTENT: frozenset({Status.SENDING, Status.DENIED, Status.CANCELLED}),
     Status.SENDING: _ANSWERS | {Status.ASKED, Status.UNKNOWN, Status.NOT_SENT},
     # Back to SENDING: its owner's yes is sent once, as the order was.
-    Status.ASKED: frozenset({Status.SENDING, Status.CANCELLED, Status.REJECTED}),
+    Status.ASKED: frozenset(
+        {Status.SENDING, Status.REJECTED_BY_OWNER, Status.UNANSWERED, Status.DENIED, Status.CANCELLED}
+    ),
     Status.UNKNOWN: _ANSWERS | {Status.NOT_FOUND},
     # Some brokers accept an order first and reject it a moment later.
     Status.WORKING: _ANSWERS - {Status.WORKING},
@@ -78,6 +88,7 @@ STATUS_LABELS: dict[Status, str] = {
     Status.AWAITING: "Waiting for confirmation",
     Status.LAPSED: "Not confirmed in time",
     Status.DENIED: "Refused by Tradelatch",
+    Status.REJECTED_BY_OWNER: "Rejected by the owner",
     Status.INTENT: "Confirmed",
     Status.SENDING: "Being sent",
     Status.ASKED: "Waiting for the owner's answer",
@@ -85,6 +96,7 @@ STATUS_LABELS: dict[Status, str] = {
     Status.NOT_SENT: "Not sent",
     Status.NOT_FOUND: "Not found at the broker",
     Status.REJECTED: "Rejected by the broker",
+    Status.UNANSWERED: "Broker's question not answered",
     Status.WORKING: "Working",
     Status.PARTIALLY_FILLED: "Partly filled",
     Status.FILLED: "Filled",
@@ -104,6 +116,7 @@ class AmendmentStatus(StrEnum):
     LAPSED = "lapsed"
     DENIED = "denied"
     DISCARDED = "discarded"
+    REJECTED_BY_OWNER = "rejected_by_owner"
     INTENT = "intent"
     SENDING = "sending"
     ASKED = "awaiting_answer"
@@ -112,6 +125,9 @@ class AmendmentStatus(StrEnum):
     """It may hold at the broker: the order itself is read to learn whether it does."""
     NOT_SENT = "not_sent"
     REJECTED = "rejected"
+    """By the broker."""
+    UNANSWERED = "unanswered"
+    """The broker asked something and nobody answered in time."""
     DONE = "done"
     NOT_DONE = "not_done"
     """The broker still has, or ended, the order as it was, long enough after the send to be sure."""
@@ -128,6 +144,7 @@ AMENDMENT_MOVES: dict[AmendmentStatus, frozenset[AmendmentStatus]] = {
             AmendmentStatus.DENIED,
             AmendmentStatus.LAPSED,
             AmendmentStatus.DISCARDED,
+            AmendmentStatus.REJECTED_BY_OWNER,
         }
     ),
     AmendmentStatus.INTENT: frozenset({AmendmentStatus.SENDING, AmendmentStatus.DENIED}),
@@ -141,7 +158,14 @@ AMENDMENT_MOVES: dict[AmendmentStatus, frozenset[AmendmentStatus]] = {
         }
     ),
     # Back to SENDING: its owner's yes is sent once, as the change was.
-    AmendmentStatus.ASKED: frozenset({AmendmentStatus.SENDING, AmendmentStatus.REJECTED, AmendmentStatus.DISCARDED}),
+    AmendmentStatus.ASKED: frozenset(
+        {
+            AmendmentStatus.SENDING,
+            AmendmentStatus.REJECTED_BY_OWNER,
+            AmendmentStatus.UNANSWERED,
+            AmendmentStatus.DENIED,
+        }
+    ),
     AmendmentStatus.UNKNOWN: frozenset({AmendmentStatus.DONE, AmendmentStatus.NOT_DONE}),
     # As with an order: "not there" can be overtaken by a broker that was merely late.
     AmendmentStatus.NOT_DONE: frozenset({AmendmentStatus.DONE}),
@@ -152,12 +176,14 @@ AMENDMENT_LABELS: dict[AmendmentStatus, str] = {
     AmendmentStatus.LAPSED: "Not confirmed in time",
     AmendmentStatus.DENIED: "Refused by Tradelatch",
     AmendmentStatus.DISCARDED: "Discarded",
+    AmendmentStatus.REJECTED_BY_OWNER: "Rejected by the owner",
     AmendmentStatus.INTENT: "Confirmed",
     AmendmentStatus.SENDING: "Being sent",
     AmendmentStatus.ASKED: "Waiting for the owner's answer",
     AmendmentStatus.UNKNOWN: "Being looked up",
     AmendmentStatus.NOT_SENT: "Not sent",
     AmendmentStatus.REJECTED: "Rejected by the broker",
+    AmendmentStatus.UNANSWERED: "Broker's question not answered",
     AmendmentStatus.DONE: "Changed",
     AmendmentStatus.NOT_DONE: "Not changed",
 }

@@ -1,19 +1,21 @@
 """What people see of an order or a plan, as text and as terms: what the digest binds."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
 from brokers.decimals import grouped, money, plain
 from brokers.types import Instrument, OrderRequest, Preview, Side
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Refusal
+from console.orders.checks import market_standing
 from console.orders.execution import cancel as cancelling
 from console.orders.models import Action, Order
 from console.orders.terms import Terms, describe, shown_terms
@@ -47,18 +49,29 @@ class Plan:
     """What the summary begins with, before the orders."""
     stays: tuple[str, ...] = ()
     """Symbols of positions that are not closed, and keep their orders."""
+    only_closed: bool = False
+    """Orders in symbols that are not closed stay, as not every position is known."""
     cancels: str = ""
     """Of one that closes everything: whose orders it takes back first; see ``order_access.flatten_scope``."""
+
+
+def _cancel_terms(plan: Plan) -> dict[str, Any]:
+    """Which orders a plan that closes everything takes back first."""
+    made: dict[str, Any] = {"stays": list(plan.stays)}
+    if plan.cancels:
+        made["cancels"] = plan.cancels
+    if plan.only_closed:
+        made["only_closed"] = True
+    return made
 
 
 def plan_terms(connection: Connection, plan: Plan, drafts: Sequence[Draft]) -> dict[str, Any]:
     """Everything a person decides by, as text: what the digest binds."""
     each = [order_terms(connection, plan.account_id, draft) for draft in drafts]
     if len(each) == 1:
-        opened = {"summary": f"{plan.opening}{each[0]['summary']}", "stays": list(plan.stays)}
-        return each[0] | opened | ({"cancels": plan.cancels} if plan.cancels else {})
+        return each[0] | {"summary": f"{plan.opening}{each[0]['summary']}"} | _cancel_terms(plan)
     steps = " ".join(
-        f"{number}. {describe(draft.request, draft.instrument.currency)}.{_repeat_text(draft)}"
+        f"{number}. {describe(draft.request, draft.instrument.currency)}.{_market_text(draft)}{_repeat_text(draft)}"
         for number, draft in enumerate(drafts, start=1)
     )
     together = (
@@ -73,8 +86,7 @@ def plan_terms(connection: Connection, plan: Plan, drafts: Sequence[Draft]) -> d
             f"{plan.opening}{len(each)} orders on {connection.name} ({connection.environment}), sent one after "
             f"another. {together} {steps} {_totals(drafts)}"
         ),
-        "stays": list(plan.stays),
-        **({"cancels": plan.cancels} if plan.cancels else {}),
+        **_cancel_terms(plan),
         "orders": each,
     }
 
@@ -101,6 +113,7 @@ def order_terms(connection: Connection, account_id: str, draft: Draft) -> dict[s
         f"{'cost' if buys else 'proceeds'}: {_money(abs(preview.cash_effect))} {currency} "
         f"{fee if draft.with_fee else 'before fees'}, at {money(preview.price)} {currency} each."
     )
+    summary += _most_text(draft) + _market_text(draft)
     if draft.position is not None:
         summary += f" {_position_change(draft)}"
     summary += _repeat_text(draft)
@@ -113,6 +126,8 @@ def order_terms(connection: Connection, account_id: str, draft: Draft) -> dict[s
         **shown_terms(draft.request),
         "currency": currency,
         "price": plain(preview.price),
+        "last": plain(preview.quote.last),
+        "at_once": draft.terms.at_once,
         "value": plain(preview.notional),
         "fee": plain(preview.fee) if draft.with_fee else None,
         "cash_effect": plain(preview.cash_effect),
@@ -120,6 +135,29 @@ def order_terms(connection: Connection, account_id: str, draft: Draft) -> dict[s
         "priced_by": preview.quote.source,
         "summary": summary,
     }
+
+
+def _market_text(draft: Draft) -> str:
+    """Where its prices stand against the market; see ``market_standing.describe``."""
+    text = market_standing.describe(draft.request, draft.preview.quote, draft.instrument.currency, timezone.now())
+    return f" {text}" if text else ""
+
+
+def _most_text(draft: Draft) -> str:
+    """What a buyer pays at the limit, where the estimate is below that."""
+    request, preview = draft.request, draft.preview
+    limit, units = request.limit_price, request.quantity
+    if request.side is not Side.BUY or limit is None or units is None or limit <= preview.price:
+        return ""
+    worth = limit * units * draft.instrument.multiplier
+    most = with_fee(worth, preview) if draft.with_fee else worth
+    return f" At most {_money(most)} {draft.instrument.currency} {'with the' if draft.with_fee else 'before the'} fee."
+
+
+def with_fee(worth: Decimal, preview: Preview) -> Decimal:
+    """``worth`` and the most that its fee comes to: as estimated, and in proportion where it is worth more."""
+    share = worth / preview.notional if preview.notional > 0 else Decimal(1)
+    return worth + preview.fee * max(share, Decimal(1))
 
 
 def _position_change(draft: Draft) -> str:
@@ -161,9 +199,17 @@ class Unclosable:
 
 
 def opening_text(
-    connection: Connection, account_id: str, left_out: Sequence[Unclosable], whose: ConnectedApp | None
+    connection: Connection,
+    account_id: str,
+    left_out: Sequence[Unclosable],
+    whose: ConnectedApp | None,
+    *,
+    only: Collection[str] | None = None,
 ) -> str:
+    """``only``: symbols whose orders are cancelled; None: all but those of positions left out."""
     rows = cancelling.open_root_orders(connection, whose).filter(account_id=account_id)
+    if only is not None:
+        rows = rows.filter(symbol__in=[*only, *(each.symbol for each in left_out)])
     working = Counter(rows.values_list("symbol", flat=True))
     kept = [(each, working.pop(each.symbol, 0)) for each in left_out]
     what = f"all positions except {', '.join(each.symbol for each in left_out)}" if left_out else "all positions"

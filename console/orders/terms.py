@@ -55,6 +55,8 @@ class Terms:
     """Price of the protective stop."""
     stop_loss_trail_percent: Decimal | None = None
     """The protective stop follows the price at this distance, in percent of it."""
+    at_once: bool = False
+    """A trigger that is met already is meant: nothing of it is sent to the broker."""
 
     def check(self) -> None:
         """Raises Refusal, naming the field, for an order that makes no sense at any broker."""
@@ -378,6 +380,16 @@ def shown_of_each(shown: dict[str, Any], count: int) -> list[dict[str, Any]]:
     """What was shown of each order of a plan of ``count``; of none, where another plan was shown."""
     each: list[dict[str, Any]] = shown.get("orders", [shown])
     return each if len(each) == count else [{} for _ in range(count)]
+
+
+def no_leverage() -> Refusal:
+    """What an order is refused with that names leverage."""
+    return Refusal(
+        Code.NOT_OFFERED_BY_BROKER,
+        "No broker here takes leverage with an order. Leave it out: what the account may borrow is set at the broker, "
+        "and get_account_summary says the buying power.",
+        field="leverage",
+    )
 
 
 def _not_offered(field: str, what: str, instead: frozenset[Any] = frozenset()) -> Refusal:

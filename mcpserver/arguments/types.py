@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from console.errors import Code, Refusal
+from console.orders.terms import no_leverage
 from mcpserver.arguments.base import Amount, Arg, Choice, Text, parse, parse_number
 from mcpserver.arguments.lenient import from_json_text
 
@@ -163,6 +164,19 @@ def cursor(of: str, row: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leverage(Arg):
+    """How much of an order is borrowed. No broker here takes it, so naming it is refused, never dropped."""
+
+    def schema(self) -> dict[str, Any]:
+        return self._described({"type": "string"})
+
+    def words(self) -> str:
+        return "leverage of an order; no broker here takes it"
+
+    def parse(self, value: Any) -> Any:
+        raise no_leverage()
+
+
 class OptionLegs(Arg):
     """The legs of a spread of options. No broker here trades options, so naming any is refused, never dropped."""
 

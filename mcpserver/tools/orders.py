@@ -69,6 +69,9 @@ class Estimate(TypedDict):
     """In ``currency``: the price of one unit, the whole, and the signed change of cash with the fee in it."""
 
     price: Number
+    """Of an order that waits: that of its limit or its stop."""
+    last: NotRequired[Number]
+    """The market then."""
     notional: Number
     fee: NotRequired[Number]
     """Absent where the broker gave no estimate."""
@@ -164,6 +167,7 @@ def _terms(args: Mapping[str, Any]) -> Terms:
         outside_rth=args.get("outside_rth", False),
         reduce_only=args.get("reduce_only", False),
         post_only=args.get("post_only", False),
+        at_once=args.get("at_once", False),
         **{name: args.get(name) for name in _AMOUNTS},
     )
 
@@ -171,6 +175,7 @@ def _terms(args: Mapping[str, Any]) -> Terms:
 def _estimate(shown: Mapping[str, Any]) -> dict[str, Any]:
     return compact(
         price=shown["price"],
+        last=shown.get("last"),
         notional=shown["value"],
         fee=shown["fee"],
         cash_effect=shown["cash_effect"],
@@ -376,7 +381,12 @@ def modify_order(call: ToolCall) -> dict[str, Any]:
         tif=TimeInForce(args["tif"]) if "tif" in args else None,
     )
     change = preparing.prepare_change(
-        call.principal, _order_named(args), asked, account_id=args.get("account_id"), request_id=call.request_id
+        call.principal,
+        _order_named(args),
+        asked,
+        account_id=args.get("account_id"),
+        at_once=args.get("at_once", False),
+        request_id=call.request_id,
     )
     call.account_id, call.order_id = change.order.account_id, change.order.public_id
     return {

@@ -22,7 +22,8 @@ def test_no_other_id_is_that_of_a_leg(other: str) -> None:
     assert leg_ids.parent(other) is None
 
 
-def test_what_follows_from_any_other_text_is_an_id_too() -> None:
-    one, other = leg_ids.following("triggered 1"), leg_ids.following("triggered 2")
-    assert one != other
-    assert len(one) == 32
+def test_nothing_follows_from_an_id_of_another_or_after_the_last_exit() -> None:
+    last = leg_ids.of_exit(uuid.uuid4().hex, 5)
+    assert [leg_ids.following(each) for each in ("made-elsewhere", "", last)] == ["", "", ""]
+    with pytest.raises(ValueError, match="id of ours"):
+        leg_ids.of_exit("made-elsewhere", 0)

@@ -1,10 +1,13 @@
 """Approving in Chromium: a new request appears by itself, and real money takes its virtual authenticator's finger."""
 
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from brokers.types import OrderClass
 from console.authority import bearer
 from console.connections import broker_access
 from console.connections.models import Connection
@@ -25,6 +28,7 @@ from tests.console.orders.conftest import bitcoin
 from tests.console.orders.steps import at_the_broker
 from tests.watched_broker import Watch
 
+BRACKET = replace(bitcoin(), order_class=OrderClass.BRACKET, take_profit=Decimal(9_000_000), stop_loss=Decimal(500))
 LIMITS = {"order_notional": "90000", "daily_notional": "90000"}
 
 
@@ -173,11 +177,13 @@ def desk_pages(live: Connection, owner: Any, trade_key: str) -> list[str]:
     at_the_broker(live)
     external_orders.store(live)
     prepared = prepare(trade_key)
+    guarded = preparing.prepare(bearer.authenticate(trade_key), BRACKET)
     halt = halts.halt_app(prepared.order.app, by=owner)
     connection = f"/connections/{live.pk}"
     account = f"{connection}/practice/{live.default_account}"
     return [
         *("/", "/orders/", "/orders/approvals/", f"/orders/{prepared.order.public_id}/"),
+        f"/orders/{guarded.order.public_id}/",
         *(f"/orders/elsewhere/{OutsideOrder.objects.get().pk}/", f"/orders/closing/{live.pk}/"),
         *("/connections/", f"{connection}/", f"{connection}/limits/", f"{connection}/performance/"),
         *(f"{connection}/practice/", f"{connection}/practice/new/", f"{account}/reset/", f"{account}/model/"),

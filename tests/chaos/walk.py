@@ -91,6 +91,8 @@ BOUNDS = {
     Code.INVALID_ARGUMENT,
     Code.OUTCOME_UNKNOWN,
     Code.MARKET_CLOSED,
+    Code.TRIGGER_ALREADY_MET,
+    Code.EXIT_ON_WRONG_SIDE,
 }
 """What the desk may refuse here; any other refusal is a finding."""
 
@@ -111,6 +113,8 @@ class Clock:
 
 CLOCK = Clock()
 DID: Counter[str] = Counter()
+KINDS: Counter[str] = Counter()
+"""Orders asked for, by class and type."""
 
 
 class MortalBroker(PaperBroker):
@@ -250,7 +254,7 @@ class Books:
         whole = max(Decimal(1), cents((before + quantity) * Decimal("0.005")))
         return {whole - (max(Decimal(1), cents(before * Decimal("0.005"))) if before else 0)}
 
-    def place(self, order: BrokerOrder, ask: Decimal) -> None:
+    def place(self, order: BrokerOrder, last: Decimal, ask: Decimal) -> None:
         """A buy, new or changed, sets aside the most that the rest of it may cost and the taker's fee of that."""
         assert order.quantity is not None
         if order.side is Side.SELL:
@@ -258,7 +262,11 @@ class Books:
         done = Decimal(self.filled[order.client_order_id])
         worst = order.limit_price
         if worst is None:
-            worst = cents(max(ask, order.stop_price or ask) * CUSHION, ROUND_CEILING)
+            trigger = order.stop_price or ask
+            if order.order_type is OrderType.TRAIL:
+                assert order.trail_percent is not None
+                trigger = cents(last * (1 + order.trail_percent / 100), ROUND_CEILING)
+            worst = cents(max(ask, trigger) * CUSHION, ROUND_CEILING)
         fee = max(self.fees(order.symbol, worst, order.quantity - done, done))
         self.held[order.client_order_id] = cents(worst * (order.quantity - done)) + fee
 
@@ -314,14 +322,32 @@ class Walk(RuleBasedStateMachine):
         kind=st.sampled_from(OrderType),
         tif=st.sampled_from([TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK]),
         away=st.integers(-300, 300),
-        exits=st.sampled_from([OrderClass.SIMPLE, OrderClass.SIMPLE, OrderClass.BRACKET, OrderClass.OCO]),
+        exits=st.sampled_from([OrderClass.SIMPLE, OrderClass.SIMPLE, *OrderClass]),
+        stop=st.sampled_from(["price", "trail", "none"]),
+        at_once=st.booleans(),
+        goes=st.booleans(),
     )
     @kept
     def prepare(
-        self, symbol: str, size: int, side: Side, kind: OrderType, tif: TimeInForce, away: int, exits: OrderClass
+        self,
+        symbol: str,
+        size: int,
+        side: Side,
+        kind: OrderType,
+        tif: TimeInForce,
+        away: int,
+        exits: OrderClass,
+        stop: str,
+        at_once: bool,
+        goes: bool,
     ) -> None:
-        if kind is OrderType.TRAIL:
-            side = Side.SELL
+        """Every kind of order, by itself, with exits of every kind, and as a pair of them for what is held."""
+        if exits is not OrderClass.SIMPLE:
+            side, tif = (Side.SELL if exits is OrderClass.OCO else Side.BUY), TimeInForce.GTC
+            if exits is OrderClass.OCO:
+                kind = OrderType.MARKET
+            if kind is OrderType.MARKET:
+                away //= 10  # else most of it is on the wrong side of the market
         if not self.broker().capabilities.takes(kind, tif):
             tif = TimeInForce.GTC
         price = cents(self.broker().quotes([symbol])[0].last * (1 + Decimal(away) / 10_000))
@@ -333,15 +359,29 @@ class Walk(RuleBasedStateMachine):
         if kind.needs_trail:
             prices["trail_percent"] = Decimal("1.5")
         if exits is not OrderClass.SIMPLE:
-            up, down = cents(price * Decimal("1.01")), cents(price * Decimal("0.99"))
-            sells = exits is OrderClass.OCO
-            side, kind, tif = (Side.SELL if sells else Side.BUY), OrderType.MARKET, TimeInForce.GTC
-            prices = {"order_class": exits, "take_profit": up, "stop_loss": down}
+            prices["order_class"] = exits
+            if exits is not OrderClass.OTO or stop == "none":
+                prices["take_profit"] = cents(price * Decimal("1.01"))
+            if stop == "trail" and exits is not OrderClass.OCO:
+                prices["stop_loss_trail_percent"] = Decimal(1)
+            elif stop == "price" or exits is not OrderClass.OTO:
+                prices["stop_loss"] = cents(price * Decimal("0.99"))
         terms = Terms(
-            symbol=symbol, side=side, quantity=Decimal(SIZES[symbol][size]), order_type=kind, tif=tif, **prices
+            symbol=symbol,
+            side=side,
+            quantity=Decimal(SIZES[symbol][size]),
+            order_type=kind,
+            tif=tif,
+            at_once=at_once,
+            **prices,
         )
+        KINDS[f"{exits} {kind}"] += 1
         prepared = self.asked("prepare", lambda: preparing.prepare(self.who, terms))
-        if prepared is not None:
+        if prepared is None:
+            return
+        if goes:
+            self.asked("confirm", lambda: order_actions.confirm(self.who, prepared.confirmation.public_id))
+        else:
             self.waiting.append(prepared.confirmation)
 
     @precondition(lambda self: self.waiting)
@@ -377,9 +417,15 @@ class Walk(RuleBasedStateMachine):
     @rule(which=st.integers(0, 50), away=st.integers(-300, 300), larger=st.booleans())
     @kept
     def change(self, which: int, away: int, larger: bool) -> None:
-        mine = [each for each in self.orders().filter(status__in=AT_BROKER) if each.limit_price or each.stop_price]
+        mine = [each for each in self.orders().filter(status__in=AT_BROKER) if self.can_change(each)]
         if mine:
             chosen = mine[which % len(mine)]
+            if chosen.order_type == OrderType.TRAIL:
+                asked = OrderChanges(trail_percent=Decimal("1.5") + Decimal(away) / 300)
+                held = self.asked("change", lambda: preparing.prepare_change(self.who, chosen.public_id, asked))
+                if held is not None:
+                    self.waiting.append(held.confirmation)
+                return
             price = cents((chosen.limit_price or chosen.stop_price) * (1 + Decimal(away) / 10_000))
             asked = OrderChanges(
                 quantity=chosen.quantity * 2 if larger else None,
@@ -389,6 +435,13 @@ class Walk(RuleBasedStateMachine):
             held = self.asked("change", lambda: preparing.prepare_change(self.who, chosen.public_id, asked))
             if held is not None:
                 self.waiting.append(held.confirmation)
+
+    @staticmethod
+    def can_change(order: Order) -> bool:
+        """What a bought trailing stop holds after a change rests on the lowest price since, which no book here has."""
+        if order.order_type == OrderType.TRAIL:
+            return order.side == Side.SELL
+        return bool(order.limit_price or order.stop_price)
 
     @rule(seconds=st.sampled_from([1, 20, 31, 61, 130, 600, 3600, 40_000, 90_000]))
     @kept
@@ -440,6 +493,35 @@ class Walk(RuleBasedStateMachine):
             pairs = {self.pair_of(o): left(o) for o in sells if o.order_class is not OrderClass.SIMPLE}
             expected = alone + sum(pairs.values(), Decimal(0))
             assert held[symbol].reserved == expected <= held[symbol].quantity, (symbol, held[symbol].reserved, expected)
+
+    @invariant()
+    @kept
+    def exits_close_no_more_than_was_opened(self) -> None:
+        """Of a pair whatever fills ends or shrinks the other, and an exit waits for its entry."""
+        if not hasattr(self, "books"):
+            return
+        orders = {each.client_order_id: each for each in self.broker().orders(self.account, limit=1000)}
+        parents: dict[str, list[BrokerOrder]] = {}
+        for each in orders.values():
+            if each.parent_client_order_id:
+                parents.setdefault(each.parent_client_order_id, []).append(each)
+        for name, legs in parents.items():
+            entry = orders[name]
+            assert entry.quantity is not None
+            is_pair = entry.order_class is OrderClass.OCO
+            closing = [entry, *legs] if is_pair else legs
+            opened = entry.quantity if is_pair else entry.filled_quantity
+            if is_pair:  # its quantity is what is left of it
+                opened = max(left(each) for each in closing) + sum(
+                    (each.filled_quantity for each in closing), Decimal(0)
+                )
+            closed = sum((each.filled_quantity for each in closing), Decimal(0))
+            assert closed <= opened, (entry, legs)
+            if not is_pair and not entry.filled_quantity:
+                assert all(each.held or not each.status.is_open for each in legs), (entry, legs)
+            if any(each.status is BrokerStatus.FILLED for each in closing) and len(closing) > 1 and closed == opened:
+                assert not any(each.status.is_open for each in closing), (entry, legs)
+                KINDS["steps with an ended pair"] += 1
 
     @invariant()
     @kept
@@ -512,7 +594,8 @@ class Walk(RuleBasedStateMachine):
                 made = CLOCK.now if order.client_order_id in self.books.known else order.created_at
                 self.books.known[order.client_order_id] = terms
                 then = PaperBroker.open(self.connection.settings, clock=lambda made=made: made)  # type: ignore[misc]
-                self.books.place(order, then.quotes([order.symbol])[0].ask)
+                quote = then.quotes([order.symbol])[0]
+                self.books.place(order, quote.last, quote.ask)
             assert order.quantity is not None
             done = Decimal(self.books.filled[order.client_order_id])
             for fill in order.fills:
@@ -542,7 +625,12 @@ def left(order: BrokerOrder) -> Decimal:
     return order.quantity - order.filled_quantity
 
 
-INVARIANTS = ("the_books_agree", "every_move_is_in_the_table", "nothing_is_sent_twice")
+INVARIANTS = (
+    "the_books_agree",
+    "exits_close_no_more_than_was_opened",
+    "every_move_is_in_the_table",
+    "nothing_is_sent_twice",
+)
 
 
 def main() -> None:
@@ -583,7 +671,7 @@ def walk_at_random(steps: int, start: int) -> dict[str, Any]:
             raise
         turn += 1
         taken = sum(count for name, count in DID.items() if name != "fill")
-    return {"steps": taken, "accounts": Walk.accounts, "did": DID}
+    return {"steps": taken, "accounts": Walk.accounts, "did": DID, "kinds": KINDS}
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ def read(server: Server) -> Wire:
 @pytest.mark.parametrize(
     ("arguments", "code", "field"),
     [
-        (BUY | {"leverage": 10}, "unknown_argument", "leverage"),
+        (BUY | {"colour": "red"}, "unknown_argument", "colour"),
+        (BUY | {"leverage": 10}, "not_offered_by_broker", "leverage"),
         ({"symbol": "BTC/USD", "side": "BUY"}, "missing_argument", "quantity"),
         (BUY | {"quantity": "a lot"}, "invalid_argument", "quantity"),
         (BUY | {"quantity": "0"}, "invalid_argument", "quantity"),

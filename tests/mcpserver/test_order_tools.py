@@ -180,7 +180,8 @@ def test_a_client_order_id_that_is_taken_is_pointed_out(trade: Wire) -> None:
         ({"quantity": "100000"}, "insufficient_funds"),
         ({"symbol": "DOGECOIN"}, "unknown_symbol"),
         ({"side": "SELL", "quantity": "1000"}, "insufficient_position"),
-        ({"leverage": "10"}, "unknown_argument"),
+        ({"colour": "red"}, "unknown_argument"),
+        ({"leverage": "10"}, "not_offered_by_broker"),
         ({"account_id": "ELSEWHERE"}, "unknown_account"),
     ],
 )

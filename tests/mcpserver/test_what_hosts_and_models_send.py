@@ -166,7 +166,7 @@ def test_an_unknown_argument_is_refused_with_the_one_that_was_meant(
 
 
 def test_nothing_is_suggested_where_nothing_is_near(trade_key: str) -> None:
-    assert "Did you mean" not in refusal(trade_key, "place_order", leverage=10)["message"]
+    assert "Did you mean" not in refusal(trade_key, "place_order", quux=10)["message"]
 
 
 @pytest.mark.parametrize(

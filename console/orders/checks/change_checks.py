@@ -22,6 +22,28 @@ def amended_request(request: OrderRequest, asked: OrderChanges) -> OrderRequest:
     return replace(request, tif=asked.tif or request.tif, **new)
 
 
+def moves_prices(asked: OrderChanges) -> bool:
+    """Whether it changes a price or a distance, and not only the quantity or the time in force."""
+    return any(getattr(asked, name) is not None for name in amendment_state.PRICED if name != "quantity")
+
+
+def with_leg(whole: OrderRequest, leg: OrderRequest) -> OrderRequest:
+    """The order with one of its legs as that would be."""
+    legs = tuple(
+        replace(
+            each,
+            limit_price=leg.limit_price,
+            stop_price=leg.stop_price,
+            trail_amount=leg.trail_amount,
+            trail_percent=leg.trail_percent,
+        )
+        if each.client_order_id == leg.client_order_id
+        else each
+        for each in whole.legs
+    )
+    return replace(whole, legs=legs)
+
+
 def check_at_broker(order: Order, change: Modification | None) -> None:
     """It rests at the broker, and no other change of it is on its way. Raises Refusal.
 

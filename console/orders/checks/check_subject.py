@@ -73,6 +73,8 @@ class Subject:
     """None: its quantity comes from no position."""
     estimate: PriceSource = PriceSource.PREVIEW
     closes: bool = False
+    at_once: bool = False
+    """A trigger that is met already is meant."""
     authorize: Authorize | None = None
     """None: nobody has said yes yet, or the yes is on record."""
 
@@ -149,6 +151,7 @@ def of_order(
         position=None if order.position_shown is None else rule,
         estimate=estimate,
         closes=order.closes,
+        at_once=order.at_once,
         authorize=authorize,
     )
 
@@ -160,9 +163,10 @@ def of_change(
     *,
     action: halts.GatedAction = halts.GatedAction.RELEASE,
     change: Modification | None = None,
+    at_once: bool = False,
     authorize: Authorize | None = None,
 ) -> Subject:
-    """A change of an order; ``change`` is its row, once it was shown."""
+    """A change of an order; ``change`` is its row, once it was shown, and ``at_once`` is then its own."""
     grows = order.closes and asked.quantity is not None and asked.quantity > (order.quantity or 0)
     confirmation = None if change is None else change.confirmation
     terms = None if confirmation is None else confirmation.terms
@@ -179,6 +183,7 @@ def of_change(
         shown_price=None if terms is None else Decimal(terms["last"]),
         position=PositionRule.COVERS_INCREASE if grows else None,
         estimate=PriceSource.QUOTE,
+        at_once=at_once if change is None else change.at_once,
         authorize=authorize,
     )
 
@@ -256,10 +261,20 @@ class Facts:
             return None
         try:
             return self.broker.preview(subject.account_id or "", subject.request)
-        except (InsufficientPosition, InsufficientFunds):
+        except (InsufficientPosition, InsufficientFunds) as error:
             if subject.estimate is PriceSource.PREVIEW_OR_QUOTE:
                 return None
+            if isinstance(error, InsufficientPosition) and (held := self._held_by_orders()):
+                raise InsufficientPosition(f"{error} {held}") from error
             raise
+
+    def _held_by_orders(self) -> str:
+        """Which open orders hold what the position is short of, as a sentence; empty where none is known."""
+        subject, request = self.subject, self.subject.request
+        itself = None if subject.order is None else subject.order.pk
+        return position_checks.held_by_orders(
+            subject.connection, subject.account_id or "", request.symbol, request.side, exclude=itself
+        )
 
     @property
     def quote(self) -> Quote:

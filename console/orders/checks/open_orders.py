@@ -18,7 +18,7 @@ from console.orders.models import Modification, Order
 from console.orders.states import Status
 
 _LATE_FOR = timedelta(days=1)
-_UNSENT = (Status.DENIED, Status.NOT_SENT, Status.REJECTED)
+_UNSENT = (Status.DENIED, Status.REJECTED_BY_OWNER, Status.UNANSWERED, Status.NOT_SENT, Status.REJECTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

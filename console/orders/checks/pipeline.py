@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from brokers.errors import BrokerError, WriteOutcome
+from brokers.types import OrderClass
 from console.errors import Code, Refusal, refusal_of_read
-from console.orders.checks import change_checks, limit_rules, limits, permission, position_checks
+from console.orders.checks import change_checks, limit_rules, limits, market_standing, permission, position_checks
 from console.orders.checks.check_subject import Facts, PositionRule, PriceSource, Subject
 from console.orders.terms import digest, shown_terms
 
@@ -171,6 +172,29 @@ def _rules_and_funds(subject: Subject, facts: Facts) -> None:
     _ = facts.preview
 
 
+def _acts_on_market(subject: Subject) -> bool:
+    """Whether it has triggers or exits that where the market stands decides about; of a change: if it moves one."""
+    if subject.wanted is None or subject.closes:
+        return False
+    if subject.asked is not None and not change_checks.moves_prices(subject.asked):
+        return False
+    return market_standing.concerns(subject.request)
+
+
+def _triggers_and_exits(subject: Subject, facts: Facts) -> None:
+    request, order = subject.request, subject.order
+    if subject.asked is None or order is None:
+        market_standing.check_entry(request, facts.quote, at_once=subject.at_once)
+        market_standing.check_exits(request, facts.quote)
+    elif order.parent is None:
+        market_standing.check_entry(request, facts.quote, at_once=subject.at_once or bool(order.filled_quantity))
+        market_standing.check_exits(request, facts.quote)
+    elif order.order_class == OrderClass.OCO or order.parent.filled_quantity:
+        market_standing.check_live_exit(request, facts.quote)
+    else:  # it waits for its entry
+        market_standing.check_exits(change_checks.with_leg(order.parent.request, request), facts.quote)
+
+
 def _price(subject: Subject, facts: Facts) -> None:
     assert subject.shown_price is not None
     limit_rules.check_drift(subject.request.order_type, subject.shown_price, facts.price)
@@ -259,6 +283,13 @@ CHECKS: tuple[Check, ...] = (
         applies=lambda subject: subject.shown_price is not None,
     ),
     Check(name="limits", about=About.ORDER, stages=frozenset({Stage.SHOWN, Stage.LOCKED}), run=_limits),
+    Check(
+        name="triggers and exits",
+        about=About.ORDER,
+        stages=_BEFORE,
+        run=_triggers_and_exits,
+        applies=_acts_on_market,
+    ),
 )
 """In the order in which they are made. After the yes, limits are left to the locks, as what other orders take is known
 under them alone."""

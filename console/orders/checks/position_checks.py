@@ -11,10 +11,13 @@ from django.utils import timezone
 from brokers.base import Broker
 from brokers.decimals import plain
 from brokers.types import Side
+from console.connections.models import Connection
 from console.errors import Code, Refusal
+from console.orders import states
 from console.orders.checks import open_orders
 from console.orders.checks.facts import LIVE
-from console.orders.models import Action, Order
+from console.orders.models import Action, Order, OutsideOrder
+from console.orders.terms import describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,40 @@ def check_covers_increase(order: Order, quantity: Decimal, held: PositionSnapsho
             field="quantity",
             order_id=order.public_id,
         )
+
+
+_ROW = "position "
+
+
+def unreadable(broker: Broker) -> list[tuple[str, str]]:
+    """Positions that the broker listed and its adapter had to leave out, once it has read them: name, and why."""
+    rows = [each for each in broker.unknown_words if each.left_out and each.row.startswith(_ROW)]
+    return [(each.row.removeprefix(_ROW), each.word) for each in rows]
+
+
+_MOST_NAMED = 5
+
+
+def held_by_orders(
+    connection: Connection, account_id: str, symbol: str, side: Side, *, exclude: int | None = None
+) -> str:
+    """Names the open orders of one side that hold units of a position, as a sentence; empty where there are none.
+
+    ``exclude``: the row of an order that is left out.
+    """
+    where = {"connection": connection, "account_id": account_id, "symbol": symbol, "side": side}
+    rows = Order.objects.filter(**where, status__in=states.OPEN).order_by("pk")
+    ours = [each for each in rows if each.pk != exclude]
+    elsewhere = list(OutsideOrder.objects.filter(**where).order_by("pk"))
+    named = [f"{each.public_id} ({describe(each.request, each.currency)})" for each in ours]
+    named += [f"one made elsewhere, {each.broker_order_id} at the broker" for each in elsewhere]
+    if not named:
+        return ""
+    more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+    return (
+        f"Open orders hold the rest: {'; '.join(named[:_MOST_NAMED])}{more}. Cancel them first, or ask for no more "
+        "than what is free."
+    )
 
 
 def _pending_units(order: Order, held: PositionSnapshot) -> Decimal:

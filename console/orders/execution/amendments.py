@@ -1,6 +1,7 @@
 """Changing an order that rests: shown, confirmed, checked again, sent once. We never cancel an order for it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -11,11 +12,11 @@ from django.utils import timezone
 
 from brokers.decimals import plain
 from brokers.errors import BrokerError, WriteOutcome
-from brokers.types import OrderChanges
+from brokers.types import OrderChanges, OrderClass, OrderRequest
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
 from console.halts import services as halts
-from console.orders.checks import change_checks, check_rows, check_subject, daily_usage, pipeline
+from console.orders.checks import change_checks, check_rows, check_subject, daily_usage, market_standing, pipeline
 from console.orders.checks.check_rows import AppRows
 from console.orders.checks.check_subject import Authorize, Facts, Subject
 from console.orders.checks.pipeline import About, Stage
@@ -41,12 +42,15 @@ def prepare(
     order: Order,
     asked: OrderChanges,
     *,
+    at_once: bool = False,
     redeemer: Redeemer = Redeemer.APP,
     by: str,
     request_id: str = "",
 ) -> Modification:
     """Check a change and hold it for confirmation. Sends nothing. Raises Refusal."""
-    change = partial(check_subject.of_change, asked=asked, asking=asking, action=halts.GatedAction.PREPARE)
+    change = partial(
+        check_subject.of_change, asked=asked, asking=asking, at_once=at_once, action=halts.GatedAction.PREPARE
+    )
     pipeline.require(change(order), Stage.SHOWN, about={About.ASKER})
     try:
         facts = validate(order, change, Stage.SHOWN)
@@ -64,6 +68,7 @@ def prepare(
             request_id,
             **{name: getattr(asked, name) for name in amendment_state.PRICED},
             tif=asked.tif or "",
+            at_once=at_once,
         )
 
 
@@ -87,6 +92,7 @@ def _amendment_terms(connection: Connection, order: Order, facts: Facts) -> dict
     price = request.limit_price or request.stop_price or last  # what the order then stands at
     worth = None if request.quantity is None else request.quantity * price * facts.instrument.multiplier
     whole = "" if worth is None else (f" Value of the whole order: about {worth:,.2f} {order.currency}.")
+    market = market_standing.describe(_as_it_stands(order, request), facts.quote, order.currency, timezone.now())
     return {
         "action": Action.MODIFY.value,
         "connection": connection.name,
@@ -99,12 +105,19 @@ def _amendment_terms(connection: Connection, order: Order, facts: Facts) -> dict
         "currency": order.currency,
         "price": plain(price),
         "last": plain(last),
+        "at_once": facts.subject.at_once,
         "value": None if worth is None else plain(worth),
         "summary": (
             f"Change an order on {connection.name} ({connection.environment}). Now: "
             f"{describe(order.request, order.currency)}. Changed to: {describe(request, order.currency)}.{whole}"
+            + (f" {market}" if market else "")
         ),
     }
+
+
+def _as_it_stands(order: Order, request: OrderRequest) -> OrderRequest:
+    """An exit by itself: what became of the rest of its order is not asked again."""
+    return request if order.parent_id is None else replace(request, order_class=OrderClass.OCO)
 
 
 # -- release -------------------------------------------------------------------------------------------------
@@ -206,9 +219,9 @@ def discard(confirmation: Confirmation, what: str, *, by: str, request_id: str =
     """End a change before it is released. Raises Refusal when it has moved on."""
     change = Modification.objects.select_related("order__connection").get(confirmation=confirmation)
     check_redeemable(confirmation, change)
-    if not amendment_state.try_move(
-        change, AmendmentStatus.DISCARDED, what, by, request_id, code=code or "", reason=what[:500]
-    ):
+    is_owners = code is Code.REJECTED_BY_OWNER
+    after = AmendmentStatus.REJECTED_BY_OWNER if is_owners else AmendmentStatus.DISCARDED
+    if not amendment_state.try_move(change, after, what, by, request_id, code=code or "", reason=what[:500]):
         check_redeemable(confirmation, change)
     return change.order
 

@@ -7,7 +7,7 @@ from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
 from console.orders import states
-from console.orders.checks import check_rows, check_subject, order_access, pipeline
+from console.orders.checks import check_rows, check_subject, order_access, pipeline, position_checks
 from console.orders.checks.check_subject import Subject
 from console.orders.checks.pipeline import About, Stage
 from console.orders.execution import cancel as cancelling
@@ -133,14 +133,18 @@ def _is_stuck(result: cancelling.CancelResult) -> bool:
 
 
 def _without_position(confirmation: Confirmation, connection: Connection, account_id: str) -> list[str]:
-    """Symbols with working orders and nothing held; none where the broker does not tell what is held."""
+    """Symbols with working orders and nothing held; none where the broker does not tell all that is held."""
     working = Order.objects.filter(connection=connection, account_id=account_id, status__in=states.OPEN)
     symbols = set(working.exclude(confirmation=confirmation).values_list("symbol", flat=True))
     if symbols:
         try:
-            positions = broker_access.broker_of(connection).positions(account_id)
+            broker = broker_access.broker_of(connection)
+            positions, left_out = broker.positions(account_id), position_checks.unreadable(broker)
         except BrokerError as error:
             log.warning("Orders without a position are not cancelled, as the positions are not known: %s", error)
+            return []
+        if left_out:
+            log.warning("Orders without a position are not cancelled, as these positions cannot be read: %s", left_out)
             return []
         symbols -= {each.symbol for each in positions if each.quantity}
     return sorted(symbols)

@@ -65,9 +65,9 @@ def _sweep_changes(now: datetime, lease: datetime) -> None:
     for change in found.filter(status=AmendmentStatus.ASKED).exclude(pk__in=answerable.values("modification"))[
         :_AT_MOST
     ]:
-        amendment_state.record_outcome(
-            change, AmendmentStatus.REJECTED, Code.BROKER_ASKS, f"{_UNANSWERED}, so it did not change the order."
-        )
+        said = f"{_UNANSWERED}, so the order was not changed."
+        told = {"code": Code.QUESTION_UNANSWERED, "reason": said}
+        amendment_state.try_move(change, AmendmentStatus.UNANSWERED, f"The change: {said}", "Tradelatch", "", **told)
     for change in found.filter(status=AmendmentStatus.SENDING, moved_at__lte=lease)[:_AT_MOST]:
         lost = "Tradelatch stopped while sending it. The order is being looked up."
         amendment_state.record_outcome(change, AmendmentStatus.UNKNOWN, Code.OUTCOME_UNKNOWN, lost)
@@ -125,8 +125,8 @@ def _lapse(order: Order) -> None:
 
 def _unanswered(order: Order) -> None:
     """The broker takes no order without a yes. It is told nothing: an answer is a person's alone."""
-    words = f"{_UNANSWERED}, so it did not take the order."
-    order_state.move(order, Status.REJECTED, words, "Tradelatch", "", code=Code.BROKER_ASKS, reason=words)
+    words = f"{_UNANSWERED}, so the order was not placed."
+    order_state.move(order, Status.UNANSWERED, words, "Tradelatch", "", code=Code.QUESTION_UNANSWERED, reason=words)
 
 
 def _resume(order: Order) -> None:

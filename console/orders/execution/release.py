@@ -143,8 +143,9 @@ def discard(
     _, plan = _plan(confirmation)
     waiting = [order for order in plan if order.state is Status.AWAITING]
     _check_redeemable(confirmation, (waiting or plan)[0])
+    after = Status.REJECTED_BY_OWNER if code is Code.REJECTED_BY_OWNER else Status.CANCELLED
     for order in waiting:
-        if not order_state.try_move(order, Status.CANCELLED, what, by, request_id, code=code or "", reason=what[:500]):
+        if not order_state.try_move(order, after, what, by, request_id, code=code or "", reason=what[:500]):
             confirmation.refresh_from_db()
             _check_redeemable(confirmation, order)
     return plan

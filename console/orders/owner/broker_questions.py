@@ -190,11 +190,14 @@ def decline(question: Question, *, by: User, ip: str = "", request_id: str = "")
 
 
 def _end(question: Question, said: str, by: User, request_id: str, *, code: Code, reason: str) -> None:
+    is_owners = code is Code.REJECTED_BY_OWNER
     if question.modification is not None:
-        _move_change(question.modification, AmendmentStatus.DISCARDED, said, by, request_id, code=code, reason=reason)
+        ended = AmendmentStatus.REJECTED_BY_OWNER if is_owners else AmendmentStatus.DENIED
+        _move_change(question.modification, ended, said, by, request_id, code=code, reason=reason)
     else:
         placed = f"{said} Nothing was placed."
-        _move(question.order, Status.CANCELLED, placed, by, request_id, code=code, reason=reason)
+        after = Status.REJECTED_BY_OWNER if is_owners else Status.DENIED
+        _move(question.order, after, placed, by, request_id, code=code, reason=reason)
 
 
 def _consume(question: Question, answer: str) -> None:

@@ -77,6 +77,8 @@ def cancelled_first(confirmation: Confirmation, kept: Collection[str] = ()) -> l
         return []
     order, stays = confirmation.order, {*confirmation.terms.get("stays", ()), *kept}
     rows = cancelling.open_root_orders(order.connection, order_access.flatten_scope(confirmation))
+    if confirmation.terms.get("only_closed"):
+        rows = rows.filter(symbol__in=[each.symbol for each in confirmation.orders.all()])
     return list(rows.filter(account_id=order.account_id).exclude(symbol__in=stays).order_by("-pk"))
 
 

@@ -2,7 +2,7 @@
 the limits at this moment. Decides nothing and sends nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -17,7 +17,7 @@ from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of_read
 from console.limits import AMOUNTS, NUMBERS, TITLES
-from console.orders import terms
+from console.orders import summary, terms
 from console.orders.checks import (
     change_checks,
     check_rows,
@@ -25,12 +25,14 @@ from console.orders.checks import (
     daily_usage,
     limit_rules,
     limit_usage,
+    market_standing,
     open_orders,
     pipeline,
 )
 from console.orders.checks.check_rows import AppRows
 from console.orders.checks.check_subject import Facts, Subject
 from console.orders.checks.limit_rules import RiskInputs, ScopedLimits
+from console.orders.checks.market_standing import PriceStanding
 from console.orders.checks.pipeline import About, CheckResult, Stage
 from console.orders.execution import amendments, sync
 from console.orders.models import Action, Confirmation, Modification, Order
@@ -61,7 +63,9 @@ class ReviewItem:
     preview: Preview | None = None
     facts: RiskInputs | None = None
     worst: Decimal | None = None
-    """Its maximum value, in the connection's currency."""
+    """Its maximum value, in the connection's currency, without a fee: what limits count."""
+    market_shown: Decimal | None = None
+    """The last price when it was shown."""
     held: Decimal | None = None
     """Signed position before it, in its account."""
     refusals: list[Refusal] = field(default_factory=list)
@@ -92,18 +96,26 @@ class ReviewItem:
         return None if self.quote is None else self.quote.last
 
     @property
+    def most(self) -> Decimal | None:
+        """The most it can cost with its fee, in the connection's currency; None: not known."""
+        if self.worst is None or self.preview is None or self.facts is None or self.facts.rate is None:
+            return None
+        rate = self.facts.rate
+        return summary.with_fee(self.worst / rate, self.preview) * rate
+
+    @property
+    def standings(self) -> list[PriceStanding]:
+        """Where its prices and those of its exits stand against the market now."""
+        if self.quote is None:
+            return []
+        return market_standing.standings(self.request, self.quote, self.order.currency)
+
+    @property
     def drift(self) -> Decimal | None:
         """How far the market moved since the order was shown, in percent."""
         if self.preview is None or self.request.limit_price is not None or not self.shown or self.was:
             return None
         return (self.preview.price / self.shown - 1) * 100
-
-    @property
-    def off_market(self) -> Decimal | None:
-        """How far its limit is from the last price, in percent: negative is below."""
-        if self.request.limit_price is None or self.quote is None or not self.quote.last:
-            return None
-        return (self.request.limit_price / self.quote.last - 1) * 100
 
     @property
     def age(self) -> int | None:
@@ -209,7 +221,7 @@ def load(confirmation: Confirmation) -> Review:
     lead = orders[0]
     app, connection = confirmation.app, lead.connection
     change = confirmation.modification if confirmation.is_about_an_order else None
-    items = [_item(order, change) for order in orders]
+    items = [_item(order, change, shown[order.pk]) for order in orders]
     review = Review(confirmation=confirmation, items=items, at=timezone.now())
     if review.is_cancel:  # no permission, halt or limit holds a cancel back
         _read_prices(review, connection)
@@ -246,7 +258,7 @@ def _read_prices(review: Review, connection: Connection) -> None:
         review.trouble = str(error)
 
 
-def _item(order: Order, change: Modification | None) -> ReviewItem:
+def _item(order: Order, change: Modification | None, shown: Mapping[str, Any]) -> ReviewItem:
     request = order.request if change is None else change_checks.amended_request(order.request, change.asked)
     alone = [
         describe(
@@ -272,6 +284,7 @@ def _item(order: Order, change: Modification | None) -> ReviewItem:
         request=request,
         words=describe(request, order.currency),
         shown=None if told is None else Decimal(told),
+        market_shown=None if shown.get("last") is None else Decimal(shown["last"]),
         was="" if change is None or change.cancels else describe(order.request, order.currency),
         legs=alone,
     )

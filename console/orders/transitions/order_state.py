@@ -19,8 +19,8 @@ from console.orders.states import Status
 
 _TOGETHER = frozenset(
     {
-        *(Status.INTENT, Status.SENDING, Status.DENIED, Status.LAPSED, Status.CANCELLED),
-        *(Status.ASKED, Status.UNKNOWN, Status.NOT_SENT, Status.REJECTED),
+        *(Status.INTENT, Status.SENDING, Status.DENIED, Status.LAPSED, Status.REJECTED_BY_OWNER, Status.CANCELLED),
+        *(Status.ASKED, Status.UNANSWERED, Status.UNKNOWN, Status.NOT_SENT, Status.REJECTED),
     }
 )
 _NOT_THERE = (Status.AWAITING, Status.INTENT, Status.ASKED)

@@ -31,7 +31,12 @@ from console.principal import Redeemer
 from console.security import services
 
 # The terms a person judges an order by, beside the sentence.
-SHOWN_TERMS = (("price", "Price when shown"), ("value", "Value"), ("fee", "Estimated fee"))
+SHOWN_TERMS = (
+    ("last", "Market when shown"),
+    ("price", "Estimated price"),
+    ("value", "Value"),
+    ("fee", "Estimated fee"),
+)
 _DECIDED = 10
 _STOP_ASKING = 286
 

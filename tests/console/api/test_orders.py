@@ -163,3 +163,22 @@ def test_another_ones_account_is_not_sized(trader: Rest, other: User) -> None:
     theirs, _ = connection_lifecycle.open_paper(other, name="Theirs", starting_cash=Decimal(5))
     told = trader.refused("GET", f"/orders/max?symbol=BTC/USD&side=BUY&account_id={account_of(theirs)}")
     assert told["code"] == "unknown_account"
+
+
+def test_a_met_trigger_has_to_be_meant_and_an_exit_has_to_be_able_to_wait(trader: Rest, watch: Watch) -> None:
+    stop = BUY | {"order_type": "STP", "stop_price": "1", "tif": "GTC"}
+    told = trader.refused("POST", "/orders", stop)
+    assert (told["status"], told["code"], told["errors"][0]["field"]) == (422, "trigger_already_met", "stop_price")
+    meant = prepared(trader, **stop, at_once=True)
+    assert "already met: buys at once" in meant["confirmation"]["summary"]
+    assert confirm(trader, meant)["status"] == "filled"
+    wrong = BUY | {"order_class": "oto", "tif": "GTC", "stop_loss": "9000000", "at_once": True}
+    told = trader.refused("POST", "/orders", wrong)
+    assert (told["code"], told["errors"][0]["field"]) == ("exit_on_wrong_side", "stop_loss")
+    waits = prepared(trader, order_type="LMT", limit_price="1", tif="GTC")["confirmation"]
+    assert waits["price"] == "1" and float(waits["last"]) > 1000
+
+
+def test_leverage_is_refused_by_name(trader: Rest) -> None:
+    told = trader.refused("POST", "/orders", BUY | {"leverage": "5"})
+    assert (told["code"], told["errors"][0]["field"]) == ("not_offered_by_broker", "leverage")

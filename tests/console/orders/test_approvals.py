@@ -28,6 +28,7 @@ from console.orders.prepare import Prepared
 from console.orders.states import Status
 from console.orders.terms import Terms
 from console.principal import Principal
+from mcpserver import pipeline
 from tests.clock import Clock
 from tests.conftest import PASSWORD
 from tests.console.orders.conftest import bitcoin
@@ -296,9 +297,13 @@ def test_a_rejection_ends_it_and_the_assistant_reads_the_owners_words(
 ) -> None:
     fields = {"reason": "price", "words": "Wait for  tl_paper_aBcD1234_secret0secret  60,000"}
     assert browser.post(address(prepared, "reject"), fields)["Location"] == "/orders/approvals/"
-    assert status(prepared) is Status.CANCELLED
+    assert status(prepared) is Status.REJECTED_BY_OWNER
     said = 'The owner rejected it in the console and wrote: "The price is not right. Wait for [masked] 60,000"'
     assert (prepared.order.code, prepared.order.reason) == (Code.REJECTED_BY_OWNER, said)
+    assert "Rejected by the owner" in words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
+    asked = {"order_id": prepared.order.public_id}
+    told = pipeline.attempt(trader, "get_order_status", asked, request_id="req_test").answer().content
+    assert (told["order"]["status"], told["history"][-1]["status"]) == ("rejected_by_owner", "rejected_by_owner")
     with pytest.raises(Refusal, match="The price is not right") as caught:
         order_actions.confirm(trader, prepared.confirmation.public_id)
     assert caught.value.code is Code.REJECTED_BY_OWNER
@@ -306,7 +311,7 @@ def test_a_rejection_ends_it_and_the_assistant_reads_the_owners_words(
     # Nor can the owner change their mind: it has to be asked for again.
     answer = browser.post(address(prepared), sent(prepared, password=PASSWORD), follow=True)
     assert "rejected it in the console" in words_of(answer)
-    assert status(prepared) is Status.CANCELLED
+    assert status(prepared) is Status.REJECTED_BY_OWNER
 
 
 def test_a_rejection_needs_one_of_the_reasons(browser: Browser, prepared: Prepared) -> None:
@@ -318,7 +323,7 @@ def test_a_rejection_needs_one_of_the_reasons(browser: Browser, prepared: Prepar
 def test_while_halted_it_can_still_be_rejected(browser: Browser, owner: User, prepared: Prepared) -> None:
     halts.halt_user(owner, by=owner)
     browser.post(address(prepared, "reject"), {"reason": "other"})
-    assert (status(prepared), prepared.order.reason) == (Status.CANCELLED, "The owner rejected it.")
+    assert (status(prepared), prepared.order.reason) == (Status.REJECTED_BY_OWNER, "The owner rejected it.")
 
 
 def test_where_the_assistant_may_confirm_the_owner_may_release_or_reject_first(
@@ -329,7 +334,7 @@ def test_where_the_assistant_may_confirm_the_owner_may_release_or_reject_first(
     assert "The assistant can confirm this itself after you agree in the chat." in page
     browser.post(address(first), sent(first, password=PASSWORD))
     browser.post(address(second, "reject"), {"reason": "unasked"})
-    assert (status(first), status(second)) == (Status.FILLED, Status.CANCELLED)
+    assert (status(first), status(second)) == (Status.FILLED, Status.REJECTED_BY_OWNER)
 
 
 # -- on record -----------------------------------------------------------------------------------------------
@@ -609,5 +614,8 @@ def test_what_a_limit_refuses_is_counted_on_the_page_as_the_refusal_counts_it(
     told = re.search(r"This order needs ([\d.]+) USD", page)
     assert told is not None
     most = f"{Decimal(told[1]):,.2f}"
-    assert f"Maximum cost {most} USD" in page
+    shown = re.search(r"Maximum cost ([\d,.]+) USD", page)
+    assert shown is not None
+    fee = Decimal(shown[1].replace(",", "")) - Decimal(told[1])
+    assert 0 < fee < Decimal(told[1]) / 100, "the most it can cost has the fee in it, the limit has not"
     assert f"Value of one order For Practice 500.00 USD {most} Over" in page

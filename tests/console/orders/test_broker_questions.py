@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from html import unescape
 from typing import Any
 
 import pytest
@@ -265,7 +266,7 @@ def test_a_no_ends_the_order_and_the_broker_is_told_once(
     found = asked(connection)
     assert "You answered no. Nothing was placed" in words_of(browser.post(page(found, "no"), follow=True))
     order = order_of(found)
-    assert (order.state, order.code) == (Status.CANCELLED, Code.REJECTED_BY_OWNER)
+    assert (order.state, order.code) == (Status.REJECTED_BY_OWNER, Code.REJECTED_BY_OWNER)
     assert (fake.replies, fake.live) == ([(found.token, False)], {})
     yes(browser, found)
     assert len(fake.replies) == 1
@@ -277,7 +278,7 @@ def test_a_no_that_does_not_arrive_ends_the_order_all_the_same(
     found = asked(connection)
     fake.faults.set(Fault(kind="reset", effect=False, path=f"{BASE}/iserver/reply/"))
     browser.post(page(found, "no"))
-    assert order_of(found).state is Status.CANCELLED
+    assert order_of(found).state is Status.REJECTED_BY_OWNER
     assert fake.live == {}
 
 
@@ -289,11 +290,14 @@ def test_without_an_answer_in_time_the_order_ends_and_the_broker_is_told_nothing
     assert order_of(found).state is Status.ASKED
     reconcile.sweep(clock.advance(seconds=2))
     order = order_of(found)
-    assert (order.state, order.code) == (Status.REJECTED, Code.BROKER_ASKS)
+    assert (order.state, order.code) == (Status.UNANSWERED, Code.QUESTION_UNANSWERED)
     assert "Nobody answered the broker's question within 120 s" in order.reason
+    words = unescape(words_of(browser.get(f"/orders/{order.public_id}/")))
+    assert "Broker's question not answered" in words and "Rejected" not in words
+    assert "Nobody answered the broker's question in time. Nobody answered" in words, "the title, then the reason"
     yes(browser, found)
     browser.post(page(found, "no"))
-    assert (fake.replies, fake.live, order_of(found).state) == ([], {}, Status.REJECTED)
+    assert (fake.replies, fake.live, order_of(found).state) == ([], {}, Status.UNANSWERED)
 
 
 def test_a_late_yes_is_refused_before_the_sweep_has_come_by(
@@ -324,7 +328,7 @@ def test_an_unlinked_connections_question_ends_too(
     found = asked(connection)
     connection_lifecycle.unlink(connection, by=owner)
     reconcile.sweep(clock.advance(seconds=121))
-    assert (order_of(found).state, fake.replies) == (Status.REJECTED, [])
+    assert (order_of(found).state, fake.replies) == (Status.UNANSWERED, [])
 
 
 # -- who may not -----------------------------------------------------------------------------------------------
@@ -388,7 +392,7 @@ def test_a_yes_is_refused_where_the_order_could_not_be_released_any_more(
     yes(browser, found)
     assert (fake.replies, order_of(found).state) == ([], Status.ASKED)
     browser.post(page(found, "no"))
-    assert order_of(found).state is Status.CANCELLED
+    assert order_of(found).state is Status.REJECTED_BY_OWNER
 
 
 def _nobody_buys_so_much(connection: Connection, fake: AsksAboutChanges) -> None:
@@ -444,7 +448,7 @@ def test_a_late_yes_to_what_would_not_be_released_any_more_ends_the_order_and_sa
     meanwhile(connection, fake)
     words = words_of(yes(browser, found))
     order = order_of(found)
-    assert (order.state, order.code) == (Status.CANCELLED, code)
+    assert (order.state, order.code) == (Status.DENIED, code)
     assert order.reason in words
     assert "The owner answered yes" in order.events.last().what  # type: ignore[union-attr]
     assert (fake.replies, fake.live) == ([(found.token, False)], {})
@@ -483,7 +487,7 @@ def test_a_late_yes_is_held_to_a_limit_that_was_tightened_while_the_broker_was_a
 
     monkeypatch.setattr(check_rows, "locked", overtaken)
     yes(browser, found)
-    assert (order_of(found).state, order_of(found).code) == (Status.CANCELLED, Code.LIMIT_EXCEEDED)
+    assert (order_of(found).state, order_of(found).code) == (Status.DENIED, Code.LIMIT_EXCEEDED)
     assert fake.replies == [(found.token, False)]
 
 
@@ -639,7 +643,7 @@ def test_a_question_about_a_change_is_answered_alike(
 def test_a_no_to_a_change_leaves_the_order_as_it_is(connection: Connection, browser: Browser, fake: FakeIbkr) -> None:
     found = asked_about_a_change(connection, fake)
     browser.post(page(found, "no"))
-    assert (change_of(found).state, order_of(found).state) == (Step.DISCARDED, Status.WORKING)
+    assert (change_of(found).state, order_of(found).state) == (Step.REJECTED_BY_OWNER, Status.WORKING)
     assert (fake.replies, price_at(fake)) == ([(found.token, False)], Decimal(190))
 
 
@@ -648,7 +652,7 @@ def test_a_change_nobody_answers_for_ends_and_another_may_follow(
 ) -> None:
     found = asked_about_a_change(connection, fake)
     reconcile.sweep(clock.advance(seconds=121))
-    assert (change_of(found).state, order_of(found).state) == (Step.REJECTED, Status.WORKING)
+    assert (change_of(found).state, order_of(found).state) == (Step.UNANSWERED, Status.WORKING)
     yes(browser, found)
     assert (fake.replies, price_at(fake)) == ([], Decimal(190))
     trader = _maker(found.order)
@@ -666,7 +670,7 @@ def test_a_late_yes_to_a_change_that_would_not_be_released_any_more_leaves_the_o
     _nobody_buys_so_much(connection, fake)
     words = words_of(yes(browser, found))
     change = change_of(found)
-    assert (change.state, change.code, change.reason in words) == (Step.DISCARDED, Code.LIMIT_EXCEEDED, True)
+    assert (change.state, change.code, change.reason in words) == (Step.DENIED, Code.LIMIT_EXCEEDED, True)
     assert (order_of(found).state, price_at(fake)) == (Status.WORKING, Decimal(190))
     assert fake.replies == [(found.token, False)]
 
@@ -684,7 +688,7 @@ def test_a_late_yes_to_a_change_is_held_to_a_limit_that_was_tightened_while_it_w
 
     monkeypatch.setattr(amendments, "validate", overtaken)
     yes(browser, found)
-    assert (change_of(found).state, change_of(found).code) == (Step.DISCARDED, Code.OUTSIDE_LIMITS)
+    assert (change_of(found).state, change_of(found).code) == (Step.DENIED, Code.OUTSIDE_LIMITS)
     assert (order_of(found).state, fake.replies) == (Status.WORKING, [(found.token, False)])
 
 

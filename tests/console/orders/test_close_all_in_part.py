@@ -11,7 +11,7 @@ from django.test import Client as Browser
 from brokers.errors import BrokerUnavailable, InvalidOrder, MarketClosed, RateLimited, UnknownOutcome
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import PaperAccount
-from brokers.types import OrderClass, OrderRequest, OrderType, Preview, Side, TimeInForce
+from brokers.types import OrderClass, OrderRequest, OrderType, Preview, Side, TimeInForce, Unreadable
 from console import limits
 from console.accounts.models import User
 from console.connected_apps import grants
@@ -106,6 +106,27 @@ def refuse(monkeypatch: pytest.MonkeyPatch, error: Exception, symbol: str = "AAP
         return real(self, account_id, request)
 
     monkeypatch.setattr(PaperBroker, "preview", preview)
+
+
+def test_a_position_that_cannot_be_read_is_named_and_orders_without_a_known_position_stay(
+    trader: Principal, paper: Connection, guards: dict[str, Order], browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, left_out = PaperBroker.positions, Unreadable(row="position AAPL", word="type odd", left_out=True)
+    unknown = property(lambda self: (left_out, Unreadable(row="order 7", word="type odd", left_out=True)))
+    with monkeypatch.context() as patched:
+        patched.setattr(PaperBroker, "positions", lambda *of: [each for each in real(*of) if each.symbol != "AAPL"])
+        patched.setattr(PaperBroker, "unknown_words", unknown)
+        prepared, kept = preparing.prepare_flatten(trader)
+        assert [(each.symbol, each.refusal.code) for each in kept] == [("AAPL", Code.POSITION_UNREADABLE)]
+        summary = prepared.confirmation.terms["summary"]
+        assert "Close all positions except AAPL" in summary and "1 working order will be cancelled first." in summary
+        assert "lists a position AAPL that this version cannot read (type odd)" in summary
+        assert cancelled_first(browser, prepared.confirmation) == {"BTC/USD"}
+        order_actions.confirm(trader, prepared.confirmation.public_id)
+        with pytest.raises(Refusal) as nothing_else:
+            preparing.prepare_flatten(trader)
+    assert nothing_else.value.code is Code.POSITION_UNREADABLE
+    assert (held(paper), stand(guards)) == ({"AAPL"}, {"AAPL", "MSFT"})
 
 
 ERRORS = [MarketClosed("The market is closed."), InvalidOrder("AAPL is halted at its exchange.", "symbol")]

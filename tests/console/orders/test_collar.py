@@ -235,12 +235,21 @@ def test_a_change_that_puts_a_stop_through_is_held_to_it(
     assert refused(lambda: preparing.prepare_change(trader, resting.public_id, through)) is Code.PRICE_OUTSIDE_COLLAR
 
 
+@pytest.mark.parametrize(
+    ("at_once", "code"), [(False, Code.TRIGGER_ALREADY_MET), (True, Code.PRICE_OUTSIDE_COLLAR)], ids=["waits", "meant"]
+)
 def test_a_stop_that_went_through_before_its_release_is_not_sent(
-    trader: Principal, paper: Connection, tight: None, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    trader: Principal,
+    paper: Connection,
+    tight: None,
+    watch: Watch,
+    monkeypatch: pytest.MonkeyPatch,
+    at_once: bool,
+    code: Code,
 ) -> None:
     quote = broker_access.broker_of(paper).quotes(["AAPL"])[0]
-    prepared = preparing.prepare(trader, order(quote, **STOP, stop="1.01"))
+    prepared = preparing.prepare(trader, replace(order(quote, **STOP, stop="1.01"), at_once=at_once))
     served(monkeypatch, replace(quote, ask=quote.last * Decimal("1.03")))
     released = refused(lambda: order_actions.confirm(trader, prepared.confirmation.public_id))
-    assert released is Code.PRICE_OUTSIDE_COLLAR
+    assert released is code
     assert watch.submitted == []

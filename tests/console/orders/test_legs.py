@@ -13,7 +13,7 @@ from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.orders import actions as order_actions
 from console.orders import prepare as preparing
-from console.orders.checks import daily_usage
+from console.orders.checks import daily_usage, market_standing
 from console.orders.models import Order
 from console.orders.states import Status
 from console.orders.terms import Terms
@@ -39,8 +39,14 @@ def price(paper: Connection) -> Decimal:
     return broker_access.broker_of(paper).quotes(["BTC/USD"])[0].last
 
 
+@pytest.fixture
+def passed_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The market passes an exit after the last check of it."""
+    monkeypatch.setattr(market_standing, "check_exits", lambda request, quote: None)
+
+
 def test_a_stop_that_fills_on_arrival_ends_its_pair_and_is_not_taken_for_cancelled_itself(
-    trader: Principal, paper: Connection, price: Decimal
+    trader: Principal, paper: Connection, price: Decimal, passed_meanwhile: None
 ) -> None:
     order_actions.confirm(trader, preparing.prepare(trader, bitcoin("0.5")).confirmation.public_id)
     prepared = preparing.prepare(trader, exits(price, OrderClass.OCO, Side.SELL, stop="1.05", target="2"))
@@ -101,7 +107,9 @@ def test_a_pair_is_weighed_at_the_worse_of_its_halves(
     assert order.worst_notional == Decimal("0.5") * stop * Decimal("1.02")
 
 
-def test_what_fills_of_the_other_half_takes_of_the_day(trader: Principal, paper: Connection, price: Decimal) -> None:
+def test_what_fills_of_the_other_half_takes_of_the_day(
+    trader: Principal, paper: Connection, price: Decimal, passed_meanwhile: None
+) -> None:
     bought = order_actions.confirm(trader, preparing.prepare(trader, bitcoin("0.5")).confirmation.public_id)
     before = daily_usage.connection_usage(paper, bought.moved_at).today
     prepared = preparing.prepare(trader, exits(price, OrderClass.OCO, Side.SELL, stop="1.05", target="2"))

@@ -447,11 +447,11 @@ def test_nobody_else_sees_or_releases_it(asked: Order, others_browser: Browser, 
 
 def test_rejected_the_order_stays_and_the_app_is_told(asked: Order, browser: Browser, trader: Principal) -> None:
     browser.post(page(asked, "reject"), {"reason": "other", "words": "Keep it."})
-    assert (held(asked).state, held(asked).code) == (AmendmentStatus.DISCARDED, Code.REJECTED_BY_OWNER)
+    assert (held(asked).state, held(asked).code) == (AmendmentStatus.REJECTED_BY_OWNER, Code.REJECTED_BY_OWNER)
     assert state(asked) is Status.WORKING
     answer = said(trader, "get_order_status", {"order_id": asked.public_id})
     told = answer.content["modifications"][0]
-    assert (told["status"], told["cancels"]) == ("discarded", True)
+    assert (told["status"], told["cancels"]) == ("rejected_by_owner", True)
 
 
 def test_unanswered_it_lapses_and_the_order_stays(asked: Order, owner: User, clock: Clock) -> None:
