@@ -70,13 +70,6 @@ class OutOfScope(Exception):
         self.refusal: Refusal = scope_refusal(tool)
 
 
-def is_to_step_up(principal: Principal, tool: Tool, client: str) -> bool:
-    """Whether a missing scope is told by HTTP. The holder of a key has nothing to sign in again with."""
-    if principal.source is not Source.OAUTH or principal.may(tool.scope):
-        return False
-    return step_up.steps_up(registered=principal.app_label, client=client, agent=principal.user_agent)
-
-
 @dataclass(frozen=True, slots=True)
 class FastRequest:
     """A request that needs no stream and no question back."""
@@ -286,7 +279,7 @@ class FastPath:
         return await answered
 
     def _call(self, plain: FastRequest, tool: Tool, principal: Principal, request_id: str, tell: _Tell) -> None:
-        if principal.source is Source.OAUTH and is_to_step_up(principal, tool, plain.client):
+        if principal.source is Source.OAUTH and step_up.is_due(principal, tool, plain.client):
             raise OutOfScope(principal, tool)
         made = pipeline.attempt(principal, tool.name, plain.arguments, request_id=request_id, find=self._surface.find)
         try:
