@@ -223,7 +223,7 @@ async def _respond(
         if slower is not None:
             return slower
     tool = _tool_called(message, surface)
-    if tool is not None and await _is_to_step_up(principal, tool, client_name(message.get("params"))):
+    if tool is not None and await _is_to_step_up(principal, tool, client_name(message.get("params")), arrived):
         return await _step_up(OutOfScope(principal, tool), arrived)
 
     scope = {
@@ -270,13 +270,13 @@ def _fast_request(lean: FastPath, arrived: _Arrived, body: bytes) -> FastRequest
     return lean.read(arrived.lines, arrived.headers, message)
 
 
-async def _is_to_step_up(principal: Principal, tool: Tool, client: str) -> bool:
-    if not step_up.may_be_due(principal, tool, client):
+async def _is_to_step_up(principal: Principal, tool: Tool, client: str, arrived: _Arrived) -> bool:
+    if not step_up.may_be_due(principal, tool, client, arrived.lines):
         return False
 
     def look() -> bool:
         try:
-            return step_up.is_due(principal, tool, client)
+            return step_up.is_due(principal, tool, client, arrived.lines)
         finally:
             close_old_connections()
 

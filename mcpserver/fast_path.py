@@ -82,6 +82,8 @@ class FastRequest:
     tool: Tool | None
     arguments: Mapping[str, Any]
     meta: Mapping[str, Any] = field(default_factory=dict)
+    lines: Sequence[tuple[str, str]] = ()
+    """Its header lines as they came."""
 
     @property
     def client(self) -> str:
@@ -148,7 +150,7 @@ def read(
             return None
         if tool.reports or (tool.asks and not _asks_nobody(surface, version, meta)):
             return None
-        return FastRequest(to_json(request_id), method, version, tool, arguments, meta)
+        return FastRequest(to_json(request_id), method, version, tool, arguments, meta, lines)
     if method == "tools/list" and order_card.is_declared(meta.get(CLIENT_CAPABILITIES_META_KEY)):
         return None  # what such a host is told of a tool is not remembered for the others
     if method in _LISTING and params.keys() <= {"_meta"}:
@@ -279,7 +281,7 @@ class FastPath:
         return await answered
 
     def _call(self, plain: FastRequest, tool: Tool, principal: Principal, request_id: str, tell: _Tell) -> None:
-        if principal.source is Source.OAUTH and step_up.is_due(principal, tool, plain.client):
+        if principal.source is Source.OAUTH and step_up.is_due(principal, tool, plain.client, plain.lines):
             raise OutOfScope(principal, tool)
         made = pipeline.attempt(principal, tool.name, plain.arguments, request_id=request_id, find=self._surface.find)
         try:

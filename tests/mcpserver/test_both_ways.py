@@ -271,6 +271,19 @@ def test_who_comes_back_with_the_token_that_was_refused_is_told_in_band(
             assert other.status == 403, registered
 
 
+@pytest.mark.parametrize("era", ERAS)
+def test_a_program_on_the_python_sdk_that_was_given_its_token_is_told_in_band(
+    short: Way, sdk: Way, owner: User, paper: Connection, era: str | None
+) -> None:
+    """A given token stands among the client's own headers; the SDK's provider adds its own after the body's length."""
+    for registered, agent, client in [("Script", "python-httpx/0.28.1", ""), ("Script", "python-httpx2/2.3.0", "mcp")]:
+        for way in (short, sdk):
+            headers, body = _trading(_reader(owner, paper, registered), era, agent, client)
+            given = {"authorization": headers["authorization"], "content-length": str(len(body))}
+            (reply,) = way.send((given | headers, body))
+            _is_told_in_band(reply)
+
+
 def test_after_ten_minutes_a_token_is_sent_to_step_up_again(short: Way, owner: User, paper: Connection) -> None:
     """Whoever closed the sign-in by mistake gets it again."""
     asked = _trading(_reader(owner, paper, "Visual Studio Code"), MODERN, "node", "")
