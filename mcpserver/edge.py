@@ -37,10 +37,10 @@ from console.help import error_links
 from console.oauth import resource_indicator
 from console.principal import Manager, Principal
 from console.untrusted_text import escape_hidden
-from mcpserver import pipeline, server
+from mcpserver import pipeline, server, step_up
 from mcpserver.arguments import base as arguments
 from mcpserver.catalog import Tool
-from mcpserver.fast_path import FastPath, FastRequest, OutOfScope, client_name, is_to_step_up
+from mcpserver.fast_path import FastPath, FastRequest, OutOfScope, client_name
 from mcpserver.pipeline import TooManyRequests
 from mcpserver.surface import Surface
 
@@ -223,7 +223,7 @@ async def _respond(
         if slower is not None:
             return slower
     tool = _tool_called(message, surface)
-    if tool is not None and is_to_step_up(principal, tool, client_name(message.get("params"))):
+    if tool is not None and await _is_to_step_up(principal, tool, client_name(message.get("params")), arrived):
         return await _step_up(OutOfScope(principal, tool), arrived)
 
     scope = {
@@ -268,6 +268,19 @@ def _fast_request(lean: FastPath, arrived: _Arrived, body: bytes) -> FastRequest
     except (ValueError, RecursionError):
         return None
     return lean.read(arrived.lines, arrived.headers, message)
+
+
+async def _is_to_step_up(principal: Principal, tool: Tool, client: str, arrived: _Arrived) -> bool:
+    if not step_up.may_be_due(principal, tool, client, arrived.lines):
+        return False
+
+    def look() -> bool:
+        try:
+            return step_up.is_due(principal, tool, client, arrived.lines)
+        finally:
+            close_old_connections()
+
+    return await anyio.to_thread.run_sync(look, limiter=_DOORKEEPERS)
 
 
 async def _step_up(wanted: OutOfScope, arrived: _Arrived) -> Response:

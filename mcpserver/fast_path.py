@@ -70,13 +70,6 @@ class OutOfScope(Exception):
         self.refusal: Refusal = scope_refusal(tool)
 
 
-def is_to_step_up(principal: Principal, tool: Tool, client: str) -> bool:
-    """Whether a missing scope is told by HTTP. The holder of a key has nothing to sign in again with."""
-    if principal.source is not Source.OAUTH or principal.may(tool.scope):
-        return False
-    return step_up.steps_up(registered=principal.app_label, client=client, agent=principal.user_agent)
-
-
 class FastRequest(NamedTuple):
     """A request that needs no stream and no question back. A tuple, for one is made with each call."""
 
@@ -88,6 +81,8 @@ class FastRequest(NamedTuple):
     tool: Tool | None
     arguments: Mapping[str, Any]
     meta: Mapping[str, Any]
+    lines: Sequence[tuple[str, str]]
+    """Its header lines as they came."""
 
     @property
     def client(self) -> str:
@@ -158,13 +153,13 @@ def read(
             return None
         if tool.reports or (tool.asks and not _asks_nobody(surface, version, meta)):
             return None
-        return FastRequest(to_json(request_id), method, version, tool, arguments, meta)
+        return FastRequest(to_json(request_id), method, version, tool, arguments, meta, lines)
     if method == "tools/list" and order_card.is_declared(meta.get(CLIENT_CAPABILITIES_META_KEY)):
         return None  # what such a host is told of a tool is not remembered for the others
     if method in _LISTING and params.keys() <= {"_meta"}:
         if method == "server/discover" and version not in MODERN_PROTOCOL_VERSIONS:
             return None
-        return FastRequest(to_json(request_id), method, version, None, {}, {})
+        return FastRequest(to_json(request_id), method, version, None, {}, {}, lines)
     return None
 
 
@@ -289,7 +284,7 @@ class FastPath:
         return await answered
 
     def _call(self, plain: FastRequest, tool: Tool, principal: Principal, request_id: str, tell: _Tell) -> None:
-        if principal.source is Source.OAUTH and is_to_step_up(principal, tool, plain.client):
+        if principal.source is Source.OAUTH and step_up.is_due(principal, tool, plain.client, plain.lines):
             raise OutOfScope(principal, tool)
         made = pipeline.attempt(principal, tool.name, plain.arguments, request_id=request_id, find=self._surface.find)
         try:

@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from console.accounts.models import User
 from console.audit.models import Call, CallOutcome
+from console.errors import Code
+from console.principal import Principal
 
 
 def own_calls(user: User) -> QuerySet[Call]:
@@ -35,6 +37,12 @@ def last_hour(app_ids: Iterable[int]) -> dict[int, int]:
 def of_credential(credential_id: str) -> QuerySet[Call]:
     """All that came with one credential, whosever it was: the caller has asked whether the person may see it."""
     return Call.objects.filter(credential_id=credential_id)
+
+
+def was_refused(who: Principal, code: Code, *, since: datetime) -> bool:
+    """Whether a call with this very credential was refused for this reason."""
+    refused = Call.objects.exclude(outcome=CallOutcome.OK).filter(user_id=who.user_id, code=code)
+    return refused.filter(credential_id=who.credential_id, at__gte=since).exists()
 
 
 def last_hour_of(credential_id: str) -> int:

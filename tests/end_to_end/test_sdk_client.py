@@ -132,18 +132,25 @@ def test_a_reader_that_calls_a_trading_tool_gets_a_403_it_can_step_up_from(serve
 
     through_oauth(server, storage, connection="Practice", scope="mcp:read", use=look)
     assert storage.tokens is not None
-    refused = httpx2.post(
-        server.mcp_url,
-        json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "place_order", "arguments": {}}},
-        headers={"Authorization": f"Bearer {storage.tokens.access_token}", "Accept": "application/json"},
-        timeout=at_most(10),
-    )
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "place_order", "arguments": {}}}
+    headers = {"Authorization": f"Bearer {storage.tokens.access_token}", "Accept": "application/json"}
+
+    def add_token(request: httpx2.Request) -> httpx2.Request:
+        """As the SDK's provider does."""
+        request.headers.update(headers)
+        return request
+
+    refused = httpx2.post(server.mcp_url, json=body, auth=add_token, timeout=at_most(10))
     assert refused.status_code == 403
     challenge = refused.headers["www-authenticate"]
     assert 'error="insufficient_scope"' in challenge and 'scope="mcp:read mcp:trade"' in challenge
     assert server.query("SELECT code, source FROM audit_call ORDER BY id DESC LIMIT 1") == [
         ("insufficient_scope", "oauth")
     ]
+    # It did not step up, so the model behind it is to read why.
+    again = httpx2.post(server.mcp_url, json=body, auth=add_token, timeout=at_most(10))
+    assert again.status_code == 200
+    assert again.json()["result"]["structuredContent"]["error"]["code"] == "insufficient_scope"
 
 
 def test_the_sdk_steps_up_from_read_to_trade_in_the_middle_of_a_session(server: Server) -> None:

@@ -12,6 +12,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from console import scopes
 from console.accounts.models import User
+from console.audit.models import Call
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
@@ -241,24 +242,75 @@ HOSTS = [
 def test_a_missing_scope_is_told_by_http_to_those_who_step_up_and_in_band_to_others(
     short: Way, sdk: Way, owner: User, paper: Connection, era: str | None
 ) -> None:
-    asked = []
-    for registered, agent, client, _ in HOSTS:
-        app = grants.grant(owner, paper, frozenset({scopes.Scope.READ}), source=Source.OAUTH, name=registered)
-        grants.activate(app)
-        asking = {"io.modelcontextprotocol/clientInfo": {"name": client or "unnamed", "version": "1"}}
-        params = call("place_order", {}) | ({"_meta": META | asking} if era == MODERN else {})
-        asked.append(request(_token(app), era, "tools/call", params, user_agent=agent))
-    for (registered, _, _, is_known), one, two in zip(HOSTS, short.send(*asked), sdk.send(*asked), strict=True):
+    for registered, agent, client, is_known in HOSTS:
+        one, two = (
+            way.send(_trading(_reader(owner, paper, registered), era, agent, client))[0] for way in (short, sdk)
+        )
         assert same(one) == same(two), registered
         if is_known:
             assert one.status == 403 and 'error="insufficient_scope"' in one.headers["www-authenticate"]
             assert one.body["error_uri"].endswith("/help/errors/insufficient_scope/")
-            continue
-        assert one.status == 200 and one.body["result"]["isError"] is True, registered
-        error = one.body["result"]["structuredContent"]["error"]
-        assert (error["code"], error["retry"]) == ("insufficient_scope", "after_change")
-        assert "Nothing was done" in error["message"] and "connecting it again" in error["message"]
-        assert error["help"].endswith("/help/errors/insufficient_scope/")
+        else:
+            _is_told_in_band(one)
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_who_comes_back_with_the_token_that_was_refused_is_told_in_band(
+    short: Way, sdk: Way, owner: User, paper: Connection, era: str | None
+) -> None:
+    """A framework on the Python SDK that was handed a token looks like one that signs in, and cannot step up."""
+    for registered, agent, client in [known[:3] for known in HOSTS if known[3]]:
+        for way in (short, sdk):
+            asked = _trading(_reader(owner, paper, registered), era, agent, client)
+            first, second, third = way.send(asked, asked, asked)
+            assert first.status == 403, registered
+            _is_told_in_band(second)
+            assert same(second) == same(third)
+            # One who signed in again has another token, and is asked to step up like anybody else.
+            (other,) = way.send(_trading(_reader(owner, paper, registered), era, agent, client))
+            assert other.status == 403, registered
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_program_on_the_python_sdk_that_was_given_its_token_is_told_in_band(
+    short: Way, sdk: Way, owner: User, paper: Connection, era: str | None
+) -> None:
+    """A given token stands among the client's own headers; the SDK's provider adds its own after the body's length."""
+    for registered, agent, client in [("Script", "python-httpx/0.28.1", ""), ("Script", "python-httpx2/2.3.0", "mcp")]:
+        for way in (short, sdk):
+            headers, body = _trading(_reader(owner, paper, registered), era, agent, client)
+            given = {"authorization": headers["authorization"], "content-length": str(len(body))}
+            (reply,) = way.send((given | headers, body))
+            _is_told_in_band(reply)
+
+
+def test_after_ten_minutes_a_token_is_sent_to_step_up_again(short: Way, owner: User, paper: Connection) -> None:
+    """Whoever closed the sign-in by mistake gets it again."""
+    asked = _trading(_reader(owner, paper, "Visual Studio Code"), MODERN, "node", "")
+    assert [reply.status for reply in short.send(asked, asked)] == [403, 200]
+    Call.objects.update(at=timezone.now() - timedelta(minutes=11))
+    assert [reply.status for reply in short.send(asked, asked)] == [403, 200]
+
+
+def _reader(owner: User, paper: Connection, registered: str) -> str:
+    """The token of an app that may only read."""
+    app = grants.grant(owner, paper, frozenset({scopes.Scope.READ}), source=Source.OAUTH, name=registered)
+    grants.activate(app)
+    return _token(app)
+
+
+def _trading(token: str, era: str | None, agent: str, client: str) -> tuple[dict[str, str], bytes]:
+    asking = {"io.modelcontextprotocol/clientInfo": {"name": client or "unnamed", "version": "1"}}
+    params = call("place_order", {}) | ({"_meta": META | asking} if era == MODERN else {})
+    return request(token, era, "tools/call", params, user_agent=agent)
+
+
+def _is_told_in_band(reply: Reply) -> None:
+    assert reply.status == 200 and reply.body["result"]["isError"] is True, reply
+    error = reply.body["result"]["structuredContent"]["error"]
+    assert (error["code"], error["retry"]) == ("insufficient_scope", "after_change")
+    assert "Nothing was done" in error["message"] and "connecting it again" in error["message"]
+    assert error["help"].endswith("/help/errors/insufficient_scope/")
 
 
 def test_what_was_taken_back_is_refused_by_the_next_request(short: Way, owner: User, paper: Connection) -> None:

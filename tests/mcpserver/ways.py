@@ -73,7 +73,9 @@ async def ask(app: Callable[..., Awaitable[None]], headers: dict[str, str], body
     async def send(message: Any) -> None:
         sent.append(message)
 
-    lines = {"host": "localhost:8000", "content-length": str(len(body))} | headers
+    lines = {"host": "localhost:8000"} | (
+        headers if "content-length" in headers else {"content-length": str(len(body))} | headers
+    )
     scope = {
         "type": "http",
         "method": "POST",

@@ -106,7 +106,15 @@ def test_a_public_instance_has_an_entry_for_the_registry(browser: Browser, setti
 
 
 @pytest.mark.parametrize(
-    "url", ["http://localhost:8000", "https://desk.internal", "http://desk.example.com", "https://8.8.8.8"]
+    "url",
+    [
+        "http://localhost:8000",
+        "https://desk.internal",
+        "http://desk.example.com",
+        "https://8.8.8.8",
+        "https://my_desk.example.com",
+        f"https://{'a' * 63}.{'b' * 63}.{'c' * 63}.example.com",
+    ],
 )
 def test_an_instance_that_the_registry_would_refuse_has_none(
     browser: Browser, settings: LazySettings, url: str

@@ -4,10 +4,13 @@ Asserted is what the model was given, not what the server sent. Run by ``make ho
 order of this file, and the last ones end its access.
 """
 
+import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,12 +18,13 @@ import pytest
 from console.errors import Code
 from tests.catalogued import ALL
 from tests.hosts.scripted import recorded, sign_in
-from tests.hosts.scripted.conftest import CALLS_PER_MINUTE, Case, Played
+from tests.hosts.scripted.conftest import Case, Played
 from tests.hosts.scripted.conversation import Step
 from tests.hosts.scripted.dialects import LISTING
 from tests.hosts.scripted.model import DONE, is_named
 from tests.mcpserver.wire import Wire
 from tests.person import Person
+from tests.serving import until
 
 _APP = "quickstart trade"
 _ORDER = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.1"}
@@ -111,7 +115,7 @@ def test_it_buys_on_paper(case: Case, traded: Played) -> None:
     case.note("Buys on paper", "yes" if bought else f"no: {_status(prepared)}")
     assert bought, traded
     assert '"status":"needs_confirmation"' in prepared
-    assert "Buy 0.1 BTC/USD at market" in prepared
+    assert "Buy 0.1 BTC/USD, market" in prepared
     orders = case.server.query("SELECT status FROM orders_order ORDER BY id DESC LIMIT 1")
     assert orders == [("filled",)]
 
@@ -162,29 +166,66 @@ def test_a_history_is_whole_or_says_what_is_left_out(case: Case) -> None:
 
 
 def test_a_scope_that_was_taken_is_told(case: Case) -> None:
-    """With an access token, by which some hosts can ask for a wider scope: a key is told in the answer in any case."""
+    """With an access token, by which some hosts can ask for a wider scope: a key is told in the answer in any case.
+
+    A host that looks like one of those is sent to sign in again once; when it comes back, its model is told.
+    """
     signed_in = case.with_token(sign_in.access_token(case.server, "Scripted"))
 
     def take() -> None:
         case.server.query("UPDATE connected_apps_connectedapp SET scopes = 'mcp:read' WHERE name = 'Scripted'")
 
     order = Step(tool="place_order", words=ORDER.words, arguments=_ORDER, before=take)
-    played = signed_in.play(QUOTE, order, QUOTE)
+    played = signed_in.play(QUOTE, order, replace(order, before=None))
     text = played.read[1] if len(played.read) > 1 else ""
-    case.note("Scope taken", _heard(text, Code.INSUFFICIENT_SCOPE, ended=len(played.read) < 2))
-    assert re.search(r"scope", text, re.IGNORECASE), played
+    heard = _heard(text, Code.INSUFFICIENT_SCOPE, ended=len(played.read) < 2)
     assert not _MAY_HAVE_RUN.search(text), text
+    is_told = _has_code(text, Code.INSUFFICIENT_SCOPE)
+    if not is_told and len(played.read) > 2:
+        text = played.read[2]
+        is_told = _has_code(text, Code.INSUFFICIENT_SCOPE)
+        heard += f"; again: {_heard(text, Code.INSUFFICIENT_SCOPE, ended=False)}"
+    elif not is_told:
+        # A new run lists the tools that are left.
+        again = signed_in.play(QUOTE)
+        is_told = '"quotes"' in _plain(again.read[0]) and again.model.offered("place_order") is None
+        heard += f"; again: {'the tool is not listed' if is_told else 'listed'}"
+    case.note("Scope taken", heard)
+    assert is_told, (played, text)
+    assert not _MAY_HAVE_RUN.search(text), text
+
+
+@contextlib.contextmanager
+def _all_calls_used_up(wire: Wire) -> Iterator[Callable[[], None]]:
+    """What uses up the calls of the minute and takes each that comes free until a slow host has made its own."""
+    ended = threading.Event()
+
+    def is_used_up() -> bool:
+        result = wire.call("get_quote", {"symbols": ["BTC/USD"]}).json()["result"]
+        return bool(result.get("isError"))
+
+    def fill() -> None:
+        while not ended.wait(0.1):
+            is_used_up()
+
+    filling = threading.Thread(target=fill, daemon=True)
+
+    def use_up() -> None:
+        until(is_used_up, seconds=30, what="the calls of the minute are used up")
+        filling.start()
+
+    try:
+        yield use_up
+    finally:
+        ended.set()
+        if filling.is_alive():
+            filling.join()
 
 
 def test_a_throttle_is_told_with_the_time_to_wait(case: Case) -> None:
     wire = Wire(case.server.mcp_url, case.server.quickstart["paper_key_read"])
-
-    def use_up() -> None:
-        for _ in range(CALLS_PER_MINUTE + 1):
-            if wire.call("get_quote", {"symbols": ["BTC/USD"]}).json()["result"].get("isError"):
-                return
-
-    played = case.play(Step(tool="get_quote", words=QUOTE.words, arguments=QUOTE.arguments, before=use_up))
+    with _all_calls_used_up(wire) as use_up:
+        played = case.play(Step(tool="get_quote", words=QUOTE.words, arguments=QUOTE.arguments, before=use_up))
     (text,) = played.read
     case.note("Throttle", _heard(text, Code.RATE_LIMITED, ended=False))
     assert _has_code(text, Code.RATE_LIMITED), played

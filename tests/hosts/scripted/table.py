@@ -20,7 +20,8 @@ table says what that model was given, not what the server sent.
 - **Refusal**: an unknown symbol; whether its code, message and link reach the model.
 - **History**: bars the model reads of those the server sent; by default, and of 500 requested.
 - **After a revocation**, **Scope taken**, **Throttle**: what the model reads once its access is revoked, once it may
-  only read (it signed in with an access token), and once its calls of the minute are used up.
+  only read (it signed in with an access token; "again": when it calls with the same token once more), and once its
+  calls of the minute are used up.
 
 """
 
