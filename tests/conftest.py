@@ -68,7 +68,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """``make quick`` leaves out what starts a server of its own or a browser. What a test may take scales too."""
+    """``make quick`` leaves out what starts a server of its own or a browser. What a test may take scales too.
+
+    Long files come first: one that begins last leaves the other processes of a run without work.
+    """
     usual = float(config.getini("timeout"))
     for item in items:
         own = item.get_closest_marker("timeout")
@@ -77,6 +80,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             starts = {"server", "instance", "live_server", "chromium"} & set(item.fixturenames)
             if starts or any(hasattr(item.module, name) for name in ("serving", "serve")):
                 item.add_marker("server")
+    # pytest-django has put those first that share a database; those marked leave it alone.
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_runtestloop() -> None:
