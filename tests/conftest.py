@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,6 +33,7 @@ import django  # noqa: E402  after the environment
 
 django.setup()
 
+import httpcore2  # noqa: E402
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 from django.conf import settings  # noqa: E402
@@ -62,6 +64,8 @@ def pytest_configure(config: pytest.Config) -> None:
     toolsets.provide(console_catalog.tools())
     _close_the_network()
     _list_static_files_once()
+    # Each client would read the system's two hundred authorities, a fiftieth of a second, and never ask one of them.
+    httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
     watch = secrets_plugin.Plugin(Path(_HOME))
     watch.install()
     config.pluginmanager.register(watch, "watch-for-secrets")
