@@ -36,8 +36,8 @@ quick test: export PYTHONDONTWRITEBYTECODE :=
 quick: lint ## every few minutes: lint, and the tests without browsers and servers
 	$(PYTHON) -m pytest -n 2 --dist loadscope -m "not server" tests/brokers tests/console tests/mcpserver
 
-# Three at a time on two cores, because tests wait for a third of their time; in the order of their folders, so that no
-# long file comes last.
+# Three at a time on two cores, because tests wait for a third of their time; files marked as long first, see
+# pyproject.toml, so that none of them comes last.
 ifdef T
 test: .venv/.tests
 	@case "$(T)" in tests/browser*) tests/tools/chromium.sh;; esac

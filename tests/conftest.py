@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,6 +33,7 @@ import django  # noqa: E402  after the environment
 
 django.setup()
 
+import httpcore2  # noqa: E402
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 from django.conf import settings  # noqa: E402
@@ -62,13 +64,18 @@ def pytest_configure(config: pytest.Config) -> None:
     toolsets.provide(console_catalog.tools())
     _close_the_network()
     _list_static_files_once()
+    # Each client would read the system's two hundred authorities, a fiftieth of a second, and never ask one of them.
+    httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
     watch = secrets_plugin.Plugin(Path(_HOME))
     watch.install()
     config.pluginmanager.register(watch, "watch-for-secrets")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """``make quick`` leaves out what starts a server of its own or a browser. What a test may take scales too."""
+    """``make quick`` leaves out what starts a server of its own or a browser. What a test may take scales too.
+
+    Long files come first: one that begins last leaves the other processes of a run without work.
+    """
     usual = float(config.getini("timeout"))
     for item in items:
         own = item.get_closest_marker("timeout")
@@ -77,6 +84,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             starts = {"server", "instance", "live_server", "chromium"} & set(item.fixturenames)
             if starts or any(hasattr(item.module, name) for name in ("serving", "serve")):
                 item.add_marker("server")
+    # pytest-django has put those first that share a database; those marked leave it alone.
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_runtestloop() -> None:

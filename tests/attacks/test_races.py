@@ -9,6 +9,8 @@ import pytest
 from tests.patience import at_most
 from tests.serving import REPOSITORY
 
+pytestmark = pytest.mark.long
+
 
 def race(module: str, database: str, rounds: int) -> str:
     """What it says in the end; fails where it does."""

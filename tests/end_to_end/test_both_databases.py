@@ -19,6 +19,8 @@ from tests.patience import at_most
 from tests.person import Person
 from tests.serving import Server
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def anywhere(request: pytest.FixtureRequest) -> Iterator[Server]:

@@ -13,6 +13,8 @@ from tests.chaos.__main__ import failures, trials, worker
 from tests.chaos.trials import Kind
 from tests.patience import at_most
 
+pytestmark = pytest.mark.long
+
 TRIALS, STEPS = 60, 300
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.patience import at_most
 
+pytestmark = pytest.mark.long
+
 ROUNDS = 200
 
 

@@ -11,6 +11,8 @@ from tests.mcpserver.wire import Wire
 from tests.patience import at_most
 from tests.serving import Server, serve, until
 
+pytestmark = pytest.mark.long
+
 ROUNDS = 10
 IN_FLIGHT = "('intent', 'sending', 'unknown')"
 

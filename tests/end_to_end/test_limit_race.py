@@ -9,6 +9,8 @@ import pytest
 from tests.patience import at_most
 from tests.serving import REPOSITORY
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_orders_at_once_from_four_processes_keep_the_daily_limit_exactly(database: str) -> None:

@@ -15,6 +15,8 @@ from tests.mcpserver.wire import MODERN, Wire
 from tests.patience import at_most
 from tests.serving import Server, until
 
+pytestmark = pytest.mark.long
+
 TIMES = 500
 
 

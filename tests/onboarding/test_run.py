@@ -17,6 +17,8 @@ from tests.mcpserver.wire import Wire
 from tests.patience import at_most
 from tests.serving import Server, until
 
+pytestmark = pytest.mark.long
+
 PAST = "2020-01-01 00:00:00"
 
 

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests import serving, soak
+
+pytestmark = pytest.mark.long
 
 
 def test_under_noise_no_process_dies_no_effect_is_missing_and_the_terminal_can_be_read(tmp_path: Path) -> None:
