@@ -125,6 +125,10 @@ class FakeBroker:
         """A well-formed answer about some other order."""
         raise NotImplementedError
 
+    def not_understood(self, error: Exception) -> Reply:
+        """The answer to a request that ``answer`` stumbled over: a broker hangs up on nobody."""
+        raise error
+
     def control(self, what: str, told: Any) -> Any:
         """Raises KeyError for what it does not know."""
         if what == "faults":
@@ -231,7 +235,10 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
 
         def _answer(self, asked: Asked) -> Reply:
             with broker.lock:
-                return broker.answer(asked)
+                try:
+                    return broker.answer(asked)
+                except (KeyError, IndexError, ValueError, TypeError, ArithmeticError) as error:
+                    return broker.not_understood(error)
 
         def _break(self, asked: Asked, fault: Fault) -> None:
             wait = fault.seconds or broker.patience

@@ -48,9 +48,9 @@ def _plain(value: Decimal) -> str:
 
 def _written_out(body: Any) -> Any:
     """The document has amounts as text, and Alpaca takes numbers too: its own client sends them."""
-    if not isinstance(body, dict):
-        return body
-    return {name: str(value) if type(value) in (int, float) else value for name, value in body.items()}
+    if isinstance(body, dict):
+        return {name: _written_out(value) for name, value in body.items()}
+    return str(body) if type(body) in (int, float) else body
 
 
 def _told(order: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,6 +160,10 @@ class FakeAlpaca(FakeBroker):
 
     def other(self) -> Any:
         return self._order({"symbol": "AAPL", "qty": "1", "side": "buy", "type": "market", "time_in_force": "day"})
+
+    def not_understood(self, error: Exception) -> Reply:
+        self.violations.append(repr(error))
+        return 422, {"code": 42210000, "message": "request could not be understood"}
 
     # -- the protocol ---------------------------------------------------------------------------------------------
 
@@ -458,7 +462,7 @@ class FakeAlpaca(FakeBroker):
         if order is None:
             return 404, _NOT_FOUND | {"message": f"order not found for {order_id}"}
         if asked.method == "GET":
-            return 200, _told(order)
+            return 200, self._nested(order) if asked.query.get("nested", "").lower() == "true" else _told(order)
         if order["status"] not in OPEN:
             return 422, {"code": 42210000, "message": f'order is already in "{order["status"]}" state'}
         if asked.method == "DELETE":
@@ -480,7 +484,7 @@ class FakeAlpaca(FakeBroker):
 
     def _list_orders(self, query: Mapping[str, str]) -> Reply:
         rows = list(self.orders.values())[::-1]
-        nested = query.get("nested") == "true"
+        nested = query.get("nested", "").lower() == "true"
         if nested:
             rows = [o for o in rows if not o.get("parent")]
         if "symbols" in query:
