@@ -255,7 +255,7 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     self._end()
                 case "half":
-                    whole = _wire(status, _bytes(body))
+                    whole = _wire(status, as_sent(body))
                     self._raw(whole[: len(whole) * 2 // 3])
                     self._end()
                 case "slow":
@@ -263,7 +263,7 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
                     self._json(status, body)
                 case "drip" | "drizzle":
                     until = time.monotonic() + wait
-                    whole = _wire(status, _bytes(body))
+                    whole = _wire(status, as_sent(body))
                     at_once = whole.index(b"\r\n\r\n") + 4 if fault.kind == "drizzle" else 0
                     self._raw(whole[:at_once])
                     with suppress(OSError):
@@ -289,7 +289,7 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
                     self._raw(_wire(int(fault.kind), b"{}"))
 
         def _json(self, status: int, body: Any) -> None:
-            self._raw(_wire(status, _bytes(body)))
+            self._raw(_wire(status, as_sent(body)))
 
         def _raw(self, data: bytes) -> None:
             self.wfile.write(data)
@@ -312,7 +312,7 @@ def _body(raw: bytes, kind: str) -> Any:
     return json.loads(raw)
 
 
-def _bytes(body: Any) -> bytes:
+def as_sent(body: Any) -> bytes:
     """JSON with every digit of a Decimal."""
     if body is None:
         return b""

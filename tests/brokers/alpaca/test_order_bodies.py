@@ -99,7 +99,7 @@ def test_an_order(alpaca: AlpacaBroker, fake: FakeAlpaca, terms: Row, body: Row)
     ],
 )
 def test_an_order_with_exits(alpaca: AlpacaBroker, fake: FakeAlpaca, kind: OrderClass, legs: Any, body: Row) -> None:
-    asked = replace(order("BUY", "2", limit="90"), order_class=kind, legs=tuple(_leg(*each) for each in legs))
+    asked = with_exits(kind, legs)
     alpaca.submit(ACCOUNT, asked)
     ((path, sent),) = _writes(fake)
     assert path == "/v2/orders"
@@ -134,6 +134,11 @@ def test_two_exits_of_which_one_ends_the_other(alpaca: AlpacaBroker, fake: FakeA
         "take_profit": {"limit_price": "200"},
         "stop_loss": {"stop_price": "80"},
     }
+
+
+def with_exits(kind: OrderClass, legs: tuple[tuple[str, str | None, str | None], ...]) -> OrderRequest:
+    """Each exit by its kind, its limit and its stop."""
+    return replace(order("BUY", "2", limit="90"), order_class=kind, legs=tuple(_leg(*each) for each in legs))
 
 
 def _joined(asked: OrderRequest) -> str:
