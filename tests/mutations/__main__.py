@@ -1,6 +1,7 @@
 """make mutations: prints fields, mutations and survivors of each broker, and ends with an error where any survived.
 
-``BROKER=okx make mutations`` for one. Each broker has a process of its own.
+``BROKER=okx make mutations`` for one. Each broker has a process of its own. A run over all of them in which none
+survived writes docs/develop/mutations.md.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutations import page
 from tests.mutations.plugin import Plugin
 from tests.mutations.wires import WIRES
 
@@ -76,11 +78,11 @@ def main() -> int:
         if not last.startswith("{"):
             raise SystemExit(f"The run of {broker} broke off: {last}")
         sums[broker] = json.loads(last)
-    names = ("fields", "mutations", "survivors")
-    sys.stdout.write(f"\n{'broker':16}" + "".join(f"{each:>12}" for each in names) + "\n")
-    for broker, told in sums.items():
-        sys.stdout.write(f"{broker:16}" + "".join(f"{told[each]:>12}" for each in names) + "\n")
-    return min(sum(told["survivors"] for told in sums.values()), 1)
+    survivors = sum(told["survivors"] for told in sums.values())
+    sys.stdout.write("\n" + page.table(sums))
+    if set(sums) == set(WIRES) and not survivors and not given.only:
+        page.write(sums)
+    return min(survivors, 1)
 
 
 if __name__ == "__main__":

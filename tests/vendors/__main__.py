@@ -79,7 +79,7 @@ CCXT: Mapping[str, Mapping[str, str]] = {
     "krakenfutures": {
         "get_by_our_id": "ccxt leaves out the price of an open order",
         **dict.fromkeys(("get_by_their_id", "get_sale", "get_market"), _BY_GET),
-        "fills": "ccxt reads the list of fills, which tells no fees; the adapter reads the executions",
+        "fills": "ccxt reads the list of fills, which has no fees; the adapter reads the executions",
     },
 }
 CLIENTS = (
@@ -89,7 +89,7 @@ CLIENTS = (
         module="of_alpaca",
         environment="alpaca",
         opening=opened.alpaca,
-        expected={"words_order_class": "an order of several legs in one is told, and noted as what we do not send"},
+        expected={"words_order_class": "an order of several legs in one is read, and noted as what we do not send"},
     ),
     Client(
         package="ibind 0.2.2",
@@ -104,9 +104,7 @@ CLIENTS = (
         broker="tws",
         module="of_tws",
         opening=opened.tws,
-        expected={
-            "get_market": "TWS lists no order that has ended: the adapter tells it by its executions, without its terms"
-        },
+        expected={"get_market": "TWS lists no order that has ended: the adapter has its executions, and no terms"},
     ),
     _venue(OKX, "python-okx 0.4.4", "okx"),
     _venue(BINANCE, "binance-sdk-spot 13.3.0", "binance"),

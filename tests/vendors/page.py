@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 
 PAGE = Path(__file__).parents[2] / "docs" / "build" / "vendors.md"
 _NAMES = ("alike", "expected", "otherwise", "not understood", "error")
@@ -37,7 +38,7 @@ def table(rows: Iterable[Row]) -> str:
 
 
 def write(rows: Sequence[Row]) -> None:
-    lines = ["| Client | Version | Broker | Calls | Read alike | Differences, each with its reason below |"]
+    lines = ["| Client | Version | Broker | Calls | Read alike | Read otherwise, for a reason |"]
     lines.append("|---|---|---|---|---|---|")
     for each in rows:
         name, _, version = each.package.partition(" ")
@@ -50,5 +51,5 @@ def write(rows: Sequence[Row]) -> None:
             f"| {row.package.split()[0]} | {row.broker} | {call} | {row.expected[call]} |" for row, call in reasons
         ]
     calls = sorted({call for row in rows for call in row.calls})
-    lines += ["", "Which calls: `" + "`, `".join(calls) + "`."]
+    lines += ["", fill("Which calls: `" + "`, `".join(calls) + "`.", 120, break_on_hyphens=False)]
     PAGE.write_text(_WORDS + "\n" + "\n".join(lines) + "\n")

@@ -6,7 +6,7 @@ from decimal import Decimal
 from brokers.alpaca.adapter import AlpacaBroker
 from brokers.types import AssetClass, BarSize, OrderChanges, OrderClass
 from tests.brokers.alpaca.fake import ACCOUNT, EXPIRATIONS, FakeAlpaca
-from tests.brokers.alpaca.test_order_bodies import with_exits
+from tests.brokers.alpaca.steps import with_exits
 from tests.brokers.paper.support import new_id, order
 
 

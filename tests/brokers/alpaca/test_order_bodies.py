@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from brokers.alpaca.adapter import AlpacaBroker
-from brokers.types import LegRequest, OrderChanges, OrderClass, OrderRequest, OrderType, Side, TimeInForce
+from brokers.types import OrderChanges, OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from tests.brokers.alpaca.fake import ACCOUNT, FakeAlpaca
+from tests.brokers.alpaca.steps import one_exit, with_exits
 from tests.brokers.paper.support import new_id, order
 
 Row = dict[str, Any]
@@ -119,7 +120,7 @@ def test_an_order_with_exits(alpaca: AlpacaBroker, fake: FakeAlpaca, kind: Order
 def test_two_exits_of_which_one_ends_the_other(alpaca: AlpacaBroker, fake: FakeAlpaca) -> None:
     alpaca.submit(ACCOUNT, order("BUY", "2"))
     fake.writes.clear()
-    asked = replace(order("SELL", "2", limit="200"), order_class=OrderClass.OCO, legs=(_leg("STP", None, "80"),))
+    asked = replace(order("SELL", "2", limit="200"), order_class=OrderClass.OCO, legs=(one_exit("STP", None, "80"),))
     alpaca.submit(ACCOUNT, asked)
     ((_, sent),) = _writes(fake)
     assert sent == {
@@ -136,24 +137,8 @@ def test_two_exits_of_which_one_ends_the_other(alpaca: AlpacaBroker, fake: FakeA
     }
 
 
-def with_exits(kind: OrderClass, legs: tuple[tuple[str, str | None, str | None], ...]) -> OrderRequest:
-    """Each exit by its kind, its limit and its stop."""
-    return replace(order("BUY", "2", limit="90"), order_class=kind, legs=tuple(_leg(*each) for each in legs))
-
-
 def _joined(asked: OrderRequest) -> str:
     return "-".join([asked.client_order_id, *(each.client_order_id for each in asked.legs)])
-
-
-def _leg(kind: str, limit: str | None, stop: str | None) -> LegRequest:
-    prices = [None if price is None else Decimal(price) for price in (limit, stop)]
-    return LegRequest(
-        client_order_id=new_id(),
-        side=Side.SELL,
-        order_type=OrderType(kind),
-        limit_price=prices[0],
-        stop_price=prices[1],
-    )
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ from brokers.tws.adapter import TwsBroker
 from brokers.types import OrderClass, OrderRequest, OrderType, Side, TimeInForce
 from tests.brokers.paper.support import order
 from tests.brokers.tws.fake import ACCOUNT, FakeTws
-from tests.brokers.tws.steps import SYMBOL
-from tests.brokers.tws.test_exits import bracket, leg
+from tests.brokers.tws.steps import SYMBOL, bracket, leg
 
 _PLACES = 114
 """Of a message to a TWS of version 178."""
