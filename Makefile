@@ -1,7 +1,7 @@
 # Needs make and Python 3.11. Everything else is installed into .venv from the lock files.
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: help run rotate dev demo quick test clients hosts vendors calendars conformance bench bench-growth bench-paper \
+.PHONY: help run rotate dev demo quick test clients hosts vendors mutations calendars conformance bench bench-growth bench-paper \
 	bench-bulkhead bench-order bench-fast-path races chaos soak docs lint lock clean
 
 BIN := .venv/bin
@@ -57,11 +57,18 @@ clients: .venv/.tests ## real MCP hosts; before a release, and after touching /m
 	@tests/tools/hosts.sh
 	$(PYTHON) -m pytest $(filter-out $(wildcard tests/hosts/conformance_*.py),$(wildcard tests/hosts/[a-z]*_*.py))
 
-# The venues' own client libraries against the fakes that the tests of our adapters run on, apart from test: 300 MB.
-vendors: .venv/.tests ## the venues' own clients against our fakes; after changing a crypto venue's adapter or fake
+# The brokers' own client libraries against the fakes that the tests of our adapters run on, apart from test: 450 MB.
+# Writes docs/build/vendors.md. With CLIENT="alpaca okx" those alone.
+vendors: .venv/.tests ## the brokers' own clients against our fakes; after changing an adapter or fake
 	@tests/tools/vendors.sh
 	@mkdir -p .cache
-	@TRADELATCH_HOME="$(CHECK_HOME)" $(PYTHON) -m tests.vendors
+	@CLIENT="$(CLIENT)" TRADELATCH_HOME="$(CHECK_HOME)" $(PYTHON) -m tests.vendors
+
+# Every field of every order that an adapter sends, spoiled one at a time; some minutes a broker. With BROKER=okx that
+# one alone.
+mutations: .venv/.tests ## whether the tests notice each field of an order; after adding a field or a kind of order
+	@BROKER="$(BROKER)" $(PYTHON) -m tests.mutations
+
 # Real hosts with a scripted model on loopback, by the tab Unattended of their guides: says first what it gets from npm
 # and pip. Some five minutes on idle cores; writes docs/build/hosts.md. With RECORD=1 what the hosts send, too, for the
 # tests that replay it.

@@ -125,6 +125,10 @@ class FakeBroker:
         """A well-formed answer about some other order."""
         raise NotImplementedError
 
+    def not_understood(self, error: Exception) -> Reply:
+        """The answer to a request that ``answer`` stumbled over: a broker hangs up on nobody."""
+        raise error
+
     def control(self, what: str, told: Any) -> Any:
         """Raises KeyError for what it does not know."""
         if what == "faults":
@@ -231,7 +235,10 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
 
         def _answer(self, asked: Asked) -> Reply:
             with broker.lock:
-                return broker.answer(asked)
+                try:
+                    return broker.answer(asked)
+                except (KeyError, IndexError, ValueError, TypeError, ArithmeticError) as error:
+                    return broker.not_understood(error)
 
         def _break(self, asked: Asked, fault: Fault) -> None:
             wait = fault.seconds or broker.patience
@@ -248,7 +255,7 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     self._end()
                 case "half":
-                    whole = _wire(status, _bytes(body))
+                    whole = _wire(status, as_sent(body))
                     self._raw(whole[: len(whole) * 2 // 3])
                     self._end()
                 case "slow":
@@ -256,7 +263,7 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
                     self._json(status, body)
                 case "drip" | "drizzle":
                     until = time.monotonic() + wait
-                    whole = _wire(status, _bytes(body))
+                    whole = _wire(status, as_sent(body))
                     at_once = whole.index(b"\r\n\r\n") + 4 if fault.kind == "drizzle" else 0
                     self._raw(whole[:at_once])
                     with suppress(OSError):
@@ -282,7 +289,7 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
                     self._raw(_wire(int(fault.kind), b"{}"))
 
         def _json(self, status: int, body: Any) -> None:
-            self._raw(_wire(status, _bytes(body)))
+            self._raw(_wire(status, as_sent(body)))
 
         def _raw(self, data: bytes) -> None:
             self.wfile.write(data)
@@ -305,7 +312,7 @@ def _body(raw: bytes, kind: str) -> Any:
     return json.loads(raw)
 
 
-def _bytes(body: Any) -> bytes:
+def as_sent(body: Any) -> bytes:
     """JSON with every digit of a Decimal."""
     if body is None:
         return b""

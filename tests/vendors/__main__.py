@@ -1,6 +1,7 @@
 """Every vendor's client against our fake: a line for each call, and a table of how many were read alike.
 
-Ends with an error where a call was not understood or read otherwise, but for the differences that are expected.
+Ends with an error where a call was not understood or read otherwise, but for the differences that are expected, and
+where one that is expected is not there any more. Writes docs/build/vendors.md. ``CLIENT=alpaca make vendors`` for some.
 """
 
 import json
@@ -10,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from tests.patience import at_most
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django.setup()
 
-from tests.brokers.contract.cases import (  # noqa: E402 - after django.setup()
+from brokers.errors import BrokerError  # noqa: E402 - after django.setup()
+from tests.brokers.contract.cases import (  # noqa: E402
     BINANCE,
     COINBASE,
     KRAKEN,
@@ -28,67 +31,96 @@ from tests.brokers.contract.cases import (  # noqa: E402 - after django.setup()
     OKX,
     CryptoCase,
 )
+from tests.vendors import opened, page  # noqa: E402
+from tests.vendors.opened import Opening  # noqa: E402
 from tests.vendors.ours import Ours  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = ROOT / ".test-tools" / "vendors"
-_ORDERS = (
-    "rests",
-    "market",
-    "stop",
-    "ioc",
-    "moved",
-    "before_moved",
-    "ended",
-    "ended_by_our_id",
-    "too_big",
-    "never",
-    "pair",
-    "pair_stop",
-    "entry",
-    "target",
-    "exit_stop",
-)
-IDS = {name: f"{place:032x}".replace("0", "a", 8) for place, name in enumerate(_ORDERS, 1)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     package: str
     """And its version."""
-    environment: str
-    case: CryptoCase
+    broker: str
+    module: str
+    environment: str = ""
+    """Of its own; empty for ours, where the package is one that an adapter stands on."""
+    opening: Opening
     expected: Mapping[str, str]
     """Call → why it is read otherwise, or not understood."""
 
-    @property
-    def module(self) -> str:
-        return f"tests.vendors.clients.of_{self.case.name}"
+
+def _venue(case: CryptoCase, package: str, environment: str) -> Client:
+    module = f"of_{case.name}"
+    return Client(
+        package=package,
+        broker=case.name,
+        module=module,
+        environment=environment,
+        opening=opened.crypto(case),
+        expected={},
+    )
 
 
+def _ccxt(case: CryptoCase) -> Client:
+    return Client(
+        package=f"ccxt {version('ccxt')}",
+        broker=case.name,
+        module="of_ccxt",
+        opening=opened.crypto(case),
+        expected=CCXT.get(case.name, {}),
+    )
+
+
+_BY_GET = "ccxt asks for the status of an order by GET, the documents have POST"
+CCXT: Mapping[str, Mapping[str, str]] = {
+    "krakenfutures": {
+        "get_by_our_id": "ccxt leaves out the price of an open order",
+        **dict.fromkeys(("get_by_their_id", "get_sale", "get_market"), _BY_GET),
+        "fills": "ccxt reads the list of fills, which has no fees; the adapter reads the executions",
+    },
+}
 CLIENTS = (
-    Client(package="python-okx 0.4.4", environment="okx", case=OKX, expected={}),
-    Client(package="binance-sdk-spot 13.3.0", environment="binance", case=BINANCE, expected={}),
-    Client(package="python-kraken-sdk 3.5.1", environment="kraken", case=KRAKEN, expected={}),
-    Client(package="python-kraken-sdk 3.5.1, futures", environment="kraken", case=KRAKEN_FUTURES, expected={}),
-    Client(package="coinbase-advanced-py 1.8.4", environment="coinbase", case=COINBASE, expected={}),
+    Client(
+        package="alpaca-py 0.44.0",
+        broker="alpaca",
+        module="of_alpaca",
+        environment="alpaca",
+        opening=opened.alpaca,
+        expected={"words_order_class": "an order of several legs in one is read, and noted as what we do not send"},
+    ),
+    Client(
+        package="ibind 0.2.2",
+        broker="ibkr",
+        module="of_ibkr",
+        environment="ibind",
+        opening=opened.ibkr,
+        expected={},
+    ),
+    Client(
+        package=f"ib_async {version('ib_async')}",
+        broker="tws",
+        module="of_tws",
+        opening=opened.tws,
+        expected={"get_market": "TWS lists no order that has ended: the adapter has its executions, and no terms"},
+    ),
+    _venue(OKX, "python-okx 0.4.4", "okx"),
+    _venue(BINANCE, "binance-sdk-spot 13.3.0", "binance"),
+    _venue(KRAKEN, "python-kraken-sdk 3.5.1", "kraken"),
+    _venue(KRAKEN_FUTURES, "python-kraken-sdk 3.5.1", "kraken"),
+    _venue(COINBASE, "coinbase-advanced-py 1.8.4", "coinbase"),
+    *map(_ccxt, (OKX, BINANCE, KRAKEN, KRAKEN_FUTURES, COINBASE)),
 )
 
 
 def _probe(client: Client) -> list[tuple[str, str, str]]:
     """Call, verdict, and what there is to say of it."""
-    settings = client.case.venue.settings
-    with client.case.venue.fake() as fake:
-        given = {
-            "url": fake.url,
-            "key": settings["api_key"],
-            "secret": settings["secret"],
-            "passphrase": settings.get("passphrase", ""),
-            "ids": IDS,
-        }
-        python = ENVIRONMENTS / client.environment / "bin" / "python"
+    with client.opening() as (given, ours):
+        own = str(ENVIRONMENTS / client.environment / "bin" / "python")
         done = subprocess.run(
-            [str(python), "-m", client.module],
+            [own if client.environment else sys.executable, "-m", f"tests.vendors.clients.{client.module}"],
             input=json.dumps(given),
             capture_output=True,
             text=True,
@@ -97,37 +129,42 @@ def _probe(client: Client) -> list[tuple[str, str, str]]:
         )
         lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         if not lines:
-            return [("all", "error", done.stderr[-400:])]
-        # Its nonces count smaller parts of a second than ours: one key for both would lock the adapter out.
-        vars(fake).update(nonce=0)
-        broker = client.case.venue.adapter.open({**settings, "base_url": fake.url, "timeout": 5, "per_second": 1000})
-        ours = Ours(broker, client.case.venue.symbol, IDS)
-        return [(line["call"], *_verdict(line, ours)) for line in lines]
+            return [("all", "error", done.stderr[-1000:])]
+        reader = ours()
+        return [(line["call"], *_verdict(line, reader)) for line in lines]
 
 
 def _verdict(line: Mapping[str, Any], ours: Ours) -> tuple[str, str]:
     if "error" in line:
         return "not understood", line["error"]
-    mine = ours.read(line["call"], line["read"])
+    try:
+        mine = ours.read(line["call"], line["read"])
+    except BrokerError as error:
+        return "otherwise", f"client {line['read']}, ours {type(error).__name__}: {error}"
     return ("alike", "") if mine == line["read"] else ("otherwise", f"client {line['read']}, ours {mine}")
 
 
 def main() -> int:
-    failed, totals = 0, list[tuple[str, Counter[str]]]()
-    for client in CLIENTS:
+    wanted = os.environ.get("CLIENT", "").split()
+    chosen = [each for each in CLIENTS if not wanted or {each.broker, each.package.split()[0]} & set(wanted)]
+    failed, rows = 0, list[page.Row]()
+    for client in chosen:
         counts: Counter[str] = Counter()
-        sys.stdout.write(f"\n{client.package} at {client.case.name}\n")
-        for call, found, words in _probe(client):
+        sys.stdout.write(f"\n{client.package} at {client.broker}\n")
+        told = _probe(client)
+        for call, found, words in told:
             reason = client.expected.get(call, "") if found != "alike" else ""
             verdict = "expected" if reason else found
             counts[verdict] += 1
             failed += verdict not in ("alike", "expected")
             sys.stdout.write(f"  {call:24} {verdict:15} {reason or words}\n")
-        totals.append((client.package, counts))
-    names = ("alike", "expected", "otherwise", "not understood", "error")
-    sys.stdout.write(f"\n{'client':34}{'calls':>7}" + "".join(f"{name:>16}" for name in names) + "\n")
-    for package, counts in totals:
-        sys.stdout.write(f"{package:34}{counts.total():>7}" + "".join(f"{counts[name]:>16}" for name in names) + "\n")
+        gone = set(client.expected) - {call for call, found, _ in told if found != "alike"}
+        failed += len(gone)
+        sys.stdout.writelines(f"  {call:24} no longer differs: take it out of the expected\n" for call in sorted(gone))
+        rows.append(page.Row(client.package, client.broker, [call for call, *_ in told], counts, client.expected))
+    sys.stdout.write("\n" + page.table(rows))
+    if not wanted and not failed:
+        page.write(rows)
     return min(failed, 1)
 
 

@@ -23,6 +23,8 @@ class Settings:
     passphrase: str
     ids: Mapping[str, str]
     """Name of an order → our id of it."""
+    venue: str = ""
+    """Which of the venues, for a client that knows several."""
 
 
 def settings() -> Settings:
@@ -47,8 +49,10 @@ def price(value: Any) -> str:
     return "" if text == "0" else text
 
 
-def order(*, side: Any, status: str, quantity: Any, filled: Any, limit: Any, average: Any) -> dict[str, str]:
-    """``status`` is open, filled, cancelled or expired."""
+def order(
+    *, side: Any, status: str, quantity: Any, filled: Any, limit: Any, average: Any, **more: str
+) -> dict[str, str]:
+    """``status`` is open, filled, cancelled or expired; ``more`` what this client tells beside, in words of ours."""
     return {
         "side": str(side).lower(),
         "status": status,
@@ -56,6 +60,7 @@ def order(*, side: Any, status: str, quantity: Any, filled: Any, limit: Any, ave
         "filled": plain(filled),
         "limit": price(limit),
         "average": price(average),
+        **more,
     }
 
 

@@ -2,7 +2,8 @@
 
 Shapes: the examples in Alpaca's OpenAPI documents (Trading API 2.0.1, Market Data API), as published in
 github.com/alpacahq/alpaca-mcp-server. Error bodies: docs.alpaca.markets, "Working with /orders" and its forum posts
-for the codes 40310000 and 40010001. Requests are checked against ``openapi.json``, which comes from there too.
+for the codes 40310000 and 40010001. Requests and answers are checked against ``openapi.json``, which comes from there
+too.
 
 An order is answered as it stands on arrival and matched right after, as at Alpaca. ``python -m
 tests.brokers.alpaca.fake`` serves it until standard input ends.
@@ -23,7 +24,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from tests.brokers.faults import Asked, FakeBroker, Reply, run_alone
+from tests.brokers.faults import Asked, FakeBroker, Reply, as_sent, run_alone
 from tests.secrets.known import mint
 
 KEY_ID = mint("Alpaca key", 20, string.ascii_uppercase + string.digits)
@@ -48,9 +49,9 @@ def _plain(value: Decimal) -> str:
 
 def _written_out(body: Any) -> Any:
     """The document has amounts as text, and Alpaca takes numbers too: its own client sends them."""
-    if not isinstance(body, dict):
-        return body
-    return {name: str(value) if type(value) in (int, float) else value for name, value in body.items()}
+    if isinstance(body, dict):
+        return {name: _written_out(value) for name, value in body.items()}
+    return str(body) if type(body) in (int, float) else body
 
 
 def _told(order: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,6 +66,33 @@ def _spec() -> dict[str, Any]:
         if "body" in told:
             told["check"] = jsonschema_rs.validator_for(told["body"] | {"additionalProperties": False})
     return spec
+
+
+@cache
+def _answers() -> list[tuple[str, str, Any]]:
+    """Call, the expression its path fits, and what checks its answer."""
+    told: dict[str, Any] = json.loads((Path(__file__).parent / "openapi.json").read_text())["answers"]
+    paths = {call: re.sub(r"\\\{\w+\\\}", "[^?]+", re.escape(call)) for call in told}
+    return [(call, paths[call], jsonschema_rs.validator_for(_with_coins(schema))) for call, schema in told.items()]
+
+
+def _with_coins(schema: Any) -> Any:
+    """The document's exchanges, and the one of coins, which it leaves out and Alpaca's own client lists."""
+    if isinstance(schema, list):
+        return [_with_coins(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {name: _with_coins(each) for name, each in schema.items()}
+    return made | {"enum": [*made["enum"], "CRYPTO"]} if "NASDAQ" in made.get("enum", ()) else made
+
+
+def unlike_document(asked: Asked, body: Any) -> str | None:
+    """What of an answer Alpaca's OpenAPI document does not allow."""
+    for call, path, check in _answers():
+        if re.fullmatch(path, f"{asked.method} {asked.path}"):
+            error = next(check.iter_errors(json.loads(as_sent(body))), None)
+            return None if error is None else f"{call}: {error.message} at {error.instance_path}"
+    return None
 
 
 def broken_rule(asked: Asked) -> str | None:
@@ -124,6 +152,9 @@ class FakeAlpaca(FakeBroker):
         self.sent: list[dict[str, Any]] = []
         """The body of every POST of an order, broken ones included."""
         self.violations: list[str] = []
+        self.unlike: list[str] = []
+        """What of our answers is not as the document has it."""
+        self.keeps_to_document = True
         self._ticks = 0
 
     # -- control --------------------------------------------------------------------------------------------------
@@ -161,9 +192,19 @@ class FakeAlpaca(FakeBroker):
     def other(self) -> Any:
         return self._order({"symbol": "AAPL", "qty": "1", "side": "buy", "type": "market", "time_in_force": "day"})
 
+    def not_understood(self, error: Exception) -> Reply:
+        self.violations.append(repr(error))
+        return 422, {"code": 42210000, "message": "request could not be understood"}
+
     # -- the protocol ---------------------------------------------------------------------------------------------
 
     def answer(self, asked: Asked) -> Reply:
+        status, body = self._answer(asked)
+        if status == 200 and self.keeps_to_document and (problem := unlike_document(asked, body)):
+            self.unlike.append(problem)
+        return status, body
+
+    def _answer(self, asked: Asked) -> Reply:
         headers = {name.upper(): value for name, value in asked.headers.items()}
         if (headers.get("APCA-API-KEY-ID"), headers.get("APCA-API-SECRET-KEY")) != (KEY_ID, SECRET):
             return 403, {"message": "forbidden."}
@@ -458,7 +499,7 @@ class FakeAlpaca(FakeBroker):
         if order is None:
             return 404, _NOT_FOUND | {"message": f"order not found for {order_id}"}
         if asked.method == "GET":
-            return 200, _told(order)
+            return 200, self._nested(order) if asked.query.get("nested", "").lower() == "true" else _told(order)
         if order["status"] not in OPEN:
             return 422, {"code": 42210000, "message": f'order is already in "{order["status"]}" state'}
         if asked.method == "DELETE":
@@ -480,7 +521,7 @@ class FakeAlpaca(FakeBroker):
 
     def _list_orders(self, query: Mapping[str, str]) -> Reply:
         rows = list(self.orders.values())[::-1]
-        nested = query.get("nested") == "true"
+        nested = query.get("nested", "").lower() == "true"
         if nested:
             rows = [o for o in rows if not o.get("parent")]
         if "symbols" in query:
@@ -590,7 +631,7 @@ class FakeAlpaca(FakeBroker):
         what = path.rpartition("/")[2]
         named = {symbol: self.prices[symbol] for symbol in query["symbols"].split(",") if symbol in self.prices}
         if what == "snapshots":
-            rows: dict[str, Any] = {symbol: _snapshot(price) for symbol, price in named.items()}
+            rows: dict[str, Any] = {symbol: _snapshot(price, path) for symbol, price in named.items()}
             return 200, rows if path.startswith("/v2/stocks") else {"snapshots": rows, "next_page_token": None}
         if what == "orderbooks":
             rows = {
@@ -603,7 +644,10 @@ class FakeAlpaca(FakeBroker):
             }
             return 200, {"orderbooks": rows}
         if what == "trades":
-            rows = {symbol: [{"i": 1, "p": float(price), "s": 2, "t": self._now()}] for symbol, price in named.items()}
+            rows = {
+                symbol: [{"i": 1, "p": float(price), "s": 2, "t": self._now(), **_of_a_trade(path)}]
+                for symbol, price in named.items()
+            }
             return 200, {"trades": rows, "next_page_token": None}
         start = datetime.now(UTC).replace(second=0, microsecond=0)
         bars = [
@@ -622,14 +666,31 @@ class FakeAlpaca(FakeBroker):
         return 200, {"bars": dict.fromkeys(named, bars), "next_page_token": None}
 
 
-def _snapshot(price: Decimal) -> dict[str, Any]:
+def _of_a_trade(path: str) -> dict[str, Any]:
+    """What a trade has beside price and size, in each kind of market."""
+    if "/crypto/" in path:
+        return {"tks": "B"}
+    return {"x": "A", "c": "I"} if "/options/" in path else {"x": "P", "c": ["@", "T"], "z": "C"}
+
+
+def _snapshot(price: Decimal, path: str) -> dict[str, Any]:
     number = price
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     day = {"c": number, "h": number, "l": number, "n": 515139, "o": number, "t": now, "v": 56457696, "vw": number}
     return {
         "dailyBar": day,
-        "latestQuote": {"ap": number, "as": 5, "ax": "Q", "bp": number, "bs": 2, "bx": "Q", "c": ["R"], "t": now},
-        "latestTrade": {"c": ["@", "T"], "i": 1, "p": number, "s": 3, "t": now, "x": "P", "z": "C"},
+        "latestQuote": {
+            "ap": number,
+            "as": 5,
+            "ax": "Q",
+            "bp": number,
+            "bs": 2,
+            "bx": "Q",
+            "c": ["R"],
+            "t": now,
+            "z": "C",
+        },
+        "latestTrade": {"i": 1, "p": number, "s": 3, "t": now, **_of_a_trade(path)},
         "minuteBar": day,
         "prevDailyBar": day,
     }

@@ -28,3 +28,19 @@ def test_assets_and_contracts_have_every_field_that_is_always_there(fake: FakeAl
     rows = listed["option_contracts"]
     assert isinstance(rows, list)
     assert {"root_symbol", "underlying_asset_id"} <= set(single) & set(rows[0])
+
+
+def test_the_exits_of_a_bracket_are_told_beside_it_and_take_numbers_too(fake: FakeAlpaca) -> None:
+    body = {"symbol": "AAPL", "qty": 2, "side": "buy", "type": "limit", "time_in_force": "gtc", "limit_price": 90.0}
+    exits = {"order_class": "bracket", "take_profit": {"limit_price": 200.0}, "stop_loss": {"stop_price": 80.0}}
+    made = httpx2.post(f"{fake.url}/v2/orders", headers=HEADERS, json=body | exits, timeout=at_most(5)).json()
+    path = f"{fake.url}/v2/orders/{made['id']}"
+    told = httpx2.get(path, headers=HEADERS, params={"nested": "true"}, timeout=at_most(5)).json()
+    assert [(each["limit_price"], each["stop_price"]) for each in told["legs"]] == [("200.0", None), (None, "80.0")]
+
+
+def test_what_it_cannot_make_sense_of_is_refused_and_counts_as_a_violation() -> None:
+    with FakeAlpaca() as fake:
+        query = {"start": "soon", "end": "later"}
+        answer = httpx2.get(f"{fake.url}/v2/calendar", headers=HEADERS, params=query, timeout=at_most(5))
+        assert (answer.status_code, len(fake.violations)) == (422, 1)

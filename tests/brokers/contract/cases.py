@@ -507,6 +507,7 @@ class AlpacaCase(Case):
                 set_cash=lambda text: setattr(fake, "cash", Decimal(text)),
             )
             assert fake.violations == []
+            assert fake.unlike == []
             http.close_shared()
 
     def make_exact(self, rig: Rig) -> None:
@@ -518,6 +519,7 @@ class AlpacaCase(Case):
 
     def make_odd(self, rig: Rig, client_order_id: str) -> None:
         assert isinstance(rig.server, alpaca.FakeAlpaca)
+        rig.server.keeps_to_document = False
         for told in rig.server.orders.values():
             if told["client_order_id"] == client_order_id:
                 told["status"] = "levitating"

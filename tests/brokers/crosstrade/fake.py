@@ -64,6 +64,10 @@ class FakeCrossTrade(FakeBroker):
     def other(self) -> Any:
         return {"status": "ok", "orderIds": []}
 
+    def not_understood(self, error: Exception) -> Reply:
+        self.violations.append(repr(error))
+        return 400, {"success": False, "error": "invalid_request", "detail": "The request could not be understood."}
+
     def answer(self, asked: Asked) -> Reply:
         if asked.headers.get("Authorization") != f"Bearer {TOKEN}":
             return 401, {"success": False, "error": "unauthorized"}

@@ -155,6 +155,10 @@ class FakeIbkr(FakeBroker):
     def other(self) -> Any:
         return [{"order_id": "1", "local_order_id": "f" * 32, "order_status": "Submitted", "encrypt_message": "1"}]
 
+    def not_understood(self, error: Exception) -> Reply:
+        self.violations.append(repr(error))
+        return 400, {"error": "Bad Request: the request could not be understood", "statusCode": 400}
+
     # -- the wire ------------------------------------------------------------------------------------------------
 
     def answer(self, asked: Asked) -> Reply:
@@ -370,7 +374,8 @@ class FakeIbkr(FakeBroker):
             if problem:
                 self.violations.append(problem)
                 return 400, {"error": problem, "statusCode": 400}
-            if any(each["order_ref"] == ticket["cOID"] for each in self.live.values()):
+            ticket.setdefault("cOID", "")  # an order can do without
+            if ticket["cOID"] and any(each["order_ref"] == ticket["cOID"] for each in self.live.values()):
                 text = f"Order couldn't be submitted: Local order ID={ticket['cOID']} is already registered."
                 return 200, {"error": text}
             if ticket["quantity"] * self.price > self.most:

@@ -60,15 +60,15 @@ CALLS = {
     ),
     "GET /iserver/exchangerate": Call(needs={"source": "[A-Z]{3}", "target": "[A-Z]{3}"}),  # newer
     "GET /iserver/account/orders": Call(
-        takes={"accountId": TEXT, "filters": TEXT, "force": YES_NO}  # accountId is newer
+        takes={"accountId": TEXT, "filters": TEXT, "force": f"{YES_NO}|True|False"}  # accountId is newer
     ),
-    "GET /iserver/account/trades": Call(takes={"days": "[1-7]"}),  # days is newer
+    "GET /iserver/account/trades": Call(takes={"days": "[1-7]", "accountId": TEXT}),  # both are newer
     "GET /iserver/account/order/status/{order}": Call(),
     "POST /iserver/account/{account}/orders": Call(rows=("orders", _TICKET)),
     "POST /iserver/account/{account}/orders/whatif": Call(rows=("orders", _TICKET)),
     "POST /iserver/account/{account}/order/{order}": Call(
         needs=_ORDER,
-        takes={"acctId": TEXT, **_HOURS, **_PRICES, **_TRAIL},  # how it trails is newer
+        takes={"acctId": TEXT, "cOID": TEXT, **_HOURS, **_PRICES, **_TRAIL},  # how it trails is newer
     ),
     "DELETE /iserver/account/{account}/order/{order}": Call(),
     "POST /iserver/reply/{question}": Call(needs={"confirmed": _YES_NO}),

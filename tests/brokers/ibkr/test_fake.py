@@ -21,6 +21,8 @@ def asked(fake: FakeIbkr, path: str, **params: str) -> httpx2.Response:
         ("/iserver/account/orders", {"filters": "filled", "force": "true"}),
         (f"/iserver/contract/{APPLE}/info-and-rules", {"isBuy": "True"}),
         ("/iserver/account/trades/", {}),
+        ("/iserver/account/trades/", {"days": "1", "accountId": PAPER}),
+        ("/iserver/account/orders", {"force": "True"}),
     ],
 )
 def test_what_is_documented_is_taken(fake: FakeIbkr, path: str, params: dict[str, str]) -> None:
@@ -47,3 +49,17 @@ def test_an_order_may_name_its_account_and_its_hours_in_either_way(fake: FakeIbk
         body = {"orders": [ticket | {"cOID": f"{order:032x}"} | more]}
         answer = httpx2.post(f"{fake.url}{BASE}/iserver/account/{PAPER}/orders", json=body, timeout=at_most(5))
         assert answer.json()[0]["order_status"] == "Submitted"
+
+
+def test_an_order_can_do_without_an_id_of_its_owner(fake: FakeIbkr) -> None:
+    asked(fake, "/iserver/accounts")
+    ticket = {"conid": APPLE, "orderType": "LMT", "side": "BUY", "tif": "DAY", "quantity": 1, "price": 100}
+    for _ in range(2):
+        path = f"{fake.url}{BASE}/iserver/account/{PAPER}/orders"
+        assert "order_id" in httpx2.post(path, json={"orders": [ticket]}, timeout=at_most(5)).json()[0]
+
+
+def test_what_it_cannot_make_sense_of_is_refused_and_counts_as_a_violation() -> None:
+    with FakeIbkr() as fake:
+        answer = asked(fake, "/iserver/marketdata/history", conid=str(APPLE), period="1d", bar="7min")
+        assert (answer.status_code, len(fake.violations)) == (400, 1)

@@ -125,6 +125,7 @@ class KrakenFuturesFake(CryptoFake):
             ("POST", "sendorder"): self._send_order,
             ("POST", "cancelorder"): self._cancel_order,
             ("POST", "orders/status"): self._status,
+            ("GET", "fills"): self._fills,
             ("GET", "v2/orders"): self._order_events,
             ("GET", "v2/triggers"): self._trigger_events,
             ("GET", "v2/executions"): self._executions,
@@ -251,9 +252,26 @@ class KrakenFuturesFake(CryptoFake):
             if refusal.why == "no_symbol":
                 return 200, {"result": "error", "error": _REFUSALS["no_symbol"], "serverTime": _iso(self.now())}
             return 200, self._sent(_REFUSALS[refusal.why])
-        return 200, self._sent("placed", order_id=made.order_id, **({"cliOrdId": ours} if ours else {}))
+        more = {"order_id": made.order_id, "orderEvents": [self._event(made)], **({"cliOrdId": ours} if ours else {})}
+        return 200, self._sent("placed", **more)
 
-    def _sent(self, status: str, **more: str) -> dict[str, Any]:
+    def _event(self, made: SimOrder) -> dict[str, Any]:
+        """What came of an order at once."""
+        order = {
+            "orderId": made.order_id, "cliOrdId": _uuid(made.client_id) if made.client_id else None, "type": made.kind,
+            "symbol": made.wire, "side": made.side, "quantity": Decimal(made.amount), "filled": Decimal(0),
+            "limitPrice": Decimal(made.price or 0), "reduceOnly": made.reduce_only, "timestamp": _iso(made.created),
+            "lastUpdateTimestamp": _iso(made.updated),
+        }  # fmt: skip
+        if made.status != "filled":
+            return {"type": "PLACE", "order": order, "reducedQuantity": None}
+        return {
+            "type": "EXECUTION", "executionId": made.trades[0].trade_id, "price": Decimal(made.trades[0].price),
+            "amount": Decimal(made.filled), "orderPriorEdit": None, "orderPriorExecution": order,
+            "takerReducedQuantity": None,
+        }  # fmt: skip
+
+    def _sent(self, status: str, **more: Any) -> dict[str, Any]:
         told = {"status": status, "receivedTime": _iso(self.now()), "orderEvents": [], **more}
         return {"result": "success", "sendStatus": told, "serverTime": _iso(self.now())}
 
@@ -372,6 +390,14 @@ class KrakenFuturesFake(CryptoFake):
                 event = {"execution": {"execution": told, "takerReducedQuantity": ""}}
                 rows.append({"uid": each.trade_id, "timestamp": each.at, "event": event})
         return self._elements(query, rows)
+
+    def _fills(self, query: dict[str, str]) -> Reply:
+        """The newest, without their fees."""
+        return self._ok(fills=[
+            {"fill_id": each.trade_id, "symbol": each.wire, "side": each.side, "order_id": each.order_id,
+             "cliOrdId": _uuid(self.orders[each.order_id].client_id), "size": Decimal(each.amount),
+             "price": Decimal(each.price), "fillTime": _iso(each.at), "fillType": "taker"} for each in self.trades()
+        ])  # fmt: skip
 
     def _account_log(self, query: dict[str, str]) -> Reply:
         """Each trade changes its contract and the money; amounts are numbers here."""

@@ -29,6 +29,7 @@ class FakeTws:
         self.orders: dict[str, dict[str, Any]] = {}
         """By our reference."""
         self.sent: list[list[str]] = []
+        self.cancels: list[list[str]] = []
         self.executions: list[list[Any]] = []
         self.faults = Switchboard()
         """Method SEND, path ``order`` or ``cancel``. A hang says nothing and keeps the connection."""
@@ -192,6 +193,7 @@ class FakeTws:
             case "3":
                 self._place(client, said)
             case "4":
+                self.cancels.append(said)
                 self._cancel(client, int(said[2]))
 
     def _account_updates(self, client: socket.socket) -> None:

@@ -8,23 +8,13 @@ import pytest
 
 from brokers.errors import InvalidOrder, NotSupported, Rejected, UnknownOutcome
 from brokers.tws.adapter import TwsBroker
-from brokers.types import BrokerOrder, BrokerStatus, LegRequest, OrderClass, OrderRequest, OrderType, Side
-from tests.brokers.paper.support import new_id, order
+from brokers.types import BrokerOrder, BrokerStatus, OrderClass, OrderRequest, OrderType, Side
+from tests.brokers.paper.support import order
 from tests.brokers.tws.conftest import opened
 from tests.brokers.tws.fake import ACCOUNT, FakeTws
+from tests.brokers.tws.steps import SYMBOL, bracket, leg
 
-SYMBOL = "AAPL@265598"
 MARGIN = "Order rejected - reason:The margin is too small."
-
-
-def leg(kind: OrderType, **prices: str) -> LegRequest:
-    given: dict[str, Any] = {name: Decimal(value) for name, value in prices.items()}
-    return LegRequest(client_order_id=new_id(), side=Side.SELL, order_type=kind, **given)
-
-
-def bracket(*legs: LegRequest, kind: OrderClass = OrderClass.BRACKET) -> OrderRequest:
-    mine = legs or (leg(OrderType.LIMIT, limit_price="300"), leg(OrderType.STOP, stop_price="90"))
-    return replace(order("BUY", "2", SYMBOL, limit="100"), order_class=kind, legs=mine)
 
 
 def found(tws: TwsBroker, client_order_id: str) -> BrokerOrder:

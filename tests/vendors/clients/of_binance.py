@@ -155,7 +155,7 @@ def main() -> None:
             ("get_pair_stop", lambda: look("pair_stop")),
             ("place_entry", entry),
             ("get_entry", lambda: look("entry")),
-            ("get_exit", lambda: look("exit_stop")),
+            ("get_exit_stop", lambda: look("exit_stop")),
             ("list_open", lambda: sorted(each.client_order_id for each in data(api.get_open_orders()))),
             ("fills", fills),
             ("balances", balances),

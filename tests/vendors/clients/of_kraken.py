@@ -115,7 +115,7 @@ def main() -> None:
             ("get_stop", lambda: look("stop")),
             ("get_ioc", lambda: look("ioc")),
             ("get_entry", lambda: look("entry")),
-            ("get_exit", lambda: look("exit_stop")),
+            ("get_exit_stop", lambda: look("exit_stop")),
             ("list_open", open_ids),
             ("only_validated", validate),
             ("fills", fills),

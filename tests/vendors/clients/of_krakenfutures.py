@@ -90,7 +90,7 @@ def main() -> None:
             ("no_such_order", lambda: probe.refused(lambda: look("never"))),
             ("get_by_our_id", lambda: look("rests")),
             ("get_stop", lambda: look("stop")),
-            ("get_exit", lambda: look("exit_stop")),
+            ("get_exit_stop", lambda: look("exit_stop")),
             ("list_open", lambda: sorted(opened())),
             ("fills", fills),
             ("balances", balances),
