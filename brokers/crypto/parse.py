@@ -134,8 +134,9 @@ def milliseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
-def instrument(market: Answer, venue: str, fetched_at: datetime) -> Instrument | None:
-    """None for what we do not offer: options, and contracts that settle in the coin itself."""
+def instrument(market: Answer, venue: str, fetched_at: datetime, *, base_is: str = "") -> Instrument | None:
+    """None for what we do not offer: options, and contracts that settle in the coin itself. ``base_is`` is what is
+    traded, where that is no coin: ``stock``."""
     if market.get("swap"):
         kind = AssetClass.PERPETUAL
     elif market.get("future"):
@@ -149,7 +150,7 @@ def instrument(market: Answer, venue: str, fetched_at: datetime) -> Instrument |
     limits, expires = market["limits"], moment(market.get("expiry"))
     return Instrument(
         symbol=market["symbol"],
-        name=_name(market, kind),
+        name=_name(market, kind, base_is),
         asset_class=kind,
         exchange=venue,
         currency=market["quote"],
@@ -185,9 +186,11 @@ def alphanumerics(symbol: str) -> str:
     return "".join(character for character in symbol.upper() if character.isalnum())
 
 
-def _name(market: Answer, kind: AssetClass) -> str:
+def _name(market: Answer, kind: AssetClass, base_is: str) -> str:
     pair = f"{market['base']} in {market['quote']}"
-    return {AssetClass.PERPETUAL: f"{pair}, perpetual", AssetClass.FUTURE: f"{pair}, future"}.get(kind, pair)
+    on = f" on a {base_is}" if base_is else ""
+    spot = f"{pair}, tokenised {base_is}" if base_is else pair
+    return {AssetClass.PERPETUAL: f"{pair}, perpetual{on}", AssetClass.FUTURE: f"{pair}, future{on}"}.get(kind, spot)
 
 
 def quote(ticker: Answer, found: Instrument, now: datetime) -> Quote:

@@ -389,6 +389,9 @@ class OkxBroker(CryptoBroker):
             datetime.now(UTC),
         )
 
+    def _base_is(self, market: crypto_parse.Answer) -> str:
+        return parse.base_is(market["info"])
+
     def option_expirations(self, symbol: str) -> list[OptionExpiration]:
         """Of options on a coin, named by itself or by any of its pairs."""
         return options.expirations(self._options(self._coin(symbol)))
