@@ -188,8 +188,8 @@ class OkxBroker(CryptoBroker):
             if row is not None:
                 return self._answer(row)
         row = self._one(_ALGO, {"algoClOrdId": client_order_id}) if _ID.fullmatch(client_order_id) else None
-        if row is not None:
-            return next(iter(self._parts(row, client_order_id)))
+        for found in self._parts(row, client_order_id) if row else ():
+            return found
         unsettled = None
         for place in self._places(market):
             for row in self._rows(place):
