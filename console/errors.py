@@ -459,6 +459,7 @@ _FROM_BROKER: dict[type[broker.BrokerError], Code] = {
     broker.PermissionDenied: Code.BROKER_PERMISSION_MISSING,
     broker.RateLimited: Code.BROKER_BUSY,
     broker.NeedsAnswer: Code.BROKER_ASKS,
+    broker.NotSupported: Code.NOT_OFFERED_BY_BROKER,
     broker.Rejected: Code.BROKER_REJECTED,
     broker.NotSent: Code.BROKER_UNAVAILABLE,
     broker.BrokerError: Code.OUTCOME_UNKNOWN,

@@ -593,7 +593,7 @@ class CryptoBroker(Extras, ABC):
         meant = symbol_lookup.parse_instrument_id(symbol)
         name = symbol.strip().upper() if meant is None else parse.native_symbol(meant)
         market = self._market(name) or self._market(symbol.strip())
-        found = None if market is None else parse.instrument(market, self.VENUE.title, self._client.public.fetched_at)
+        found = None if market is None else self._made(market)
         if found is not None and found.asset_class in self.CAPABILITIES.asset_classes:
             return symbol_lookup.check_match(meant, found)
         alike = self._alike(name) if meant is None and "/" not in name else []
@@ -617,19 +617,23 @@ class CryptoBroker(Extras, ABC):
 
     def _all(self, asset_class: AssetClass | None) -> list[Instrument]:
         self._client.public.load()
-        fetched_at = self._client.public.fetched_at
-        made = (
-            parse.instrument(each, self.VENUE.title, fetched_at)
-            for each in self._client.public.exchange.markets.values()
-        )
+        made = map(self._made, self._client.public.exchange.markets.values())
         kinds = self.CAPABILITIES.asset_classes if asset_class is None else {asset_class}
         fitting = [each for each in made if each and each.asset_class in kinds & self.CAPABILITIES.asset_classes]
         return sorted(fitting, key=lambda each: each.symbol)
 
+    def _made(self, market: parse.Answer) -> Instrument | None:
+        fetched_at = self._client.public.fetched_at
+        return parse.instrument(market, self.VENUE.title, fetched_at, base_is=self._base_is(market))
+
+    def _base_is(self, market: parse.Answer) -> str:
+        """What is bought and sold there, where the venue says that it is no coin."""
+        return ""
+
     def _of_symbol(self, symbol: Any) -> Instrument:
         """For an order or fill that exists, even where its instrument is no longer offered."""
         market = self._require(str(symbol))
-        found = parse.instrument({**market, "active": True}, self.VENUE.title, self._client.public.fetched_at)
+        found = self._made({**market, "active": True})
         if found is None:
             raise InvalidSymbol(f"{symbol} is not offered here.")
         return found
@@ -772,7 +776,7 @@ class CryptoBroker(Extras, ABC):
             market = self._market(f"{code}/{self.CURRENCY}")
             if code in _CASH or market is None:
                 continue
-            instrument = parse.instrument({**market, "active": True}, self.VENUE.title, self._client.public.fetched_at)
+            instrument = self._made({**market, "active": True})
             if instrument is not None:
                 last = parse.positive(self._public("fetch_ticker", instrument.symbol).get("last"))
                 found.append((instrument, last or Decimal(0)))

@@ -134,11 +134,11 @@ def milliseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
-def instrument(market: Answer, venue: str, fetched_at: datetime) -> Instrument | None:
+def instrument(market: Answer, venue: str, fetched_at: datetime, *, base_is: str = "") -> Instrument | None:
     """None for what we do not offer: options, and contracts that settle in the coin itself.
 
     ``asset_class`` is told by an adapter whose venue has more than coins among its spot markets, ``token_of`` by one
-    that has tokens of shares.
+    that has tokens of shares. ``base_is`` is what is traded, where that is no coin: ``stock``.
     """
     if market.get("swap"):
         kind = AssetClass.PERPETUAL
@@ -153,7 +153,7 @@ def instrument(market: Answer, venue: str, fetched_at: datetime) -> Instrument |
     limits, expires = market["limits"], moment(market.get("expiry"))
     return Instrument(
         symbol=market["symbol"],
-        name=_name(market, kind),
+        name=_name(market, kind, base_is),
         asset_class=kind,
         exchange=venue,
         currency=market["quote"],
@@ -189,11 +189,13 @@ def alphanumerics(symbol: str) -> str:
     return "".join(character for character in symbol.upper() if character.isalnum())
 
 
-def _name(market: Answer, kind: AssetClass) -> str:
+def _name(market: Answer, kind: AssetClass, base_is: str) -> str:
     pair = f"{market['base']} in {market['quote']}"
     if market.get("token_of"):
         return f"{pair}, token of {market['token_of']}"
-    return {AssetClass.PERPETUAL: f"{pair}, perpetual", AssetClass.FUTURE: f"{pair}, future"}.get(kind, pair)
+    on = f" on a {base_is}" if base_is else ""
+    spot = f"{pair}, tokenised {base_is}" if base_is else pair
+    return {AssetClass.PERPETUAL: f"{pair}, perpetual{on}", AssetClass.FUTURE: f"{pair}, future{on}"}.get(kind, spot)
 
 
 def quote(ticker: Answer, found: Instrument, now: datetime) -> Quote:

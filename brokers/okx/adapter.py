@@ -188,8 +188,8 @@ class OkxBroker(CryptoBroker):
             if row is not None:
                 return self._answer(row)
         row = self._one(_ALGO, {"algoClOrdId": client_order_id}) if _ID.fullmatch(client_order_id) else None
-        if row is not None:
-            return next(iter(self._parts(row, client_order_id)))
+        for found in self._parts(row, client_order_id) if row else ():
+            return found
         unsettled = None
         for place in self._places(market):
             for row in self._rows(place):
@@ -388,6 +388,9 @@ class OkxBroker(CryptoBroker):
             _data(self._public("public_get_public_funding_rate_history", {**contract, "limit": str(limit)})),
             datetime.now(UTC),
         )
+
+    def _base_is(self, market: crypto_parse.Answer) -> str:
+        return parse.base_is(market["info"])
 
     def option_expirations(self, symbol: str) -> list[OptionExpiration]:
         """Of options on a coin, named by itself or by any of its pairs."""

@@ -280,6 +280,17 @@ def fee_rates(row: "Row", market: parse.Answer) -> tuple[Decimal, Decimal]:
     return of("maker"), of("taker")
 
 
+_CATEGORIES = {"3": "stock", "4": "commodity", "5": "currency", "6": "bond"}
+
+
+def base_is(row: "Row") -> str:
+    """Of an instrument of GET public/instruments: what its first name is, where it is no coin (``instCategory``)."""
+    word = str(row.get("instCategory") or "")
+    if word not in ("", "1", *_CATEGORIES):
+        unknown_word_counts.note(VENUE, "category of instrument", word)
+    return _CATEGORIES.get(word, "")
+
+
 def margin_note(symbol: str, rows: "Sequence[Row]", *, hedged: bool) -> str:
     """Of GET account/leverage-info: in long/short mode a row for each side."""
     told = {str(row.get("posSide") or "net"): parse.positive(row.get("lever")) for row in rows}

@@ -309,9 +309,6 @@ class KrakenFake(CryptoFake):
         begin = int(body.get("ofs", 0))
         return {"closed": dict(list(found.items())[begin : begin + self.page]), "count": len(found)}
 
-    def _queryorders(self, body: dict[str, str]) -> Any:
-        return {each: self._order(self.orders[each]) for each in body["txid"].split(",") if each in self.orders}
-
     def _chosen(self, body: dict[str, str], wanted: Any) -> dict[str, Any]:
         ours = body.get("cl_ord_id")
         return {

@@ -511,4 +511,5 @@ def _instrument(each: Listing) -> dict[str, str]:
         "ctValCcy": each.base if contract else "", "ctType": "linear" if contract else "", "lever": "10",
         "tickSz": each.tick, "lotSz": each.lot, "minSz": each.minimum, "maxLmtSz": "9999999999", "maxMktSz": "1000000",
         "state": "live", "listTime": "1606468572000", "expTime": each.expires,
+        "instCategory": "3" if each.base in ("TSLA", "AAPLX") else "1",
     }  # fmt: skip
