@@ -74,6 +74,12 @@ def test_a_broker_with_perpetuals_and_options_to_read_lists_both(linked: Linked)
     assert "cannot be traded from here" in told["note"]
 
 
+def test_a_position_in_a_contract_says_its_leverage_and_coins_say_none(linked: Linked) -> None:
+    told = {each["symbol"]: each for each in linked.call("get_positions")["positions"]}
+    assert (told["BTC/USDT:USDT"]["leverage"], told["BTC/USDT:USDT"]["margin_mode"]) == ("5", "cross")
+    assert not {"leverage", "margin_mode"} & set(told["BTC/USDT"])
+
+
 def test_a_funding_rate_is_told_in_percent_with_who_pays_whom(linked: Linked) -> None:
     told = linked.call("get_funding_rate", symbol="BTC/USDT:USDT", limit=2)
     assert (told["funding_percent"], told["longs_pay"], told["interval_hours"]) == ("-0.00182221", False, "8")
