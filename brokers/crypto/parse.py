@@ -135,8 +135,9 @@ def milliseconds(at: datetime) -> int:
 
 
 def instrument(market: Answer, venue: str, fetched_at: datetime) -> Instrument | None:
-    """None for what we do not offer: options, and contracts that settle in the coin itself. ``asset_class`` is told by an
-    adapter whose venue has more than coins among its spot markets, ``token_of`` by one that has tokens of shares."""
+    """None for what we do not offer: options, and contracts that settle in the coin itself. ``asset_class`` comes from
+    an adapter whose venue has more than coins among its spot markets, ``token_of`` from one that has tokens of shares.
+    """
     if market.get("swap"):
         kind = AssetClass.PERPETUAL
     elif market.get("future"):
