@@ -444,7 +444,6 @@ _FROM_BROKER: dict[type[broker.BrokerError], Code] = {
     broker.AmbiguousSymbol: Code.AMBIGUOUS_SYMBOL,
     broker.InvalidAccount: Code.UNKNOWN_ACCOUNT,
     broker.InvalidOrder: Code.INVALID_ORDER,
-    broker.NotSupported: Code.NOT_OFFERED_BY_BROKER,
     broker.InsufficientFunds: Code.INSUFFICIENT_FUNDS,
     broker.InsufficientPosition: Code.INSUFFICIENT_POSITION,
     broker.MarketClosed: Code.MARKET_CLOSED,

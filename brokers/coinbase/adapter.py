@@ -111,6 +111,17 @@ class CoinbaseBroker(CryptoBroker):
             can_withdraw=may.get("can_transfer") is not False,
         )
 
+    def _instrument(self, symbol: str) -> Instrument:
+        try:
+            return super()._instrument(symbol)
+        except InvalidSymbol:
+            if frozenset(crypto_parse.alphanumerics(each) for each in symbol.split("/")) in parse.CONVERTED:
+                raise NotSupported(
+                    f"Coinbase has no market for {symbol.strip().upper()}: it converts one into the other, which is "
+                    "not offered here. Convert them at Coinbase."
+                ) from None
+            raise
+
     def _check_order(self, request: OrderRequest, found: Instrument, price: Decimal | None = None) -> None:
         order_checks.check(request, found, self.CAPABILITIES, price)
         if request.order_type is OrderType.MARKET and request.side is Side.BUY and request.notional is None:

@@ -37,6 +37,7 @@ def _of_kind(rig: Rig, kind: OrderType, tif: TimeInForce) -> OrderRequest:
 
 def test_every_kind_of_order_offered_is_taken_and_no_other(rig: Rig) -> None:
     can = rig.broker.capabilities
+    rig.set_cash("1000000")
     for kind in OrderType:
         for tif in TimeInForce:
             order = _of_kind(rig, kind, tif)
