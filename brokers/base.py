@@ -22,6 +22,7 @@ from brokers.types import (
     FuturesContract,
     Health,
     Instrument,
+    InstrumentEvents,
     MarketDay,
     OptionChain,
     OptionExpiration,
@@ -49,6 +50,10 @@ class Extras(Protocol):
     def unknown_words(self) -> tuple[Unreadable, ...]:
         """What this object has read and does not know, oldest first: see ``brokers.unknown_words``."""
         return ()
+
+    def instrument_events(self, symbol: str) -> InstrumentEvents:
+        """Dividend, earnings and halt, as far as ``capabilities.events`` has them. Raises InvalidSymbol."""
+        return InstrumentEvents()
 
     def option_expirations(self, symbol: str) -> list[OptionExpiration]:
         """Of the options on ``symbol``, nearest first. Raises InvalidSymbol."""

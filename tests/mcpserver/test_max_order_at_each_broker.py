@@ -36,7 +36,7 @@ BOUND = {
     ("kraken", "SELL"): "order_notional",
     ("coinbase", "BUY"): "order_notional",
     ("coinbase", "SELL"): "order_notional",
-    ("ibkr", "BUY"): "funds",
+    ("ibkr", "BUY"): "margin",
     ("ibkr", "SELL"): "position",
     ("tws", "BUY"): "funds",
     ("tws", "SELL"): "position",
@@ -60,6 +60,8 @@ def test_what_binds_is_named_or_that_it_is_not_known(linked: tuple[Linkable, str
     assert Decimal(told[size]) % Decimal(told["step"]) == 0
     sizes = {each["bound"]: Decimal(each[size]) for each in told["bounds"]}
     assert Decimal(told[size]) == min(sizes.values())
+    if expected == "margin":
+        assert (told["bound_by"]["has"], told["quantity"]) == ("107295.75", "2255")  # a quarter of 190.25 each
     if expected == "funds":
         cost, there = -Decimal(told["estimate"]["cash_effect"]), Decimal(told["bound_by"]["has"])
         assert cost <= there < cost * (Decimal(told[size]) + Decimal(told["step"])) / Decimal(told[size])
