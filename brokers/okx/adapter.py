@@ -8,6 +8,7 @@ from typing import Any
 from brokers.crypto import parse as crypto_parse
 from brokers.crypto.adapter import PAGE, PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
+from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable, InvalidOrder, InvalidSymbol, NotSupported, OrderNotFound
 from brokers.okx import parse
 from brokers.types import (
@@ -106,6 +107,17 @@ class OkxBroker(CryptoBroker):
             if unbound
             else "",
         )
+
+    def largest_quantity(self, account_id: str, request: OrderRequest) -> Decimal | None:
+        """Of a contract: what is bought with cash is bounded by that."""
+        self._check(account_id)
+        market = self._require(self._of_symbol(request.symbol).symbol)
+        if not market["contract"]:
+            return None
+        price = request.limit_price or request.stop_price
+        asked = {"instId": market["id"], "tdMode": "cross"} | ({} if price is None else {"px": plain(price)})
+        rows = _data(self._client.read("private_get_account_max_size", asked))
+        return parse.largest(rows, request.side)
 
     def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:
         contract = bool(market["contract"])

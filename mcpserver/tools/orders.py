@@ -258,7 +258,7 @@ class LargestBy(TypedDict):
     """Instead of ``quantity``, where the broker takes such an order by value alone."""
     has: NotRequired[Number]
     """Funds or margin available, units that can be sold, or the limit's value; in ``unit``."""
-    unit: str
+    unit: NotRequired[str]
     reserved: NotRequired[Number]
     """Of a position: what other open orders hold, not in ``has``."""
     refused_by: Literal["preview", "broker"]
