@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Protocol
 
 from brokers.errors import NotSupported
@@ -22,6 +23,7 @@ from brokers.types import (
     FuturesContract,
     Health,
     Instrument,
+    InstrumentEvents,
     MarketDay,
     OptionChain,
     OptionExpiration,
@@ -49,6 +51,17 @@ class Extras(Protocol):
     def unknown_words(self) -> tuple[Unreadable, ...]:
         """What this object has read and does not know, oldest first: see ``brokers.unknown_words``."""
         return ()
+
+    def instrument_events(self, symbol: str) -> InstrumentEvents:
+        """Dividend, earnings and halt, as far as ``capabilities.events`` has them. Raises InvalidSymbol."""
+        return InstrumentEvents()
+
+    def largest_quantity(self, account_id: str, request: OrderRequest) -> Decimal | None:
+        """The largest quantity of an order of these terms by the broker's own word, its margin counted in.
+
+        None where it does not say; ``request.quantity`` does not matter.
+        """
+        return None
 
     def option_expirations(self, symbol: str) -> list[OptionExpiration]:
         """Of the options on ``symbol``, nearest first. Raises InvalidSymbol."""

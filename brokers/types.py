@@ -213,6 +213,28 @@ def _identity(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dividend:
+    """Cash that holders are paid."""
+
+    ex_date: date
+    """Who buys on this day or later does not get it."""
+    amount: Decimal | None
+    """A unit, in ``currency``; None where it is not announced yet."""
+    currency: str
+    paid_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentEvents:
+    """What is ahead for an instrument. None: nothing is known, or ``Capabilities.events`` does not have it."""
+
+    next_dividend: Dividend | None = None
+    earnings_date: date | None = None
+    is_halted: bool | None = None
+    """Whether its exchange has stopped trading in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """One of several instruments that a name may mean."""
 

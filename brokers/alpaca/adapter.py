@@ -61,6 +61,7 @@ from brokers.types import (
     Fill,
     Health,
     Instrument,
+    InstrumentEvents,
     LegRequest,
     MarketDay,
     OptionChain,
@@ -92,6 +93,7 @@ _FEEDS = ("iex", "sip")
 _PAGE = 100
 _PAGES = 20
 _FARTHEST = timedelta(days=365 * 5)
+_DIVIDEND_SLACK, _DIVIDENDS_AHEAD = timedelta(days=7), timedelta(days=180)
 _ORDERS_PAGE = 500
 _MANY_ASSETS = 64 * 1024 * 1024
 _ASSETS_STAY = 3600.0
@@ -444,6 +446,27 @@ class AlpacaBroker(Extras):
                 prints=tuple(parse.one_print(each) for each in rows[:limit]),
                 source=self._source(instrument.asset_class),
             )
+
+    def instrument_events(self, symbol: str) -> InstrumentEvents:
+        """The next cash dividend: Alpaca reports neither earnings nor halts here."""
+        known = self.instrument(symbol)
+        if known.asset_class is not AssetClass.STOCK:
+            return InstrumentEvents()
+        today = datetime.now(parse.NEW_YORK).date()
+        asked = {
+            "symbols": known.symbol,
+            "types": "cash_dividend",
+            # By the day it is processed on, which may be before its ex-date.
+            "start": (today - _DIVIDEND_SLACK).isoformat(),
+            "end": (today + _DIVIDENDS_AHEAD).isoformat(),
+            "limit": "100",
+        }
+        with _parsing():
+            told = parse.record(self._content(self._ask(self._data, "/v1/corporate-actions", asked)))
+            rows = parse.records(parse.record(told.get("corporate_actions") or {}).get("cash_dividends") or [])
+            found = self._unknown.read_each(rows, parse.dividend, lambda row: f"dividend of {row.get('symbol')}")
+        ahead = [each for each in found if each.ex_date >= today]
+        return InstrumentEvents(next_dividend=min(ahead, key=lambda each: each.ex_date, default=None))
 
     def option_expirations(self, symbol: str) -> list[OptionExpiration]:
         told = self._contracts(symbol, {"expiration_date_lte": (datetime.now(UTC) + _FARTHEST).date().isoformat()})

@@ -23,6 +23,7 @@ from brokers.types import (
     BrokerOrder,
     BrokerStatus,
     Cash,
+    Dividend,
     Fill,
     Instrument,
     Level,
@@ -580,6 +581,17 @@ def day(value: Any) -> date:
         return date.fromisoformat(text(value))
     except ValueError as error:
         raise Garbled("A day was expected.") from error
+
+
+def dividend(told: Mapping[str, Any]) -> Dividend:
+    """Of GET /v1/corporate-actions, ``cash_dividends``."""
+    paid = told.get("payable_date")
+    return Dividend(
+        ex_date=day(told.get("ex_date")),
+        amount=number(told.get("rate")),
+        currency=str(told.get("currency") or "USD"),
+        paid_on=day(paid) if paid else None,
+    )
 
 
 def chain_row(contract: Mapping[str, Any], snapshot: Mapping[str, Any]) -> OptionContract:

@@ -14,6 +14,7 @@ from brokers.types import (
     Capabilities,
     FeeRule,
     Instrument,
+    InstrumentEvent,
     LegRequest,
     OrderClass,
     OrderRequest,
@@ -38,6 +39,7 @@ CAPABILITIES = Capabilities(
     fractional=True,
     short=True,
     extended_hours=True,
+    events=frozenset({InstrumentEvent.DIVIDEND}),
 )
 
 _TYPES = {

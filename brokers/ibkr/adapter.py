@@ -55,6 +55,7 @@ from brokers.types import (
     FuturesContract,
     Health,
     Instrument,
+    InstrumentEvents,
     OptionChain,
     OptionExpiration,
     OptionRight,
@@ -346,10 +347,21 @@ class IbkrBroker(Lacking, Extras):
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         known = [self.instrument(symbol) for symbol in symbols]
+        told = self._snapshots(known, parse.QUOTE_FIELDS)
+        with parsing(BROKER):
+            return [parse.quote(row, each) for row, each in zip(told, known, strict=True)]
+
+    def instrument_events(self, symbol: str) -> InstrumentEvents:
+        known = self.instrument(symbol)
+        (told,) = self._snapshots([known], parse.EVENT_FIELDS)
+        return parse.events(told, known, _now().date(), self._unknown)
+
+    def _snapshots(self, known: Sequence[Instrument], fields: Sequence[str]) -> list[dict[str, Any]]:
+        """One row an instrument, once each has a price. Raises BrokerUnavailable where that takes too long."""
         conids = [str(parse.conid_of(each.symbol)) for each in known]
         if not conids:
             return []
-        params = {"conids": ",".join(dict.fromkeys(conids)), "fields": ",".join(parse.QUOTE_FIELDS)}
+        params = {"conids": ",".join(dict.fromkeys(conids)), "fields": ",".join(fields)}
         for look in range(_FIRST_LOOKS):
             if look:
                 time.sleep(_PRICE_PAUSE)
@@ -357,7 +369,7 @@ class IbkrBroker(Lacking, Extras):
                 rows = records(self._session.read("/iserver/marketdata/snapshot", params))
                 told = {code(row.get("conid")): row for row in rows if parse.has_prices(row)}
                 if set(told) >= set(conids):
-                    return [parse.quote(told[conid], each) for conid, each in zip(conids, known, strict=True)]
+                    return [told[conid] for conid in conids]
         raise BrokerUnavailable(f"{BROKER} has not sent a price yet. Try again in a moment.")
 
     def bars(
@@ -521,6 +533,7 @@ class IbkrBroker(Lacking, Extras):
             if problem := quoted_text(estimate.get("error")):
                 raise refusals.refusal(BROKER, problem)
             fee = parse.money(record(estimate.get("amount") or {}).get("commission")) or Decimal(0)
+            margin = parse.margin(estimate, state.currency)
         price = request.limit_price or request.stop_price or (quote.ask if request.side is Side.BUY else quote.bid)
         notional = price * request.units * known.multiplier
         return Preview(
@@ -531,6 +544,7 @@ class IbkrBroker(Lacking, Extras):
             buying_power=state.buying_power,
             buying_power_currency=state.currency,
             quote=quote,
+            margin=margin,
         )
 
     def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:

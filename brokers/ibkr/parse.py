@@ -23,10 +23,13 @@ from brokers.types import (
     BrokerOrder,
     BrokerStatus,
     Cash,
+    Dividend,
     Environment,
     Fill,
     FuturesContract,
     Instrument,
+    InstrumentEvents,
+    MarginEffect,
     OptionContract,
     OptionRight,
     OrderRequest,
@@ -91,6 +94,8 @@ BAR_SIZES = {
 }
 _AMERICAN = frozenset({"SMART", "NASDAQ", "ISLAND", "NYSE", "AMEX", "ARCA", "BATS", "IEX", "PINK"})
 """Exchanges of US stocks, whose sizes are told in hundreds."""
+EVENT_FIELDS = ("31", "84", "86", "7286", "7288", "7686")
+_EVENT_DAYS = ("%Y%m%d", "%Y-%m-%d", "%b %d, %Y", "%b %d '%y", "%d %b %Y")
 QUOTE_FIELDS = ("31", "55", "70", "71", "82", "83", "84", "85", "86", "88", "7295", "7762")
 """Last, symbol, high, low, change, change %, bid, ask size, ask, bid size, open, volume."""
 
@@ -544,6 +549,51 @@ def price(value: Any) -> Decimal | None:
     """None also for 0 and -1, which stand where nobody quotes."""
     found = _figure(value)
     return None if found in (0, -1) else found
+
+
+def margin(estimate: Mapping[str, Any], currency: str) -> MarginEffect | None:
+    """Of POST /iserver/account/{id}/orders/whatif; None where a part of it is missing."""
+    initial, maintenance = record(estimate.get("initial") or {}), record(estimate.get("maintenance") or {})
+    equity = money(record(estimate.get("equity") or {}).get("current"))
+    held = money(initial.get("current"))
+    change, after = money(initial.get("change")), money(initial.get("after"))
+    kept_change, kept_after = money(maintenance.get("change")), money(maintenance.get("after"))
+    if equity is None or held is None or change is None or after is None or kept_change is None or kept_after is None:
+        return None
+    return MarginEffect(
+        currency=currency,
+        available=equity - held,
+        initial_change=change,
+        initial_after=after,
+        maintenance_change=kept_change,
+        maintenance_after=kept_after,
+    )
+
+
+def events(told: Mapping[str, Any], known: Instrument, today: date, unknown: UnknownWords) -> InstrumentEvents:
+    """Of a snapshot of ``EVENT_FIELDS``. The price of an instrument that is halted has an H before it."""
+    last, ex_date = told.get("31"), _event_day(told, "7288", "dividend date", known, unknown)
+    dividend = None
+    if ex_date is not None and ex_date >= today:
+        dividend = Dividend(ex_date=ex_date, amount=_figure(told.get("7286")), currency=known.currency)
+    earnings = _event_day(told, "7686", "earnings date", known, unknown)
+    return InstrumentEvents(
+        next_dividend=dividend,
+        earnings_date=earnings if earnings is None or earnings >= today else None,
+        is_halted=isinstance(last, str) and last.startswith("H"),
+    )
+
+
+def _event_day(told: Mapping[str, Any], field: str, what: str, known: Instrument, unknown: UnknownWords) -> date | None:
+    """IBKR does not document how it writes these days: one that is not read is named, never guessed."""
+    value = told.get(field)
+    if not isinstance(value, str) or not value.strip():
+        return None
+    for form in _EVENT_DAYS:
+        with suppress(ValueError):
+            return datetime.strptime(value.strip(), form).replace(tzinfo=UTC).date()
+    unknown.add(f"instrument {known.symbol}", f"{what} {value}")
+    return None
 
 
 def has_prices(told: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from brokers.types import (
     AssetClass,
     Capabilities,
     Instrument,
+    InstrumentEvent,
     OrderClass,
     OrderRequest,
     OrderType,
@@ -33,6 +34,9 @@ CAPABILITIES = Capabilities(
     short=True,
     extended_hours=True,
     bars_outside_hours=True,
+    margin_in_preview=True,
+    # Earnings as well, for who subscribes to them: what IBKR does not send is not known to be none.
+    events=frozenset({InstrumentEvent.DIVIDEND, InstrumentEvent.HALT}),
 )
 
 

@@ -11,6 +11,7 @@ from brokers.crypto import parse as crypto_parse
 from brokers.crypto import unknown_word_counts
 from brokers.crypto.adapter import PAGE, PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
+from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable, InvalidOrder, InvalidRequest, InvalidSymbol, NotSupported, OrderNotFound
 from brokers.okx import algo_orders, options, parse
 from brokers.types import (
@@ -156,6 +157,17 @@ class OkxBroker(CryptoBroker):
         rows = _data(self._client.read("private_get_account_leverage_info", asked))
         hedged = bool(self._client.memory.traits.get("hedged"))
         return replace(made, notes=(parse.margin_note(found.symbol, rows, hedged=hedged),))
+
+    def largest_quantity(self, account_id: str, request: OrderRequest) -> Decimal | None:
+        """Of a contract: what is bought with cash is bounded by that."""
+        self._check(account_id)
+        market = self._require(self._of_symbol(request.symbol).symbol)
+        if not market["contract"]:
+            return None
+        price = request.limit_price or request.stop_price
+        asked = {"instId": market["id"], "tdMode": "cross"} | ({} if price is None else {"px": plain(price)})
+        rows = _data(self._client.read("private_get_account_max_size", asked))
+        return parse.largest(rows, request.side)
 
     def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:
         contract = bool(market["contract"])

@@ -23,6 +23,7 @@ from brokers.types import (
     OrderClass,
     OrderRequest,
     OrderType,
+    Side,
     TimeInForce,
     Transaction,
 )
@@ -166,6 +167,12 @@ def order_body(request: OrderRequest, instrument_id: str, *, contract: bool) -> 
     if request.reduce_only:
         body["reduceOnly"] = True
     return body
+
+
+def largest(rows: list[dict[str, Any]], side: Side) -> Decimal | None:
+    """Of GET /api/v5/account/max-size: contracts, as an order has them."""
+    told = rows[0].get("maxBuy" if side is Side.BUY else "maxSell") if rows else None
+    return parse.number_or_zero(told) if told else None
 
 
 _TYPES = {

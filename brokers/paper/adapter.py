@@ -19,6 +19,7 @@ from brokers.market_hours import at_minute, minute_of
 from brokers.paper import (
     account_rows,
     buying_power,
+    corporate_actions,
     costs,
     exchange_rates,
     fee_descriptions,
@@ -48,11 +49,13 @@ from brokers.types import (
     Capabilities,
     Cash,
     ConnectionInfo,
+    Dividend,
     Environment,
     FeeRule,
     Fill,
     Health,
     Instrument,
+    InstrumentEvents,
     MarketDay,
     OrderBook,
     OrderChanges,
@@ -70,6 +73,7 @@ from brokers.types import (
     Transaction,
 )
 
+_EVENTS_AHEAD = timedelta(days=366)
 _AT_ONCE = 0.5
 """Seconds within which a call that follows another one uses what that read of the market."""
 
@@ -225,6 +229,16 @@ class PaperBroker(Extras):
 
     def instrument(self, symbol: str) -> Instrument:
         return order_intake.described(self._market().tape(symbol))
+
+    def instrument_events(self, symbol: str) -> InstrumentEvents:
+        """The market's own dividends, which are known ahead."""
+        known, now = self._market().tape(symbol).instrument, self._clock()
+        for each in corporate_actions.upcoming(self._keys[0], now, now + _EVENTS_AHEAD):
+            if (each.symbol, each.kind) == (known.symbol, "dividend"):
+                return InstrumentEvents(
+                    next_dividend=Dividend(ex_date=each.at.date(), amount=each.value, currency=known.currency)
+                )
+        return InstrumentEvents()
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         now = self._clock()

@@ -28,6 +28,7 @@ from brokers.types import (
     BrokerStatus,
     Capabilities,
     Instrument,
+    InstrumentEvent,
     LegRequest,
     OrderChanges,
     OrderClass,
@@ -60,6 +61,8 @@ CAPABILITIES = Capabilities(
     reduce_only=True,
     post_only=True,
     practice=True,
+    margin_in_preview=True,
+    events=frozenset({InstrumentEvent.DIVIDEND}),
 )
 
 

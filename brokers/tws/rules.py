@@ -14,6 +14,8 @@ CAPABILITIES = replace(
     time_in_force=frozenset({TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC}),
     replace=False,
     bars_outside_hours=False,
+    margin_in_preview=False,
+    events=frozenset(),
 )
 
 _FLOAT_DIGITS = 15

@@ -442,7 +442,8 @@ class _Search:
         self._read_limits(facts)
         refused = tuple(each for each in results if each.refusal is not None and not _is_of_size(each))
         most = self._most_at_broker(first)
-        bounds = [*([] if most is None else [self._bound_of(most, first)]), *self._by_each_limit(first)]
+        own = self._by_own_word() if most is None else self._bound_of(most, first)
+        bounds = [*([] if own is None else [own]), *self._by_each_limit(first)]
         binding = min(bounds, key=lambda each: (each.size, each.refusal is None), default=None)
         size = None if binding is None else binding.size
         if any(each.check.name == "limits" for each in refused):
@@ -467,10 +468,18 @@ class _Search:
             bounds=tuple(bounds),
             is_exact=is_exact,
             refused=refused,
-            unknown="" if most is not None else _NOT_REPORTED,
+            unknown=_NOT_REPORTED if own is None else "",
             summary="",
         )
         return replace(made, summary=_summary(made))
+
+    def _by_own_word(self) -> SizeBound | None:
+        """What the broker says is the most, where its preview tells no more of it."""
+        account = self._subject.account_id or ""
+        told = self._broker.largest_quantity(account, self._request)
+        if told is None or not told.is_finite() or told < 0:
+            return None
+        return SizeBound(kind=BoundKind.MARGIN, of=f"account {account}", size=told // self._step * self._step)
 
     def _bound_of(self, most: _Most, first: int) -> SizeBound:
         over = most.steps + 1 if most.steps else first

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from brokers.decimals import plain
-from brokers.types import OrderRequest, OrderType, Preview, Side
+from brokers.types import AssetClass, MarginEffect, OrderRequest, OrderType, Preview, Side
 from console.connections import broker_access
 from console.errors import Refusal
 from console.halts import services as halts
@@ -42,6 +42,10 @@ class PreviewResult:
     """What ``prepare.prepare`` would show for the same order."""
     buying_power_after: Decimal | None
     """None where the order frees money only when it fills, or costs another currency than the one it is told in."""
+    margin: MarginEffect | None
+    """None for a cash account, for coins, and where the broker does not report it."""
+    reports_margin: bool
+    """False: what it does to the margin is not known."""
     checks: tuple[PreviewCheck, ...]
     warnings: tuple[str, ...]
 
@@ -75,12 +79,16 @@ def preview(
         facts = Facts(order, broker, instrument=instrument)
         draft = preparing.draft_of(PlanItem(terms=terms, client_order_id=client_order_id), facts)
         results = pipeline.collect(order, facts, {Stage.SHOWN})
+        is_paid_whole = instrument.asset_class is AssetClass.CRYPTO
+        reports_margin = broker.capabilities.margin_in_preview or is_paid_whole
     (draft,) = preparing.with_repeats(asking.app, account.account_id, [draft])
     estimate = draft.preview
     return PreviewResult(
         account_id=account.account_id,
         shown=summary.order_terms(connection, account.account_id, draft),
         buying_power_after=_buying_power_after(estimate) if terms.side is Side.BUY else None,
+        margin=estimate.margin,
+        reports_margin=reports_margin,
         checks=tuple(
             PreviewCheck(name=_NAMES.get(each.check.name, each.check.name), refusal=each.refusal) for each in results
         ),

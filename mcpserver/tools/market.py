@@ -9,9 +9,18 @@ from django.utils import timezone
 from typing_extensions import TypedDict
 
 from brokers.errors import InvalidSymbol
-from brokers.types import Adjustment, AssetClass, Bar, Capabilities, MarketDay
-from console.connections import bar_series, broker_access
+from brokers.types import (
+    Adjustment,
+    AssetClass,
+    Bar,
+    Capabilities,
+    Dividend,
+    InstrumentEvent,
+    MarketDay,
+)
+from console.connections import bar_series, broker_access, instrument_events
 from console.connections.bar_series import BarSpan
+from console.connections.instrument_events import EventReport
 from console.errors import Code, Refusal
 from console.help import error_links
 from mcpserver import result_tables
@@ -70,6 +79,11 @@ BARS = "bars"
 MOST_BARS = 500
 MOST_LEVELS = 20
 MOST_PRINTS = 100
+_EVENT_NAMES = {
+    InstrumentEvent.DIVIDEND: "next_dividend",
+    InstrumentEvent.EARNINGS: "earnings_date",
+    InstrumentEvent.HALT: "trading_halted",
+}
 ADJUSTMENTS = tuple(each.value for each in Adjustment)
 
 
@@ -93,12 +107,31 @@ class InstrumentOut(TypedDict):
     source: str
 
 
+class DividendOut(TypedDict):
+    ex_date: str
+    amount: NotRequired[Number]
+    """A unit, in ``currency``."""
+    currency: str
+    paid_on: NotRequired[str]
+
+
+class EventsOut(TypedDict):
+    next_dividend: NotRequired[DividendOut]
+    earnings_date: NotRequired[str]
+    trading_halted: NotRequired[bool]
+    not_reported: NotRequired[list[str]]
+    """What this broker does not report; what is neither here nor above is not announced."""
+    unavailable: NotRequired[str]
+
+
 class Instruments(TypedDict):
     instruments: Rows[InstrumentOut]
 
 
 class OneInstrument(TypedDict):
     instrument: InstrumentOut
+    events: NotRequired[EventsOut]
+    """Of a stock or a fund."""
 
 
 class QuoteOut(TypedDict):
@@ -260,17 +293,36 @@ def search_security(call: ToolCall) -> dict[str, Any]:
 def get_security(call: ToolCall) -> dict[str, Any]:
     with broker_access.broker_for(call.principal) as broker:
         found = broker.instrument(call.args["symbol"])
-    return {
-        "instrument": render.instrument(found)
-        | compact(
-            multiplier=found.multiplier,
-            minimum_notional=found.minimum_notional,
-            expires=found.expires,
-            hours=found.hours,
-            shortable=found.shortable,
-            rules_as_of=found.fetched_at,
-        )
-    }
+        events = instrument_events.read(broker, found)
+    shown = render.instrument(found) | compact(
+        multiplier=found.multiplier,
+        minimum_notional=found.minimum_notional,
+        expires=found.expires,
+        hours=found.hours,
+        shortable=found.shortable,
+        rules_as_of=found.fetched_at,
+    )
+    return compact(instrument=shown, events=events and _events(events))
+
+
+def _events(found: EventReport) -> dict[str, Any]:
+    events = found.events
+    return compact(
+        next_dividend=events.next_dividend and _dividend(events.next_dividend),
+        earnings_date=events.earnings_date and events.earnings_date.isoformat(),
+        trading_halted=events.is_halted,
+        not_reported=[_EVENT_NAMES[each] for each in found.not_reported] or None,
+        unavailable=found.unavailable,
+    )
+
+
+def _dividend(dividend: Dividend) -> dict[str, Any]:
+    return compact(
+        ex_date=dividend.ex_date.isoformat(),
+        amount=dividend.amount,
+        currency=dividend.currency,
+        paid_on=dividend.paid_on and dividend.paid_on.isoformat(),
+    )
 
 
 def get_quote(call: ToolCall) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from typing_extensions import TypedDict
 
 from brokers.errors import BrokerError
-from brokers.types import OrderChanges, OrderClass, OrderType, Side, TimeInForce
+from brokers.types import MarginEffect, OrderChanges, OrderClass, OrderType, Side, TimeInForce
 from console.connections import broker_access
 from console.errors import Code, Refusal, Retry
 from console.orders import actions as order_actions
@@ -192,6 +192,18 @@ class Verdict(TypedDict):
     message: NotRequired[str]
 
 
+class MarginOut(TypedDict):
+    """What the order does to the margin of the account, by the broker's own arithmetic."""
+
+    currency: str
+    available: Number
+    """Free for initial margin, before the order."""
+    initial_change: Number
+    initial_after: Number
+    maintenance_change: Number
+    maintenance_after: Number
+
+
 class Previewed(TypedDict):
     would_pass: bool
     """Whether place_order and the release after it would let it through as things stand."""
@@ -199,6 +211,10 @@ class Previewed(TypedDict):
     estimate: Estimate
     execution: Literal["native", "synthesised"]
     buying_power_after: NotRequired[Number]
+    margin: NotRequired[MarginOut]
+    """Absent for a cash account."""
+    not_reported: NotRequired[list[str]]
+    """``margin``, where this broker does not report it before the order is sent."""
     checks: list[Verdict]
     warnings: NotRequired[list[str]]
 
@@ -218,8 +234,21 @@ def preview_order(call: ToolCall) -> dict[str, Any]:
         estimate=_estimate(seen.shown),
         execution="native",
         buying_power_after=seen.buying_power_after,
+        margin=seen.margin and _margin(seen.margin),
+        not_reported=None if seen.reports_margin else ["margin"],
         checks=[_verdict(each.name, each.refusal) for each in seen.checks],
         warnings=list(seen.warnings) or None,
+    )
+
+
+def _margin(margin: MarginEffect) -> dict[str, Any]:
+    return compact(
+        currency=margin.currency,
+        available=margin.available,
+        initial_change=margin.initial_change,
+        initial_after=margin.initial_after,
+        maintenance_change=margin.maintenance_change,
+        maintenance_after=margin.maintenance_after,
     )
 
 
@@ -234,7 +263,7 @@ class LargestBy(TypedDict):
     """Instead of ``quantity``, where the broker takes such an order by value alone."""
     has: NotRequired[Number]
     """Funds or margin available, units that can be sold, or the limit's value; in ``unit``."""
-    unit: str
+    unit: NotRequired[str]
     reserved: NotRequired[Number]
     """Of a position: what other open orders hold, not in ``has``."""
     refused_by: Literal["preview", "broker"]

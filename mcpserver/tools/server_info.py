@@ -5,7 +5,7 @@ from typing import Any, Literal, NotRequired
 from django.conf import settings
 from typing_extensions import TypedDict
 
-from brokers.types import OrderClass, OrderType, TimeInForce
+from brokers.types import InstrumentEvent, OrderClass, OrderType, TimeInForce
 from console import scopes, toolsets
 from console.connections import broker_access, health
 from console.connections.models import Connection
@@ -52,6 +52,8 @@ class Trading(TypedDict):
     order_classes: list[str]
     also: list[str]
     """What else it does: modify, notional, fractional, short, reverse, outside_rth, reduce_only, post_only."""
+    not_reported: list[str]
+    """What the broker does not report: margin_in_preview, next_dividend, earnings_date, trading_halt, tax_lots."""
 
 
 class CallLimits(TypedDict):
@@ -102,7 +104,7 @@ def get_capabilities(call: ToolCall) -> dict[str, Any]:
 def _order_kinds(connection: Connection) -> dict[str, Any]:
     can = broker_access.capabilities(connection.broker)
     if can is None:
-        return {"order_types": [], "time_in_force": [], "order_classes": [], "also": []}
+        return {"order_types": [], "time_in_force": [], "order_classes": [], "also": [], "not_reported": []}
     also = {
         "modify": can.replace,
         "notional": can.notional,
@@ -122,6 +124,11 @@ def _order_kinds(connection: Connection) -> dict[str, Any]:
         or None,
         order_classes=[each.value for each in OrderClass if each in can.order_classes],
         also=[name for name, does in also.items() if does],
+        not_reported=[
+            *(() if can.margin_in_preview else ("margin_in_preview",)),
+            *(each.value for each in InstrumentEvent if each not in can.events),
+            "tax_lots",  # no broker's interface that is used here has them
+        ],
     )
 
 

@@ -55,6 +55,7 @@ def test_capabilities_say_where_the_client_is_and_what_it_may(read: Wire, trade:
         "time_in_force_of": {kind: ["DAY", "GTC"] for kind in ("STP", "STP_LIMIT", "TRAIL")},
         "order_classes": ["simple", "bracket", "oco", "oto"],
         "also": ["modify", "notional", "short", "reverse", "reduce_only", "post_only"],
+        "not_reported": ["earnings_date", "trading_halt", "tax_lots"],
     }
     assert trade.result("get_capabilities", {})["trading"]["allowed"] is True
 

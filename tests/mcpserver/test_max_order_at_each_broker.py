@@ -9,7 +9,7 @@ import pytest
 from console.accounts.models import User
 from console.authority import call_quota
 from mcpserver import pipeline
-from tests.console.connections.fakes import ALL, Linkable
+from tests.console.connections.fakes import ALL, OKX, Linkable
 from tests.mcpserver.linked_brokers import call, link
 
 
@@ -36,7 +36,7 @@ BOUND = {
     ("kraken", "SELL"): "order_notional",
     ("coinbase", "BUY"): "order_notional",
     ("coinbase", "SELL"): "order_notional",
-    ("ibkr", "BUY"): "funds",
+    ("ibkr", "BUY"): "margin",
     ("ibkr", "SELL"): "position",
     ("tws", "BUY"): "funds",
     ("tws", "SELL"): "position",
@@ -60,6 +60,17 @@ def test_what_binds_is_named_or_that_it_is_not_known(linked: tuple[Linkable, str
     assert Decimal(told[size]) % Decimal(told["step"]) == 0
     sizes = {each["bound"]: Decimal(each[size]) for each in told["bounds"]}
     assert Decimal(told[size]) == min(sizes.values())
+    if expected == "margin":
+        assert (told["bound_by"]["has"], told["quantity"]) == ("107295.75", "2255")  # a quarter of 190.25 each
     if expected == "funds":
         cost, there = -Decimal(told["estimate"]["cash_effect"]), Decimal(told["bound_by"]["has"])
         assert cost <= there < cost * (Decimal(told[size]) + Decimal(told["step"])) / Decimal(told[size])
+
+
+def test_okx_itself_says_how_much_of_a_contract_its_margin_bears(owner: User) -> None:
+    with OKX.running() as fake:
+        key = link(owner, OKX, fake)
+        told = call(key, "get_max_order", symbol="BTC/USDT:USDT", side="SELL", order_type="LMT", limit_price="31000")
+    assert (told["bound_by"]["bound"], told["bound_by"]["refused_by"]) == ("margin", "broker")
+    assert told["quantity"] == "16.12"  # five times 100,000 USDT at 31,000, in steps of 0.01
+    assert "not_reported" not in told

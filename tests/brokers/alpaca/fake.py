@@ -59,9 +59,18 @@ def _told(order: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in order.items() if name != "parent"}
 
 
+# Not in that document. Source: Alpaca's reference of market data, "Corporate actions"; alpaca-py's
+# ``CorporateActionsRequest`` has the same names.
+_CORPORATE_ACTIONS = {
+    "query": {name: {} for name in ("symbols", "types", "start", "end", "limit", "page_token", "sort")},
+    "required": [],
+}
+
+
 @cache
 def _spec() -> dict[str, Any]:
     spec: dict[str, Any] = json.loads((Path(__file__).parent / "openapi.json").read_text())["requests"]
+    spec["GET /v1/corporate-actions"] = _CORPORATE_ACTIONS
     for told in spec.values():
         if "body" in told:
             told["check"] = jsonschema_rs.validator_for(told["body"] | {"additionalProperties": False})
@@ -148,6 +157,7 @@ class FakeAlpaca(FakeBroker):
         self.fills: list[dict[str, Any]] = []
         self.activities: list[dict[str, Any]] = []
         self.held: Counter[str] = Counter()
+        self.dividends: list[dict[str, Any]] = []
         self.page = 10_000
         self.sent: list[dict[str, Any]] = []
         """The body of every POST of an order, broken ones included."""
@@ -242,6 +252,8 @@ class FakeAlpaca(FakeBroker):
                     if found is None
                     else (200, _told(found))
                 )
+            case "GET", "/v1/corporate-actions" if query["types"] == "cash_dividend":
+                return 200, {"corporate_actions": {"cash_dividends": self.dividends}, "next_page_token": None}
             case "GET", "/v1beta1/forex/latest/rates":
                 pair = query["currency_pairs"]
                 row = {"ap": 128.112, "bp": 127.752, "mp": 127.779, "t": "2022-05-20T05:38:41.311530885Z"}

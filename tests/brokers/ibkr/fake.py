@@ -110,6 +110,10 @@ def _sends(path: str) -> re.Match[str] | None:
     return re.fullmatch(rf"{BASE}/iserver/(account/[^/]+/(orders|order/\d+)|reply/[^/]+)", path)
 
 
+def _changed(now: Decimal, change: Decimal) -> dict[str, str]:
+    return {"current": f"{now:,}", "change": f"{change:,}", "after": f"{now + change:,}"}
+
+
 class FakeIbkr(FakeBroker):
     def __init__(self, keys: Keys | None = None, account: str = PAPER) -> None:
         super().__init__()
@@ -137,6 +141,9 @@ class FakeIbkr(FakeBroker):
         self.price = Decimal("190.25")
         self.cash = {"USD": Decimal("100000.5"), "EUR": Decimal("250.25"), "BASE": Decimal("100270.75")}
         self.most = Decimal(10_000_000)
+        self.earnings = ""
+        """What field 7686 says, which only who subscribes to it is sent."""
+        self.halted = False
         """What an order may be worth."""
         self.clock_ahead = 0.0
         self.dead: set[int] = set()
@@ -338,13 +345,21 @@ class FakeIbkr(FakeBroker):
         for conid in query["conids"].split(","):
             row: dict[str, Any] = {"conid": int(conid), "conidEx": conid}
             if not self._first_look(f"price {conid}"):
-                prices = {"31": f"C{self.price:,}", "84": "190.20", "86": "190.30", "85": "3", "88": "12"}
+                prices = {
+                    "31": f"{'H' if self.halted else 'C'}{self.price:,}",
+                    "84": "190.20",
+                    "86": "190.30",
+                    "85": "3",
+                    "88": "12",
+                }
                 day = {"70": "191.00", "71": "188.5", "82": "1.25", "83": 0.66, "7295": "189", "7762": "45,000,100"}
                 if int(conid) in range(OPTION, OPTION + 100_000):
                     prices = {"31": "4.10", "84": "4.15", "86": "4.30", "7308": "0.752", "7309": "0.062"}
                     day = {"7310": "-0.285", "7311": "0.048", "7633": "33.7%", "7638": "1.2K"}
                     if conid.endswith("685"):
                         prices, day = {}, {}
+                if "7288" in query["fields"].split(","):
+                    day = {"7286": "0.26", "7288": "20301108", "7686": self.earnings}
                 row |= prices | day | {"55": "AAPL", "_updated": int(time.time() * 1000), "server_id": "q0"}
             rows.append(row)
         return rows
@@ -516,7 +531,10 @@ class FakeIbkr(FakeBroker):
         value = ticket["quantity"] * self.price
         return 200, {
             "amount": {"amount": f"{value:,} USD", "commission": "1.1 ... 1.2 USD", "total": f"{value:,} USD"},
-            "equity": {"current": "215,415,594", "change": "0", "after": "215,415,594"},
+            "equity": {"current": "119,295.75", "change": "-1.2", "after": "119,294.55"},
+            "initial": _changed(Decimal(12_000), value / 4),
+            "maintenance": _changed(Decimal(10_000), value / 5),
+            "position": {"current": "100", "change": str(ticket["quantity"]), "after": "0"},
             "warn": None,
             "error": None,
         }

@@ -126,6 +126,13 @@ class OkxFake(AlgoFake):
         self.distrust(message)
         return status, {"msg": message, "code": code, "data": []}
 
+    def _account_max_size(self, asked: Asked) -> Reply:
+        """Five times the free USDT, as with a leverage of 5."""
+        listing = self.listings[asked.query["instId"]]
+        price, step = Decimal(asked.query.get("px") or 30_000), Decimal(listing.lot)
+        most = str(self.balances["USDT"] * 5 / price // step * step)
+        return _ok([{"ccy": "USDT", "instId": asked.query["instId"], "maxBuy": most, "maxSell": most}])
+
     # -- public ---------------------------------------------------------------------------------------------------
 
     def _public(self, asked: Asked) -> Reply:
