@@ -1,5 +1,6 @@
 """CrossTrade's words into ours and back."""
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -9,7 +10,7 @@ from brokers.crosstrade.adapter import CrossTradeBroker
 from brokers.errors import AmbiguousSymbol, InvalidAccount, InvalidOrder, InvalidRequest, InvalidSymbol, NotSupported
 from brokers.types import BarSize, BrokerStatus, Environment, OrderChanges, OrderType, Side, TimeInForce
 from tests.brokers.crosstrade.conftest import settings_for
-from tests.brokers.crosstrade.fake import ACCOUNT, FakeCrossTrade
+from tests.brokers.crosstrade.fake import ACCOUNT, BASE, FakeCrossTrade
 from tests.brokers.paper.support import order
 
 SYMBOL = "ES 12-26"
@@ -76,6 +77,14 @@ def test_a_contract_nobody_knows_or_in_a_currency_nobody_tells_is_refused(crosst
             crosstrade.quotes([symbol])
     assert crosstrade.find_instruments("XX 12-26") == crosstrade.find_instruments("ES") == []
     assert [each.symbol for each in crosstrade.find_instruments("es 12-26")] == [SYMBOL]
+
+
+def test_bars_are_asked_for_by_contract_size_and_days(crosstrade: CrossTradeBroker, fake: FakeCrossTrade) -> None:
+    crosstrade.bars(SYMBOL, BarSize.FIVE_MINUTES, limit=3)
+    path, _, body = fake.writes[-1].decode().partition("\n")
+    assert path == f"{BASE}/market/bars"
+    asked = {"instrument": SYMBOL, "periodType": "minute", "period": 5, "limit": 5000, "daysBack": 4}
+    assert json.loads(body) == asked
 
 
 def test_quotes_and_bars(crosstrade: CrossTradeBroker) -> None:
