@@ -136,7 +136,7 @@ def milliseconds(at: datetime) -> int:
 
 def instrument(market: Answer, venue: str, fetched_at: datetime) -> Instrument | None:
     """None for what we do not offer: options, and contracts that settle in the coin itself. ``asset_class`` comes from
-    an adapter whose venue has more than coins among its spot markets, ``token_of`` from one that has tokens of shares.
+    an adapter whose venue has more than coins among its spot markets, ``base_is`` from one that has tokens of stocks.
     """
     if market.get("swap"):
         kind = AssetClass.PERPETUAL
@@ -189,8 +189,8 @@ def alphanumerics(symbol: str) -> str:
 
 def _name(market: Answer, kind: AssetClass) -> str:
     pair = f"{market['base']} in {market['quote']}"
-    if market.get("token_of"):
-        return f"{pair}, token of {market['token_of']}"
+    if base_is := market.get("base_is"):
+        return f"{pair}, tokenised {base_is}"
     return {AssetClass.PERPETUAL: f"{pair}, perpetual", AssetClass.FUTURE: f"{pair}, future"}.get(kind, pair)
 
 
