@@ -628,7 +628,7 @@ class CryptoBroker(Extras, ABC):
 
     def _base_is(self, market: parse.Answer) -> str:
         """What is bought and sold there, where the venue says that it is no coin."""
-        return ""
+        return str(market.get("base_is") or "")
 
     def _of_symbol(self, symbol: Any) -> Instrument:
         """For an order or fill that exists, even where its instrument is no longer offered."""

@@ -99,14 +99,6 @@ def _exits(request: OrderRequest, found: Instrument) -> None:
         raise InvalidOrder("An exit is on the other side of its order, both orders of a pair on the same.", "side")
 
 
-def check_ids(request: OrderRequest) -> None:
-    """Where a venue gives an exit no id of ours: whether each is named after the order. Raises InvalidOrder."""
-    ours = request.client_order_id
-    for place, leg in enumerate(request.legs):
-        if not leg_ids.is_ours(ours) or leg.client_order_id != leg_ids.of_exit(ours, place):
-            raise InvalidOrder("The id of this exit does not tell which order it belongs to.", "client_order_id")
-
-
 def _notional(request: OrderRequest, found: Instrument, can: Capabilities) -> Decimal:
     if request.notional is None or request.notional <= 0:
         raise InvalidOrder("An order needs a quantity or a notional amount above 0.", "quantity")
@@ -140,3 +132,11 @@ def _price(field: str, price: Decimal | None, found: Instrument) -> None:
             f"{nearest_steps(price, found.tick)}",
             field,
         )
+
+
+def check_ids(request: OrderRequest) -> None:
+    """Where a venue gives an exit no id of ours: whether each is named after the order. Raises InvalidOrder."""
+    ours = request.client_order_id
+    for place, leg in enumerate(request.legs):
+        if not leg_ids.is_ours(ours) or leg.client_order_id != leg_ids.of_exit(ours, place):
+            raise InvalidOrder("The id of this exit does not tell which order it belongs to.", "client_order_id")

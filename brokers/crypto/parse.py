@@ -137,8 +137,8 @@ def milliseconds(at: datetime) -> int:
 def instrument(market: Answer, venue: str, fetched_at: datetime, *, base_is: str = "") -> Instrument | None:
     """None for what we do not offer: options, and contracts that settle in the coin itself.
 
-    ``asset_class`` is told by an adapter whose venue has more than coins among its spot markets, ``token_of`` by one
-    that has tokens of shares. ``base_is`` is what is traded, where that is no coin: ``stock``.
+    ``asset_class`` comes from an adapter whose venue has more than coins among its spot markets. ``base_is`` is what is
+    traded, where that is no coin: ``stock``.
     """
     if market.get("swap"):
         kind = AssetClass.PERPETUAL
@@ -191,8 +191,6 @@ def alphanumerics(symbol: str) -> str:
 
 def _name(market: Answer, kind: AssetClass, base_is: str) -> str:
     pair = f"{market['base']} in {market['quote']}"
-    if market.get("token_of"):
-        return f"{pair}, token of {market['token_of']}"
     on = f" on a {base_is}" if base_is else ""
     spot = f"{pair}, tokenised {base_is}" if base_is else pair
     return {AssetClass.PERPETUAL: f"{pair}, perpetual{on}", AssetClass.FUTURE: f"{pair}, future{on}"}.get(kind, spot)

@@ -50,7 +50,7 @@ def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _prepare(exchange: Any, settings: Mapping[str, Any]) -> None:
-    """Its list of spot markets has currencies and tokens of shares in it, which ccxt reads as coins."""
+    """Its list of spot markets has currencies and tokens of stocks in it, which ccxt reads as coins."""
     fetched = exchange.fetch_markets
     exchange.fetch_markets = lambda params=None: [{**each, **parse.kind_of(each)} for each in fetched(params or {})]
 

@@ -113,18 +113,15 @@ _OF_SHARES = "tokenized_asset"
 
 
 def kind_of(market: parse.Answer) -> dict[str, Any]:
-    """Of a row of AssetPairs, as ccxt reads it: two currencies, or a token of a share, whose name ends in a small x."""
+    """Of a row of AssetPairs, as ccxt reads it: two currencies, or a token of a stock."""
     if market.get("base") in _MONEY and market.get("quote") in _MONEY:
         return {"asset_class": AssetClass.FOREX}
-    row = market.get("info") or {}
-    if row.get("aclass_base") != _OF_SHARES:
-        return {}
-    return {"token_of": f"the share {str(row.get('base') or '').removesuffix('x')}"}
+    return {"base_is": "stock"} if (market.get("info") or {}).get("aclass_base") == _OF_SHARES else {}
 
 
 def class_in_order(market: parse.Answer) -> dict[str, str]:
     """Of POST AddOrder: named for every pair that is not of coins or currencies."""
-    return {"asset_class": _OF_SHARES} if market.get("token_of") else {}
+    return {"asset_class": _OF_SHARES} if market.get("base_is") else {}
 
 
 _KIND = {

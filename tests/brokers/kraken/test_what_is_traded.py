@@ -1,4 +1,4 @@
-"""Kraken's one list of spot markets: coins, currencies and tokens of shares, each told as what it is."""
+"""Kraken's one list of spot markets: coins, currencies and tokens of stocks, each told as what it is."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -48,9 +48,9 @@ def test_currencies_are_cash_and_are_sold_from_it(rig: Rig) -> None:
     assert "EUR/USD" not in [each.symbol for each in rig.broker.positions(rig.account_id)]
 
 
-def test_a_token_of_a_share_is_told_as_one_and_its_class_goes_out_with_the_order(rig: Rig) -> None:
+def test_a_tokenised_stock_is_told_as_one_and_its_class_goes_out_with_the_order(rig: Rig) -> None:
     found = rig.broker.instrument("AAPLX/USD")
-    assert (found.name, found.asset_class) == ("AAPLX in USD, token of the share AAPL", AssetClass.CRYPTO)
+    assert (found.name, found.asset_class) == ("AAPLX in USD, tokenised stock", AssetClass.CRYPTO)
     for symbol in ("AAPLX/USD", "BTC/USD"):
         rig.broker.submit(
             rig.account_id,

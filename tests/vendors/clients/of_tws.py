@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.patience import at_most
 from tests.vendors import probe
 
 _STATES = {"Submitted": "open", "PreSubmitted": "open", "Filled": "filled", "Cancelled": "cancelled"}
@@ -28,9 +29,9 @@ def main() -> None:
 
     def opened() -> Any:
         made = library.IB()
-        made.RequestTimeout = 5
+        made.RequestTimeout = at_most(5)
         made.errorEvent += lambda request, code, words, contract: errors.append(code)
-        made.connect(where.hostname, where.port, clientId=7, timeout=5, fetchFields=fetch)
+        made.connect(where.hostname, where.port, clientId=7, timeout=at_most(5), fetchFields=fetch)
         return made
 
     client = opened()
