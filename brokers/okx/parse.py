@@ -162,6 +162,9 @@ def order_body(request: OrderRequest, instrument_id: str, *, contract: bool) -> 
         body["sz"] = plain(request.quantity)
         if market and not contract:
             body["tgtCcy"] = "base_ccy"
+    if market and not contract:
+        # Without it, OKX makes an order smaller than was confirmed when the balance does not cover it.
+        body["banAmend"] = True
     if request.limit_price is not None:
         body["px"] = plain(request.limit_price)
     if request.reduce_only:

@@ -82,6 +82,8 @@ class SimOrder:
     triggered: bool = False
     exits: dict[str, str] = field(default_factory=dict)
     """What the venue places once it has filled, in the venue's words."""
+    shrinks: bool = False
+    """Made as small as the balance, where that does not cover it."""
     placed_by: str = ""
     """The order whose exit it is."""
 
@@ -192,8 +194,12 @@ class CryptoFake(FakeBroker):
         at = Decimal(made.price) if made.price else price
         if listing.kind == "spot":
             coin, need = (listing.quote, at * amount) if made.side == "buy" else (listing.base, amount)
-            if need > self.balances.get(coin, Decimal(0)) - self.on_hold(coin):
-                raise VenueRefuses("funds")
+            free = self.balances.get(coin, Decimal(0)) - self.on_hold(coin)
+            if need > free:
+                lot, each = Decimal(listing.lot), at if made.side == "buy" else Decimal(1)
+                if not made.shrinks or free / each < Decimal(listing.minimum):
+                    raise VenueRefuses("funds")
+                made.amount = _text(free / each // lot * lot)
         waits = bool(made.stop or made.trail)
         crosses = not waits and (not made.price or (at >= price if made.side == "buy" else at <= price))
         if crosses and made.post_only and not self.POST_ONLY_STANDS:

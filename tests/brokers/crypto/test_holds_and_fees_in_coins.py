@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from brokers.errors import InsufficientFunds
 from brokers.types import OrderType, Side
 from tests.brokers.contract.cases import BINANCE, COINBASE, KRAKEN, OKX, CryptoCase
 from tests.brokers.crypto.recorded import resting, steady
@@ -59,3 +60,13 @@ def test_a_market_purchase_at_okx_is_of_so_many_coins_and_one_by_worth_of_so_muc
             rig.order(order_type=OrderType.MARKET, limit_price=None, quantity=None, notional=Decimal(300)),
         )
         assert (spent.filled_quantity, spent.quantity) == (Decimal("0.00999966"), Decimal("0.00999966"))
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_market_order_that_the_balance_does_not_cover_is_refused_at_okx_and_not_made_smaller(side: Side) -> None:
+    with steady(OKX) as rig:
+        before = dict(rig.wire.balances)
+        order = rig.order(order_type=OrderType.MARKET, limit_price=None, side=side, quantity=Decimal(5))
+        with pytest.raises(InsufficientFunds):
+            rig.broker.submit(rig.account_id, order)
+        assert rig.wire.balances == before

@@ -71,12 +71,12 @@ def _of_contract(rig: Rig, **terms: Any) -> OrderRequest:
         (lambda rig: _limit(rig, tif=_IOC), {**_OKX, "ordType": "ioc", "px": "15000"}),
         (lambda rig: _limit(rig, tif=_FOK), {**_OKX, "ordType": "fok", "px": "15000"}),
         (lambda rig: _limit(rig, post_only=True), {**_OKX, "ordType": "post_only", "px": "15000"}),
-        (_market, {**_OKX, "ordType": "market", "tgtCcy": "base_ccy"}),
+        (_market, {**_OKX, "ordType": "market", "tgtCcy": "base_ccy", "banAmend": True}),
         (
             lambda rig: _market(rig, side=Side.SELL),
-            {**_OKX, "side": "sell", "ordType": "market", "tgtCcy": "base_ccy"},
+            {**_OKX, "side": "sell", "ordType": "market", "tgtCcy": "base_ccy", "banAmend": True},
         ),
-        (_spend, {**_OKX, "ordType": "market", "sz": "100", "tgtCcy": "quote_ccy"}),
+        (_spend, {**_OKX, "ordType": "market", "sz": "100", "tgtCcy": "quote_ccy", "banAmend": True}),
         (_of_contract, {**_SWAP, "ordType": "limit", "px": "15000"}),
         (
             lambda rig: _of_contract(rig, order_type=OrderType.MARKET, tif=_IOC, limit_price=None),

@@ -385,6 +385,7 @@ class OkxFake(AlgoFake):
                     "post_only": kind == "post_only",
                     "reduce_only": body.get("reduceOnly", False) is True,
                     "fee_in": "base" if spot and body["side"] == "buy" else "quote",
+                    "shrinks": kind == "market" and spot and body.get("banAmend", False) is not True,
                 }
             )
         except AlgoRefused as refused:
