@@ -40,7 +40,7 @@ def test_random_steps_leave_books_that_agree_to_the_last_digit() -> None:
 
 def test_a_walk_that_was_written_down_is_walked_again_to_the_same_end(tmp_path: Path) -> None:
     bought = {"step": "prepare", "symbol": "BTC/USD", "size": 0, "side": "BUY", "kind": "MKT", "tif": "IOC"}
-    bought |= {"away": 0, "exits": "simple", "stop": "none", "at_once": False, "goes": True}
+    bought |= {"away": 0, "exits": "simple", "stop": "none", "at_once": False, "goes": False}
     steps: list[dict[str, Any]] = [{"step": "begin", "preset": "realistic", "hours": 68}, bought]
     steps += [{"step": "confirm", "which": 17, "dies": "after it was sent"}, {"step": "leap", "seconds": 61}]
     walk = tmp_path / "walk.json"
