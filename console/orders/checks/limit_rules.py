@@ -253,7 +253,7 @@ def _check_kind(request: OrderRequest, facts: RiskInputs, bound: ScopedLimits) -
         raise _outside(bound, "symbols", f"allow only {_some(limits.symbols)}, not {symbol}")
     denied = limits.denies(symbol, facts.identity, asset_class=facts.asset_class, told=facts.aliases)
     if denied is None:
-        raise _unprovable(bound, "denied_symbols", f"the broker does not tell enough of {symbol} to compare it")
+        raise _unprovable(bound, "denied_symbols", f"the broker does not say enough about {symbol} to compare it")
     if denied:
         raise _outside(bound, "denied_symbols", f"do not allow {symbol}")
     if limits.asset_classes is not None and facts.asset_class not in limits.asset_classes:
@@ -347,7 +347,7 @@ def _check_amounts(
         asked = _in_currency(bound, "daily_notional", total, facts)
         if asked and use.today is None:
             raise _unprovable(
-                bound, "daily_notional", "what another order of today comes to was not known for want of a rate"
+                bound, "daily_notional", "the worth of another order of today is not known, because there was no exchange rate"
             )
         if asked and use.today is not None and use.today + asked > limits.daily_notional:
             raise _exceeded(
