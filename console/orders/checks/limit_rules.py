@@ -347,7 +347,9 @@ def _check_amounts(
         asked = _in_currency(bound, "daily_notional", total, facts)
         if asked and use.today is None:
             raise _unprovable(
-                bound, "daily_notional", "the worth of another order of today is not known, because there was no exchange rate"
+                bound,
+                "daily_notional",
+                "the worth of another order of today is not known, because there was no exchange rate",
             )
         if asked and use.today is not None and use.today + asked > limits.daily_notional:
             raise _exceeded(
