@@ -81,6 +81,9 @@ CCXT: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("get_by_their_id", "get_sale", "get_market"), _BY_GET),
         "fills": "ccxt reads the list of fills, which has no fees; the adapter reads the executions",
     },
+    "kraken": {
+        "fills": "ccxt takes every fee for one in money; that of a sale is in coins, unless the order says otherwise",
+    },
 }
 CLIENTS = (
     Client(

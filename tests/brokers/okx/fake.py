@@ -142,7 +142,7 @@ class OkxFake(AlgoFake):
         if what == "public/instruments":
             kind = asked.query["instType"]
             if kind == "OPTION":
-                return self._options(asked.query.get("instFamily", ""))
+                return self._options(asked.query.get("instFamily") or asked.query.get("uly", ""))
             return _ok([_instrument(each) for each in self.listings.values() if _type(each) == kind])
         if asked.query.get("instFamily"):
             return self._option_data(what, asked.query)
@@ -180,6 +180,8 @@ class OkxFake(AlgoFake):
         return 404, {"code": "404", "msg": "no such path", "data": []}
 
     def _options(self, family: str) -> Reply:
+        if family == "ETH-USD":
+            return _ok([])
         if family != "BTC-USD":
             return 200, {"code": "51000", "msg": "Parameter instFamily error", "data": []}
         return _ok(
