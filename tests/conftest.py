@@ -88,8 +88,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
+@pytest.hookimpl(tryfirst=True)  # a process of xdist has a loop of its own, after which no other is asked
 def pytest_runtestloop() -> None:
     gc.freeze()
+    gc.set_threshold(20_000, *gc.get_threshold()[1:])
     gc.enable()
 
 

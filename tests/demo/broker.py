@@ -27,6 +27,9 @@ class DemoIbkr(FakeIbkr):
         if what == "leave":
             threading.Thread(target=self._leave, args=[float(told)], daemon=True).start()
             return None
+        if what == "questions":
+            self.questions = list(told)
+            return None
         return super().control(what, told)
 
     def _leave(self, seconds: float) -> None:

@@ -53,6 +53,7 @@ from console.scopes import Scope  # noqa: E402
 from console.toolsets import Toolset  # noqa: E402
 from mcpserver import pipeline  # noqa: E402
 from tests.brokers.faults import Fault, as_control  # noqa: E402
+from tests.brokers.ibkr.fake import QUESTION  # noqa: E402
 from tests.demo.broker import REFUSED, control, wait_until  # noqa: E402
 
 DAYS = 30
@@ -232,8 +233,11 @@ def _interactive_brokers(owner: User, address: str, now: datetime) -> App:
         control(address, "faults", [])
 
     broken("cut", "3")
+    control(address, "questions", [QUESTION])
+    app.trade("AAPL", "BUY", "650", order_type="LMT", limit_price="192.30", tif="GTC")
+    control(address, "questions", [])
     CLOCK.set(now - timedelta(hours=1))
-    reconcile.sweep()  # long after: the broker does not know it
+    reconcile.sweep()  # long after: the broker does not know the first, and nobody answered about the second
     CLOCK.set(datetime.now(UTC))
     app.trade("AAPL", "BUY", "4", **order)
     app.trade("AAPL", "BUY", REFUSED, **order)
