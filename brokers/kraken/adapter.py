@@ -111,7 +111,9 @@ class KrakenBroker(CryptoBroker):
         no id of ours there, and names the order that placed it."""
         if (exit_of := leg_ids.parent(client_order_id)) is not None:
             whole = None if exit_of[1] else self._find(exit_of[0], symbol)
-            if whole is None or whole["terms"] is None or not parse.has_close(whole["info"]):
+            if whole is not None and whole["terms"] is None:
+                return {**whole, "clientOrderId": client_order_id}
+            if whole is None or not parse.has_close(whole["info"]):
                 return None
             return parse.close_of(whole, self._placed_by(whole), datetime.now(UTC))
         for name, key in _LISTS:

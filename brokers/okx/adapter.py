@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from brokers import leg_ids
 from brokers.crypto import parse as crypto_parse
 from brokers.crypto import unknown_word_counts
 from brokers.crypto.adapter import PAGE, PAGES, CryptoBroker, environment
@@ -248,6 +249,8 @@ class OkxBroker(CryptoBroker):
             ]
         except crypto_parse.UNREADABLE:
             unknown_word_counts.note(self.VENUE.title, "unreadable order")
+            if wanted and (leg_ids.parent(wanted) or ("",))[0] == row.get("clOrdId"):
+                yield {"id": row.get("ordId"), "clientOrderId": wanted, "symbol": entry["symbol"], "terms": None}
             return
         yield from (each for each in waiting if wanted == each["clientOrderId"] or (each["settled"] and not wanted))
 

@@ -188,6 +188,17 @@ def test_a_close_that_cannot_be_read_is_told_without_its_terms(rig: Rig) -> None
     assert (told.order_type, told.held, told.status) == (None, True, BrokerStatus.WORKING)
 
 
+def test_the_exit_of_an_order_that_cannot_be_read_is_not_told_as_missing(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = with_exit(rig, OrderType.STOP, stop_price="28000")
+    rig.broker.submit(rig.account_id, asked)
+    fake, made = fake_of(rig), fake_of(rig)._order
+    monkeypatch.setattr(fake, "_order", lambda order: made(order) | {"descr": "?"})
+    with pytest.raises(BrokerUnavailable, match="could not be read"):
+        rig.broker.order(rig.account_id, asked.legs[0].client_order_id, symbol=rig.symbol)
+
+
 def test_an_id_that_names_no_exit_is_not_there(rig: Rig) -> None:
     asked, plain = with_exit(rig, OrderType.STOP, stop_price="28000"), rig.order()
     for each in (asked, plain):

@@ -280,6 +280,15 @@ def test_a_fill_is_told_of_one_order_of_a_pair_even_while_okx_does_not_say_of_wh
     assert [_seen(rig, each).status for each in _ids(order)] == [BrokerStatus.CANCELLED, BrokerStatus.FILLED]
 
 
+def test_exits_that_cannot_be_read_are_not_told_as_missing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = _bracket(rig)
+    rig.broker.submit(rig.account_id, order)
+    monkeypatch.setattr(_fake(rig), "attached_rows", lambda one: ["?"])
+    for leg in order.legs:
+        with pytest.raises(BrokerUnavailable, match="could not be read"):
+            rig.broker.order(rig.account_id, leg.client_order_id, symbol=rig.symbol)
+
+
 @pytest.mark.parametrize("in_part", [False, True])
 def test_exits_that_are_late_wait_and_those_that_never_come_are_told_as_refused(rig: Rig, in_part: bool) -> None:
     _fake(rig).exits_late = True
