@@ -41,6 +41,8 @@ from brokers.types import (
 
 ACCOUNT = "spot"
 _METHODS = 8
+_BATCH = 50
+"""Orders that Kraken cancels by one call, at most."""
 
 
 def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,11 +142,14 @@ class KrakenBroker(CryptoBroker):
         return list(found.values())
 
     def _cancel(self, found: crypto_parse.Answer) -> tuple[str, Any]:
-        """Where several orders are one exit, the first of them that is open."""
+        """Where several orders are one exit, all of them that are open."""
         if found.get("is_coming"):
             raise NotSupported("Kraken places this exit as its order fills, and ends it with that: cancel the order.")
         if not found["id"]:
             raise BrokerUnavailable("Kraken has not placed this exit yet. Nothing was cancelled.")
+        several = found.get("open_ids") or ()
+        if len(several) > 1:
+            return "private_post_cancelorderbatch", {"orders": several[:_BATCH]}
         return "private_post_cancelorder", {"txid": found["id"]}
 
     def _amend(self, found: crypto_parse.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:
