@@ -419,7 +419,7 @@ def entry(row: Row, coded: Coded) -> Transaction:
 
 
 def cancelled(answer: Any) -> bool | None:
-    """Of POST CancelOrder and CancelOrderBatch: whether anything was cancelled or will be; None where the answer does not tell."""
+    """Of POST CancelOrder and CancelOrderBatch: whether any was cancelled or will be; None where it does not tell."""
     result = answer.get("result") if isinstance(answer, dict) and answer.get("error") == [] else None
     if not isinstance(result, dict) or "count" not in result:
         return None

@@ -114,6 +114,7 @@ class OkxBroker(CryptoBroker):
         notional=True,
         short=True,
         reduce_only=True,
+        never_reduce_only=frozenset({AssetClass.CRYPTO}),
         post_only=True,
     )
     CURRENCY = "USDT"
