@@ -76,3 +76,23 @@ def test_a_coin_is_closed_but_for_what_is_less_than_a_lot(placed: tuple[str, Any
     done = call(key, "confirm_trade", confirmation_id=shown["confirmation_id"])
     assert "error" not in done, done
     assert fake.balances[coin] == rest > 0
+
+
+def test_a_cancel_tells_which_other_orders_ended_with_it(placed: tuple[str, Any, str]) -> None:
+    key, fake, _ = placed
+    order = Order.objects.get(parent=None)
+    fake.fill(fake.by_client(order.wire_id), "29000", "0.5")
+    reconcile.sweep()
+    exits = list(order.legs.order_by("-pk"))
+    done = call(key, "cancel_order", order_id=exits[0].public_id)
+    told = {each["order_id"]: each["status"] for each in done.get("orders", [done["order"]])}
+    assert told == {each.public_id: "cancelled" for each in exits}
+    assert ("still protected" in done.get("next", "")) is (len(exits) > 1)
+
+
+def test_a_cancel_before_anything_was_sent_ends_one_order(placed: tuple[str, Any, str]) -> None:
+    key, _, symbol = placed
+    terms = {"symbol": symbol, "side": "BUY", "quantity": "0.5", "order_type": "LMT", "limit_price": "28000"}
+    shown = call(key, "place_order", **terms)
+    done = call(key, "cancel_order", order_id=shown["order"]["order_id"])
+    assert (done["status"], "orders" in done) == ("cancelled", False)
