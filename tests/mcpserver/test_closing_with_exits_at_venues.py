@@ -96,3 +96,19 @@ def test_a_cancel_before_anything_was_sent_ends_one_order(placed: tuple[str, Any
     shown = call(key, "place_order", **terms)
     done = call(key, "cancel_order", order_id=shown["order"]["order_id"])
     assert (done["status"], "orders" in done) == ("cancelled", False)
+
+
+def test_exits_of_what_filled_before_a_cancel_are_told_with_that_quantity(placed: tuple[str, Any, str]) -> None:
+    key, fake, _ = placed
+    order = Order.objects.get(parent=None)
+    fake.fill(fake.by_client(order.wire_id), "29000", "0.2")
+    reconcile.sweep()
+    call(key, "cancel_order", order_id=order.public_id)
+    reconcile.sweep()
+    stands = {each.public_id for each in order.legs.filter(status="working")}
+    # Binance ends the exits with their order, whatever of it has filled.
+    assert len(stands) == (0 if order.connection.broker == "binance" else order.legs.count())
+    told = call(key, "get_orders")["orders"]
+    assert {each["order_id"]: each["quantity"] for each in told if each["order_id"] in stands} == dict.fromkeys(
+        stands, "0.2"
+    )
