@@ -920,6 +920,8 @@ class Capabilities:
     """One order may take a position through zero to the other side."""
     extended_hours: bool = False
     reduce_only: bool = False
+    never_reduce_only: frozenset[AssetClass] = frozenset()
+    """Asset classes whose orders are never reduce-only there, as what is owned is all that can be sold."""
     post_only: bool = False
     practice: bool = False
     """Its accounts hold simulated money: they can be opened, reset and tuned from here."""
@@ -939,6 +941,9 @@ class Capabilities:
         taken = self.times_in_force(order_type) & (self.coins if asset_class is AssetClass.CRYPTO else set(TimeInForce))
         wanted = (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC)
         return next((tif for tif in wanted if tif in taken), TimeInForce.DAY)
+
+    def takes_reduce_only(self, asset_class: AssetClass) -> bool:
+        return self.reduce_only and asset_class not in self.never_reduce_only
 
     def takes(self, order_type: OrderType, tif: TimeInForce) -> bool:
         return order_type in self.order_types and tif in self.times_in_force(order_type)

@@ -143,7 +143,7 @@ class CoinbaseBroker(CryptoBroker):
         exit_of = leg_ids.parent(client_order_id)
         whole = self._find_whole(client_order_id if exit_of is None else exit_of[0], symbol)
         if whole is None or whole["terms"] is None:
-            return whole if exit_of is None else None
+            return None if whole is None else {**whole, "clientOrderId": client_order_id}
         mine = {each["clientOrderId"]: each for each in self._parts(whole)}
         return mine.get(client_order_id)
 
@@ -157,9 +157,13 @@ class CoinbaseBroker(CryptoBroker):
             return self._halves(whole, {ours: "", first: ours})
         if not parse.has_exits(row):
             return [whole]
-        placed = str(row.get("attached_order_id") or "")
-        if placed and (exits := self._read(placed)) is not None and exits["terms"] is not None:
-            return [whole, *self._halves(exits, {first: ours, second: ours})]
+        if placed := str(row.get("attached_order_id") or ""):
+            exits = self._read(placed)
+            if exits is not None and exits["terms"] is not None:
+                return [whole, *self._halves(exits, {first: ours, second: ours})]
+            # They are there: that they cannot be read now must not pass for exits that never came.
+            unread = {"id": placed, "symbol": whole["symbol"], "terms": None}
+            return [whole, *({**unread, "clientOrderId": each} for each in (first, second))]
         now = datetime.now(UTC)
         return [whole, *(parse.planned_half(whole, half, name, now) for half, name in enumerate((first, second)))]
 

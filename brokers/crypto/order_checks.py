@@ -73,7 +73,7 @@ def _offered(request: OrderRequest, found: Instrument, can: Capabilities) -> Non
         _exits(request, found)
     if request.outside_rth:
         raise NotSupported(f"{found.exchange} has no regular hours.")
-    if request.reduce_only and (not can.reduce_only or found.asset_class is AssetClass.CRYPTO):
+    if request.reduce_only and not can.takes_reduce_only(found.asset_class):
         raise NotSupported(f"{found.symbol} at {found.exchange} does not accept reduce-only orders.")
     if request.post_only and (not can.post_only or request.order_type is not OrderType.LIMIT):
         raise NotSupported("Only limit orders can be post-only.")

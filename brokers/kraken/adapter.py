@@ -41,6 +41,8 @@ from brokers.types import (
 
 ACCOUNT = "spot"
 _METHODS = 8
+_BATCH = 50
+"""Orders that Kraken cancels by one call, at most."""
 
 
 def _config(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,7 +113,9 @@ class KrakenBroker(CryptoBroker):
         no id of ours there, and names the order that placed it."""
         if (exit_of := leg_ids.parent(client_order_id)) is not None:
             whole = None if exit_of[1] else self._find(exit_of[0], symbol)
-            if whole is None or whole["terms"] is None or not parse.has_close(whole["info"]):
+            if whole is not None and whole["terms"] is None:
+                return {**whole, "clientOrderId": client_order_id}
+            if whole is None or not parse.has_close(whole["info"]):
                 return None
             return parse.close_of(whole, self._placed_by(whole), datetime.now(UTC))
         for name, key in _LISTS:
@@ -138,11 +142,14 @@ class KrakenBroker(CryptoBroker):
         return list(found.values())
 
     def _cancel(self, found: crypto_parse.Answer) -> tuple[str, Any]:
-        """Where several orders are one exit, the first of them that is open."""
+        """Where several orders are one exit, all of them that are open."""
         if found.get("is_coming"):
             raise NotSupported("Kraken places this exit as its order fills, and ends it with that: cancel the order.")
         if not found["id"]:
             raise BrokerUnavailable("Kraken has not placed this exit yet. Nothing was cancelled.")
+        several = found.get("open_ids") or ()
+        if len(several) > 1:
+            return "private_post_cancelorderbatch", {"orders": several[:_BATCH]}
         return "private_post_cancelorder", {"txid": found["id"]}
 
     def _amend(self, found: crypto_parse.Answer, wanted: OrderRequest, changes: OrderChanges) -> tuple[str, Any]:

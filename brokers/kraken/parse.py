@@ -292,6 +292,7 @@ def close_of(whole: parse.Answer, placed: Sequence[parse.Answer], now: datetime)
         "average": single.get("average") if single else None,
         "fees": single.get("fees") if single else [],
         "timestamp": (first or whole).get("timestamp"),
+        "open_ids": open_ids,
         "is_coming": is_open,
         "is_whole": not is_open and len(placed) == 1,
     }
@@ -418,7 +419,7 @@ def entry(row: Row, coded: Coded) -> Transaction:
 
 
 def cancelled(answer: Any) -> bool | None:
-    """Of POST CancelOrder: whether anything was cancelled or will be; None where the answer does not tell."""
+    """Of POST CancelOrder and CancelOrderBatch: whether any was cancelled or will be; None where it does not tell."""
     result = answer.get("result") if isinstance(answer, dict) and answer.get("error") == [] else None
     if not isinstance(result, dict) or "count" not in result:
         return None

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from brokers import leg_ids
 from brokers.crypto import parse as crypto_parse
 from brokers.crypto import unknown_word_counts
 from brokers.crypto.adapter import PAGE, PAGES, CryptoBroker, environment
@@ -113,6 +114,7 @@ class OkxBroker(CryptoBroker):
         notional=True,
         short=True,
         reduce_only=True,
+        never_reduce_only=frozenset({AssetClass.CRYPTO}),
         post_only=True,
     )
     CURRENCY = "USDT"
@@ -235,16 +237,21 @@ class OkxBroker(CryptoBroker):
             if algo is not None:
                 yield from self._parts(algo)
                 return
-        entry = self._answer(row)
+        entry, now = self._answer(row), datetime.now(UTC)
         if wanted in ("", str(row.get("clOrdId"))):
             yield entry
         try:
             waiting = [
-                {**algo_orders.answer_waiting(row, part, exits, entry), "settled": algo_orders.is_settled(row, exits)}
+                {
+                    **algo_orders.answer_waiting(row, part, exits, entry, now),
+                    "settled": algo_orders.is_settled(row, exits),
+                }
                 for part, exits in algo_orders.waiting(row)
             ]
         except crypto_parse.UNREADABLE:
             unknown_word_counts.note(self.VENUE.title, "unreadable order")
+            if wanted and (leg_ids.parent(wanted) or ("",))[0] == row.get("clOrdId"):
+                yield {"id": row.get("ordId"), "clientOrderId": wanted, "symbol": entry["symbol"], "terms": None}
             return
         yield from (each for each in waiting if wanted == each["clientOrderId"] or (each["settled"] and not wanted))
 
@@ -298,6 +305,14 @@ class OkxBroker(CryptoBroker):
         market, entry = self._require(str(found["symbol"])), found.get("entry")
         if "algo" in found and not found.get("child"):
             return "private_post_trade_cancel_algos", [{"instId": market["id"], "algoId": found["algo"]["algoId"]}]
+        if entry and algo_orders.has_ended(entry):
+            raise BrokerUnavailable("OKX has not placed this exit yet. Nothing was cancelled.")
+        if entry and crypto_parse.number_or_zero(entry.get("accFillSz")):
+            # It would end the order, and what has filled would have its exits only to lose them.
+            raise NotSupported(
+                "Part of its order has filled: OKX places this exit for that once the order has ended. To end it "
+                "before, cancel the order."
+            )
         order_id = found.get("child") or (entry["ordId"] if entry else found["id"])
         return "private_post_trade_cancel_order", {"instId": market["id"], "ordId": order_id}
 

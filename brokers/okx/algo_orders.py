@@ -8,6 +8,7 @@ Source: www.okx.com/docs-v5/en/ (order book trading, algo trading; place order, 
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -36,6 +37,9 @@ _STATUS = {
     "partially_failed": "rejected",
 }
 _WITH_THE_OTHER = "OKX ended it when the other order of the pair was triggered."
+_ENDED_ENTRY = frozenset({"filled", "canceled", "mmp_canceled"})
+_PLACED_WITHIN = timedelta(minutes=2)
+NOT_PLACED = "OKX lists no exit of this order: look there whether one is open."
 Row = Mapping[str, Any]
 
 
@@ -225,8 +229,10 @@ def answer(row: Row, part: Part, symbol: str, child: parse.Answer | None) -> par
     status, reason = _STATUS.get(state, "open"), ""
     if status == "rejected":
         reason = f"OKX could not place it ({quoted_text(row.get('failCode')) or 'no reason given'})."
-    triggered = str(row.get("actualSide") or part.half) if status == "closed" else part.half
-    if status == "closed" and triggered != part.half:
+    triggered = str(row.get("actualSide") or ("?" if len(_halves(row)) > 1 else part.half))
+    if status == "closed" and triggered == "?":
+        status, child = "open", None  # which of the two it was is not told yet, and one fills
+    elif status == "closed" and triggered != part.half:
         status, reason, child = "canceled", _WITH_THE_OTHER, None
     elif status == "closed" and child is None:
         status = "open"  # triggered, and its order is not told yet
@@ -253,24 +259,40 @@ def answer(row: Row, part: Part, symbol: str, child: parse.Answer | None) -> par
     return {**told, "terms": mine}
 
 
-def answer_waiting(row: Row, part: Part, exits: Row, entry: parse.Answer) -> parse.Answer:
-    """One exit that hangs on ``entry`` and has not been placed; None in ``status`` of ``entry`` is no case."""
-    failed, ended = quoted_text(exits.get("failCode")), str(row.get("state") or "") in ("canceled", "mmp_canceled")
-    reason = f"OKX could not place it ({failed})." if failed not in ("", "0") else ""
+def answer_waiting(row: Row, part: Part, exits: Row, entry: parse.Answer, now: datetime) -> parse.Answer:
+    """One exit that hangs on ``entry`` and has no row of its own. OKX places it once nothing of the order is open any
+    more, for what has filled."""
+    failed, filled = quoted_text(exits.get("failCode")), parse.number_or_zero(row.get("accFillSz"))
+    status, reason = "open", ""
+    if failed not in ("", "0"):
+        status, reason = "rejected", f"OKX could not place it ({failed})."
+    elif has_ended(row):
+        ended = parse.moment(row.get("uTime"))
+        if not filled:
+            status, reason = "canceled", "Its order ended before it filled."
+        elif ended is None or now - ended > _PLACED_WITHIN:
+            status, reason = "rejected", NOT_PLACED
     side = Side(str(row.get("side")).upper()).opposite
     return {
         "id": f"{row.get('ordId')}-{part.half}",
         "clientOrderId": part.client_order_id,
         "symbol": entry["symbol"],
         "side": side.value.lower(),
-        "status": "rejected" if reason else "canceled" if ended else "open",
+        "status": status,
         "timestamp": _milliseconds(row.get("cTime")),
         "lastUpdateTimestamp": _milliseconds(row.get("uTime")),
         "entry": row,
         "exits": exits,
         "part": part,
-        "terms": terms(exits, part, quantity=row.get("sz"), held=True, reason=reason),
+        "terms": terms(
+            exits, part, quantity=filled if filled and has_ended(row) else row.get("sz"), held=True, reason=reason
+        ),
     }
+
+
+def has_ended(row: Row) -> bool:
+    """Of an order, not of an algo order."""
+    return str(row.get("state") or "") in _ENDED_ENTRY
 
 
 def _milliseconds(value: Any) -> int | None:
@@ -280,5 +302,7 @@ def _milliseconds(value: Any) -> int | None:
 
 
 def is_settled(row: Row, exits: Row) -> bool:
-    """Whether the row of the entry says what became of its exits: once it has filled, their own rows do."""
-    return row.get("state") != "filled" or quoted_text(exits.get("failCode")) not in ("", "0")
+    """Whether the row of the entry says what became of its exits: once it has ended and filled, in part or in whole,
+    their own rows do. Source: OKX's announcement of 1 July 2026 on attached take-profit and stop-loss orders."""
+    failed = quoted_text(exits.get("failCode")) not in ("", "0")
+    return failed or not has_ended(row) or not parse.number_or_zero(row.get("accFillSz"))

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.utils import timezone
+
 from brokers.errors import BrokerError
 from console.connections import broker_access
 from console.connections.models import Connection
@@ -60,7 +62,15 @@ def discard(principal: Principal, confirmation_id: str, *, request_id: str = "")
 
 
 def cancel(principal: Principal, order_id: str, *, account_id: str | None = None, request_id: str = "") -> Order:
-    """Cancel an app's own order; see ``order_access`` and ``cancel.cancel_order``.
+    """``cancel_with``, of which it returns the order that was named."""
+    return cancel_with(principal, order_id, account_id=account_id, request_id=request_id)[0]
+
+
+def cancel_with(
+    principal: Principal, order_id: str, *, account_id: str | None = None, request_id: str = ""
+) -> list[Order]:
+    """Cancel an app's own order; see ``order_access`` and ``cancel.cancel_order``. After it come those that ended with
+    it.
 
     Raises Refusal, with APPROVAL_REQUIRED where the cancel is held for the owner.
     """
@@ -69,7 +79,9 @@ def cancel(principal: Principal, order_id: str, *, account_id: str | None = None
     if order_access.cancel_needs_owner(order):
         change = protective_cancels.prepare(app, order, by=principal.app_label, request_id=request_id)
         raise _hold_for_owner(order, f" until {change.confirmation.expires_at:%H:%M:%S} UTC. Then ask get_order_status")
-    return cancelling.cancel_order(order, by=principal.app_label, request_id=request_id)
+    began = timezone.now()
+    done = cancelling.cancel_order(order, by=principal.app_label, request_id=request_id)
+    return [done] if done.sent_at is None else [done, *cancelling.ended_along(done, began)]
 
 
 def _hold_for_owner(order: Order, until: str) -> Refusal:

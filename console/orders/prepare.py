@@ -20,7 +20,17 @@ from brokers.base import Broker
 from brokers.compiled_queries import Insertion
 from brokers.decimals import plain
 from brokers.errors import AuthFailed, BrokerError, RateLimited, Rejected
-from brokers.types import Instrument, LegRequest, OrderChanges, OrderRequest, OrderType, Position, Preview, Side
+from brokers.types import (
+    AssetClass,
+    Instrument,
+    LegRequest,
+    OrderChanges,
+    OrderRequest,
+    OrderType,
+    Position,
+    Preview,
+    Side,
+)
 from console import ids
 from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access
@@ -338,7 +348,7 @@ def prepare_close(
         account = broker_access.choose_account(broker, account_id, principal.account_id)
         instrument = broker.instrument(symbol)
         position = open_position(broker, account.account_id, instrument.symbol)
-        reduces = broker.capabilities.reduce_only
+        reduces = broker.capabilities.takes_reduce_only(instrument.asset_class)
     if order_type not in (OrderType.MARKET, OrderType.LIMIT):
         raise Refusal(Code.INVALID_ARGUMENT, "Close a position with a MKT or LMT order.", field="order_type")
     item = PlanItem(
@@ -457,11 +467,15 @@ def _unreadable(name: str, word: str) -> Refusal:
 
 
 def _close_of(broker: Broker, position: Position) -> PlanItem:
+    """Raises BrokerError."""
+    units = abs(position.quantity)
+    if position.asset_class is AssetClass.CRYPTO:
+        units = _whole_lots(position, broker.instrument(position.symbol))
     terms = Terms(
         symbol=position.symbol,
         side=side_to_close(position.quantity),
-        quantity=abs(position.quantity),
-        reduce_only=broker.capabilities.reduce_only,
+        quantity=units,
+        reduce_only=broker.capabilities.takes_reduce_only(position.asset_class),
     )
     return PlanItem(terms=terms, position=position.quantity)
 
@@ -508,27 +522,36 @@ def side_to_close(quantity: Decimal) -> Side:
     return Side.SELL if quantity > 0 else Side.BUY
 
 
+def _whole_lots(position: Position, instrument: Instrument) -> Decimal:
+    """All of it; of a coin without what is less than a lot, as a fee taken in coins leaves it. Less than one lot is
+    all of it, for its broker to refuse."""
+    whole = abs(position.quantity)
+    if position.asset_class is not AssetClass.CRYPTO:
+        return whole
+    return whole // instrument.lot * instrument.lot or whole
+
+
 def quantity_to_close(
     position: Position, instrument: Instrument, *, quantity: Decimal | None = None, percent: Decimal | None = None
 ) -> Decimal:
     """Units to close: as named, or a share rounded down to the lot, or all of it. Raises Refusal."""
-    whole = abs(position.quantity)
+    held, whole = abs(position.quantity), _whole_lots(position, instrument)
     if quantity is not None and percent is not None:
         raise Refusal(Code.INVALID_ARGUMENT, "Give quantity or percent, not both.", field="percent")
     if percent is not None:
         if not 0 < percent <= 100:
             raise Refusal(Code.INVALID_ARGUMENT, "percent must be above 0 and at most 100.", field="percent")
-        part = whole * percent / 100
+        part = held * percent / 100
         part = whole if percent == 100 else (part / instrument.lot).to_integral_value(ROUND_DOWN) * instrument.lot
         if not part:
             raise Refusal(
                 Code.INVALID_ARGUMENT,
-                f"{plain(percent)}% of {plain(whole)} {position.symbol} is less than the lot size of "
+                f"{plain(percent)}% of {plain(held)} {position.symbol} is less than the lot size of "
                 f"{plain(instrument.lot)}.",
                 field="percent",
             )
         return part
-    if quantity is not None and quantity > whole:
+    if quantity is not None and quantity > held:
         raise Refusal(
             Code.INSUFFICIENT_POSITION,
             f"The position is {plain(position.quantity)} {position.symbol}, less than {plain(quantity)}. To reverse "

@@ -128,6 +128,7 @@ def order_terms(connection: Connection, account_id: str, draft: Draft) -> dict[s
         "price": plain(preview.price),
         "last": plain(preview.quote.last),
         "at_once": draft.terms.at_once,
+        "already_met": market_standing.is_met(draft.request, draft.preview.quote),
         "value": plain(preview.notional),
         "fee": plain(preview.fee) if draft.with_fee else None,
         "cash_effect": plain(preview.cash_effect),

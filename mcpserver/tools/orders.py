@@ -563,12 +563,18 @@ def _changed(order: Order, change: Modification, after_ms: int | None) -> dict[s
     )
 
 
+_ENDED_WITH_IT = "The other orders under orders ended with it: check that what is held is still protected as meant."
+
+
 def cancel_order(call: ToolCall) -> dict[str, Any]:
-    order = order_actions.cancel(
+    order, *others = order_actions.cancel_with(
         call.principal, _order_named(call.args), account_id=call.args.get("account_id"), request_id=call.request_id
     )
     call.account_id, call.order_id = order.account_id, order.public_id
-    return {"status": order.status, "order": render.order(order)}
+    told: dict[str, Any] = {"status": order.status, "order": render.order(order)}
+    if others:
+        told |= {"orders": [render.order(each) for each in (order, *others)], "next": _ENDED_WITH_IT}
+    return told
 
 
 class Cancelled(TypedDict):

@@ -74,7 +74,9 @@ class Subject:
     estimate: PriceSource = PriceSource.PREVIEW
     closes: bool = False
     at_once: bool = False
-    """A trigger that is met already is meant."""
+    """A trigger that is met already is meant; once it was shown, as one that is met."""
+    market_shown: Decimal | None = None
+    """The last price when a met trigger was shown: the order takes the market, which must still be near to that."""
     authorize: Authorize | None = None
     """None: nobody has said yes yet, or the yes is on record."""
 
@@ -151,7 +153,8 @@ def of_order(
         position=None if order.position_shown is None else rule,
         estimate=estimate,
         closes=order.closes,
-        at_once=order.at_once,
+        at_once=order.at_once and shown.get("already_met") is not False,
+        market_shown=Decimal(shown["last"]) if order.at_once and shown.get("already_met") else None,
         authorize=authorize,
     )
 
@@ -183,7 +186,7 @@ def of_change(
         shown_price=None if terms is None else Decimal(terms["last"]),
         position=PositionRule.COVERS_INCREASE if grows else None,
         estimate=PriceSource.QUOTE,
-        at_once=at_once if change is None else change.at_once,
+        at_once=at_once if change is None else change.at_once and (terms or {}).get("already_met") is not False,
         authorize=authorize,
     )
 

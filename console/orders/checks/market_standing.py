@@ -60,6 +60,12 @@ def concerns(request: OrderRequest) -> bool:
     return request.order_type in _TRIGGERED or request.order_class is not OrderClass.SIMPLE
 
 
+def is_met(request: OrderRequest, quote: Quote) -> bool:
+    """Whether its trigger is met already; False for an order without one, and where the market is not known."""
+    market = usable(quote)
+    return market is not None and _is_met(request, market)
+
+
 # -- refusals ------------------------------------------------------------------------------------------------
 
 

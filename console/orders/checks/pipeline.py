@@ -197,7 +197,10 @@ def _triggers_and_exits(subject: Subject, facts: Facts) -> None:
 
 def _price(subject: Subject, facts: Facts) -> None:
     assert subject.shown_price is not None
-    limit_rules.check_drift(subject.request.order_type, subject.shown_price, facts.price)
+    shown, now = subject.shown_price, facts.price
+    if subject.market_shown is not None:  # its own price says nothing of what it fills at
+        shown, now = subject.market_shown, facts.quote.last
+    limit_rules.check_drift(subject.request.order_type, shown, now)
 
 
 def _limits(subject: Subject, facts: Facts) -> None:

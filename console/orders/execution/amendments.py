@@ -106,6 +106,7 @@ def _amendment_terms(connection: Connection, order: Order, facts: Facts) -> dict
         "price": plain(price),
         "last": plain(last),
         "at_once": facts.subject.at_once,
+        "already_met": market_standing.is_met(request, facts.quote),
         "value": None if worth is None else plain(worth),
         "summary": (
             f"Change an order on {connection.name} ({connection.environment}). Now: "

@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import DatabaseError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from brokers.errors import BrokerError, NotSupported, Rejected, WriteOutcome
@@ -167,6 +168,17 @@ def cancel_order(order: Order, *, by: str, request_id: str = "") -> Order:
     if order.state in states.ENDED - {Status.CANCELLED}:
         raise _has_ended(order)
     return order
+
+
+def ended_along(order: Order, since: datetime) -> list[Order]:
+    """Orders that ended with one that was just cancelled: its exits, its order, the other of a pair. Some brokers end
+    all of them by one cancel, so those that stood are looked at first; one that cannot be read stays as it was."""
+    root = order.parent_id or order.pk
+    family = Order.objects.filter(Q(pk=root) | Q(parent=root)).exclude(pk=order.pk)
+    for each in family.filter(status__in=states.AT_BROKER).select_related("connection"):
+        with suppress(BrokerError, DatabaseError):
+            sync.refresh(each)
+    return list(family.filter(status__in=states.ENDED, moved_at__gte=since).select_related("parent").order_by("pk"))
 
 
 def _has_ended(order: Order) -> Refusal:

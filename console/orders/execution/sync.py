@@ -14,6 +14,7 @@ from brokers.types import BrokerOrder, BrokerStatus, Fill
 from console.connections import broker_access
 from console.errors import Code
 from console.orders import states
+from console.orders.checks import daily_usage
 from console.orders.models import Modification, Order
 from console.orders.states import AmendmentStatus, Status
 from console.orders.transitions import amendment_state, order_state
@@ -123,6 +124,9 @@ def apply_answer(order: Order, answer: BrokerOrder) -> None:
         "broker_order_id": answer.broker_order_id,
         "looked_up_at": timezone.now(),
     }
+    placed = None if answer.held else answer.quantity
+    if placed and order.quantity not in (None, placed) and daily_usage.is_exit(order):
+        fields["quantity"] = placed  # a broker places an exit for what its order has filled
     if after in (Status.CANCELLED, Status.EXPIRED, Status.REJECTED):
         fields["reason"] = answer.reason[:500]
     if after is Status.REJECTED:

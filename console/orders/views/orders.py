@@ -78,7 +78,7 @@ def cancel_elsewhere(request: HttpRequest, pk: int) -> HttpResponse:
 def cancel(request: HttpRequest, public_id: str) -> HttpResponse:
     """Take one order back: also while trading is halted, and without a proof, as every cancel."""
     user = user_of(request)
-    order = get_object_or_404(_own(user), public_id=public_id)
+    order, began = get_object_or_404(_own(user), public_id=public_id), timezone.now()
     try:
         cancelling.cancel_order(order, by=user.email)
     except Refusal as refusal:
@@ -87,6 +87,8 @@ def cancel(request: HttpRequest, public_id: str) -> HttpResponse:
         order.refresh_from_db()
         done = order.state in states.ENDED
         words = "Order cancelled." if done else "Cancel sent to the broker; no answer yet."
+        if order.sent_at is not None and (others := len(cancelling.ended_along(order, began))):
+            words += f" {others} more that {'belongs' if others == 1 else 'belong'} to it ended with it."
         messages.success(request, words)
     return redirect("orders:detail", public_id)
 

@@ -9,7 +9,7 @@ import pytest
 
 from brokers import leg_ids
 from brokers.coinbase.adapter import CoinbaseBroker
-from brokers.errors import InvalidOrder, NotSupported, Rejected
+from brokers.errors import BrokerUnavailable, InvalidOrder, NotSupported, Rejected
 from brokers.types import (
     BrokerOrder,
     BrokerStatus,
@@ -221,6 +221,30 @@ def test_exits_that_are_late_wait_and_those_that_never_come_are_told_as_refused(
     order.created -= 121_000
     for each in halves(rig, asked):
         assert (each.status, each.held, "look there" in each.reason) == (BrokerStatus.REJECTED, False, True)
+
+
+def _spoil(rig: Rig, monkeypatch: pytest.MonkeyPatch, order_id: str) -> None:
+    """One order has a row that cannot be read."""
+    fake, made = fake_of(rig), fake_of(rig)._order
+    odd: dict[str, Any] = {"order_configuration": {"limit_limit_gtc": {"stop_direction": []}}}
+    monkeypatch.setattr(fake, "_order", lambda order: made(order) | (odd if order.order_id == order_id else {}))
+
+
+@pytest.mark.parametrize("which", ["order", "exits"])
+def test_exits_that_cannot_be_read_are_not_told_as_ended_or_missing(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    asked = bracket(rig)
+    rig.broker.submit(rig.account_id, asked)
+    fake_of(rig).move(rig.symbol, "29000")
+    order = fake_of(rig).by_client(asked.client_order_id)
+    assert order is not None
+    order.updated -= 121_000
+    order.created -= 121_000
+    _spoil(rig, monkeypatch, (order if which == "order" else placed(rig)).order_id)
+    for each in asked.legs:
+        with pytest.raises(BrokerUnavailable, match="could not be read"):
+            rig.broker.order(rig.account_id, each.client_order_id, symbol=rig.symbol)
 
 
 def test_a_target_and_a_stop_that_were_made_elsewhere_are_one_order_without_a_type(rig: Rig) -> None:

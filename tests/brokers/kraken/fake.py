@@ -288,6 +288,13 @@ class KrakenFake(CryptoFake):
         self.take_back(self._meant(body))
         return {"count": 1}
 
+    def _cancelorderbatch(self, body: dict[str, Any]) -> Any:
+        """Of 2 to 50 orders; what has ended already does not count."""
+        if not 2 <= len(body["orders"]) <= 50:
+            raise VenueRefuses("bad")
+        meant = [self.orders[each] for each in body["orders"]]
+        return {"count": len([self.take_back(each) for each in meant if each.status == "open"])}
+
     def _meant(self, body: dict[str, str]) -> SimOrder | None:
         """By Kraken's id, or else by the one its owner gave."""
         return self.orders.get(body["txid"]) if "txid" in body else self.by_client(body["cl_ord_id"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from brokers import leg_ids
-from brokers.errors import BrokerUnavailable, InvalidOrder, NotSupported, Rejected, UnknownOutcome
+from brokers.errors import BrokerUnavailable, InvalidOrder, NotSupported, Rejected
 from brokers.types import (
     BrokerOrder,
     BrokerStatus,
@@ -133,9 +133,6 @@ def test_an_order_that_fills_in_parts_has_one_exit_of_all_that_was_placed(rig: R
     assert listed == [leg]
     with pytest.raises(NotSupported, match="as one order"):
         rig.broker.replace(rig.account_id, leg, OrderChanges(stop_price=Decimal(28100)))
-    # Each cancel ends one of them; the desk asks again until the exit has ended.
-    with pytest.raises(UnknownOutcome):
-        rig.broker.cancel(rig.account_id, leg, symbol=rig.symbol)
     assert rig.broker.cancel(rig.account_id, leg, symbol=rig.symbol).status is BrokerStatus.CANCELLED
     assert {each.status for each in closes(rig)} == {"canceled"}
 
@@ -186,6 +183,17 @@ def test_a_close_that_cannot_be_read_is_told_without_its_terms(rig: Rig) -> None
     order.exits = {"ordertype": "levitating", "price": "up"}
     told = found(rig, asked.legs[0].client_order_id)
     assert (told.order_type, told.held, told.status) == (None, True, BrokerStatus.WORKING)
+
+
+def test_the_exit_of_an_order_that_cannot_be_read_is_not_told_as_missing(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = with_exit(rig, OrderType.STOP, stop_price="28000")
+    rig.broker.submit(rig.account_id, asked)
+    fake, made = fake_of(rig), fake_of(rig)._order
+    monkeypatch.setattr(fake, "_order", lambda order: made(order) | {"descr": "?"})
+    with pytest.raises(BrokerUnavailable, match="could not be read"):
+        rig.broker.order(rig.account_id, asked.legs[0].client_order_id, symbol=rig.symbol)
 
 
 def test_an_id_that_names_no_exit_is_not_there(rig: Rig) -> None:

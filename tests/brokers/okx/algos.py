@@ -52,6 +52,8 @@ class AlgoFake(CryptoFake):
         """Order → the exits that wait for it."""
         self.next_exits: dict[str, str] | None = None
         """Of the order that is placed next."""
+        self.exits_late = False
+        """It places no exits for now."""
         self.level = "2"
 
     # -- the market -----------------------------------------------------------------------------------------------
@@ -117,11 +119,21 @@ class AlgoFake(CryptoFake):
         if exits is not None and order.status == "filled":
             self._place_exits(order, exits)
 
+    def take_back(self, order: SimOrder | None) -> SimOrder:
+        """What had filled keeps its exits."""
+        ended = super().take_back(order)
+        exits = self.attached.get(ended.order_id)
+        if exits is not None and Decimal(ended.filled):
+            self._place_exits(ended, exits)
+        return ended
+
     def _place_exits(self, order: SimOrder, exits: dict[str, str]) -> None:
+        if self.exits_late:
+            return
         terms = {name: exits[name] for name in _TERMS if name in exits}
         kind = "oco" if {"tpTriggerPx", "slTriggerPx"} <= set(terms) else "conditional"
         side = "sell" if order.side == "buy" else "buy"
-        self._keep(exits["attachAlgoClOrdId"], order.wire, side, kind, order.amount, terms)
+        self._keep(exits["attachAlgoClOrdId"], order.wire, side, kind, order.filled, terms)
 
     def place(self, order: Mapping[str, Any]) -> SimOrder:
         """What it fills at once takes its exits with it."""

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from brokers import leg_ids
-from brokers.errors import BrokerError, InvalidOrder, NotCancellable, NotSupported, Rejected, UnknownOutcome
+from brokers.errors import (
+    BrokerError,
+    BrokerUnavailable,
+    InvalidOrder,
+    NotCancellable,
+    NotSupported,
+    Rejected,
+    UnknownOutcome,
+)
 from brokers.types import BrokerOrder, BrokerStatus, LegRequest, OrderChanges, OrderClass, OrderRequest, OrderType, Side
 from tests.brokers.contract.cases import OKX, Rig, new_id
 from tests.brokers.crypto.recorded import steady
@@ -220,11 +228,86 @@ def test_an_exit_that_okx_could_not_place_is_told_as_rejected(rig: Rig) -> None:
     _fake(rig).move(rig.symbol, "28900")
     _fake(rig).algos.clear()
     (stop,) = (leg.client_order_id for leg in order.legs)
-    assert (_seen(rig, stop).status, _seen(rig, stop).held) == (BrokerStatus.WORKING, True)
     exits["failCode"] = "51020"
     assert (_seen(rig, stop).status, _seen(rig, stop).reason) == (
         BrokerStatus.REJECTED, "OKX could not place it (51020).",
     )  # fmt: skip
+
+
+def _partly_filled(rig: Rig, order: OrderRequest, amount: str = "0.2") -> None:
+    rig.broker.submit(rig.account_id, order)
+    entry = rig.wire.by_client(order.client_order_id)
+    assert entry is not None
+    rig.wire.fill(entry, "29000", amount)
+
+
+def test_exits_of_what_filled_before_the_rest_was_cancelled_stand_and_are_told(rig: Rig) -> None:
+    order = _bracket(rig)
+    _partly_filled(rig, order)
+    profit, stop = (leg.client_order_id for leg in order.legs)
+    assert _seen(rig, stop).held
+    ended = rig.broker.cancel(rig.account_id, order.client_order_id, symbol=rig.symbol)
+    assert (ended.status, ended.filled_quantity) == (BrokerStatus.CANCELLED, Decimal("0.2"))
+    for each in (profit, stop):
+        told = _seen(rig, each)
+        assert (told.status, told.quantity, told.held) == (BrokerStatus.WORKING, Decimal("0.2"), False)
+    _fake(rig).move(rig.symbol, "26900")
+    done, other = _seen(rig, stop), _seen(rig, profit)
+    assert (done.status, done.filled_quantity) == (BrokerStatus.FILLED, Decimal("0.2"))
+    assert other.status is BrokerStatus.CANCELLED
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_an_exit_of_an_order_that_has_filled_in_part_is_not_ended_with_the_rest_of_it(rig: Rig, place: int) -> None:
+    order = _bracket(rig)
+    _partly_filled(rig, order)
+    with pytest.raises(NotSupported, match="cancel the order"):
+        rig.broker.cancel(rig.account_id, _ids(order)[place], symbol=rig.symbol)
+    statuses = [_seen(rig, each).status for each in _ids(order)]
+    assert statuses == [BrokerStatus.PARTIALLY_FILLED, BrokerStatus.WORKING, BrokerStatus.WORKING]
+
+
+def test_a_fill_is_told_of_one_order_of_a_pair_even_while_okx_does_not_say_of_which(rig: Rig) -> None:
+    order = _pair(rig)
+    rig.broker.submit(rig.account_id, order)
+    _fake(rig).move(rig.symbol, "26900")
+    (algo,) = _fake(rig).algos.values()
+    algo.actual = ""
+    for each in _ids(order):
+        told = _seen(rig, each)
+        assert (told.status, told.filled_quantity) == (BrokerStatus.WORKING, Decimal(0))
+    algo.actual = "sl"
+    assert [_seen(rig, each).status for each in _ids(order)] == [BrokerStatus.CANCELLED, BrokerStatus.FILLED]
+
+
+def test_exits_that_cannot_be_read_are_not_told_as_missing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = _bracket(rig)
+    rig.broker.submit(rig.account_id, order)
+    monkeypatch.setattr(_fake(rig), "attached_rows", lambda one: ["?"])
+    for leg in order.legs:
+        with pytest.raises(BrokerUnavailable, match="could not be read"):
+            rig.broker.order(rig.account_id, leg.client_order_id, symbol=rig.symbol)
+
+
+@pytest.mark.parametrize("in_part", [False, True])
+def test_exits_that_are_late_wait_and_those_that_never_come_are_told_as_refused(rig: Rig, in_part: bool) -> None:
+    _fake(rig).exits_late = True
+    order = _bracket(rig)
+    _partly_filled(rig, order, "0.2" if in_part else "0.5")
+    entry = rig.wire.by_client(order.client_order_id)
+    assert entry is not None
+    if in_part:
+        rig.wire.take_back(entry)
+    for leg in order.legs:
+        told = _seen(rig, leg.client_order_id)
+        assert (told.status, told.held, told.quantity) == (BrokerStatus.WORKING, True, Decimal(entry.filled))
+        with pytest.raises(BrokerUnavailable, match="not placed this exit yet"):
+            rig.broker.cancel(rig.account_id, leg.client_order_id, symbol=rig.symbol)
+    entry.updated -= 121_000
+    for leg in order.legs:
+        told = _seen(rig, leg.client_order_id)
+        assert told.status is BrokerStatus.REJECTED
+        assert told.reason == "OKX lists no exit of this order: look there whether one is open."
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])

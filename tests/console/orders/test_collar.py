@@ -236,7 +236,13 @@ def test_a_change_that_puts_a_stop_through_is_held_to_it(
 
 
 @pytest.mark.parametrize(
-    ("at_once", "code"), [(False, Code.TRIGGER_ALREADY_MET), (True, Code.PRICE_OUTSIDE_COLLAR)], ids=["waits", "meant"]
+    ("stop", "at_once", "code"),
+    [
+        ("1.01", False, Code.TRIGGER_ALREADY_MET),
+        ("1.01", True, Code.TRIGGER_ALREADY_MET),
+        ("0.99", True, Code.PRICE_OUTSIDE_COLLAR),
+    ],
+    ids=["waits", "waits though asked for at once", "meant"],
 )
 def test_a_stop_that_went_through_before_its_release_is_not_sent(
     trader: Principal,
@@ -244,11 +250,12 @@ def test_a_stop_that_went_through_before_its_release_is_not_sent(
     tight: None,
     watch: Watch,
     monkeypatch: pytest.MonkeyPatch,
+    stop: str,
     at_once: bool,
     code: Code,
 ) -> None:
     quote = broker_access.broker_of(paper).quotes(["AAPL"])[0]
-    prepared = preparing.prepare(trader, replace(order(quote, **STOP, stop="1.01"), at_once=at_once))
+    prepared = preparing.prepare(trader, replace(order(quote, **STOP, stop=stop), at_once=at_once))
     served(monkeypatch, replace(quote, ask=quote.last * Decimal("1.03")))
     released = refused(lambda: order_actions.confirm(trader, prepared.confirmation.public_id))
     assert released is code

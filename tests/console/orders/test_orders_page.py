@@ -1,9 +1,12 @@
+from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import count
 
 from django.test import Client as Browser
 from django.utils import timezone
 
+from brokers.types import OrderClass
 from console.accounts.models import User
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
@@ -104,6 +107,15 @@ def test_an_order_waiting_for_confirmation_is_counted_everywhere_until_it_lapses
     assert "1 waiting" not in words_of(browser.get("/keys/"))
     Connection.objects.update(policy="owner_approval")
     assert "1 waiting" in words_of(browser.get("/keys/"))
+
+
+def test_the_page_says_what_ended_with_an_order_that_was_cancelled(browser: Browser, trader: Principal) -> None:
+    entry = replace(
+        bitcoin(limit="1000"), order_class=OrderClass.BRACKET, take_profit=Decimal(2000), stop_loss=Decimal(500)
+    )
+    order = order_actions.confirm(trader, preparing.prepare(trader, entry).confirmation.public_id)
+    answer = browser.post(f"/orders/{order.public_id}/cancel/", follow=True)
+    assert "Order cancelled. 2 more that belong to it ended with it." in words_of(answer)
 
 
 def test_its_owner_takes_one_order_back_on_its_page_and_nobody_else(
