@@ -332,7 +332,7 @@ class BinanceFake(WaitingOrders):
             return params.get(f"{name}{word}" if name else word[0].lower() + word[1:], "")
 
         return {
-            "client_id": of("ClientOrderId") or params.get("newClientOrderId", f"own{len(self.orders)}"),
+            "client_id": of("ClientOrderId") or params.get("newClientOrderId") or f"own{next(self._ids)}",
             "wire": params["symbol"],
             "side": side.lower(),
             "kind": kind,
@@ -344,6 +344,17 @@ class BinanceFake(WaitingOrders):
             "post_only": kind == "LIMIT_MAKER",
             "fee_in": "base" if side == "BUY" else "quote",
         }
+
+    @staticmethod
+    def _lacks(params: dict[str, str]) -> bool:
+        """Whether an order of a list has no price or time in force where its kind needs one."""
+        kinds = {name.removesuffix("Type"): kind for name, kind in params.items() if name.endswith("Type")}
+        return any(
+            f"{name}{word[0].upper()}{word[1:]}" not in params
+            for name, kind in kinds.items()
+            for word in _NEEDS.get(kind, ())
+            if word != "quantity"
+        )
 
     def _first_stop(self, wire: str, side: str, delta: str) -> str:
         if not delta:
@@ -383,6 +394,8 @@ class BinanceFake(WaitingOrders):
         self.groups.remove(group)
 
     def _new_pair(self, params: dict[str, str]) -> Reply:
+        if self._lacks(params):
+            return self.BAD
         above, below = Decimal(self._level(params, "above")), Decimal(self._level(params, "below"))
         group = self._group(params)
         try:
@@ -410,13 +423,12 @@ class BinanceFake(WaitingOrders):
         side, pair = params["pendingSide"], "pendingAboveType" in params
         if pays == ("pendingQuantity" in params) or (pays and (params["workingSide"], side) != ("BUY", "SELL")):
             return self.BAD
+        if self._lacks(params):
+            return self.BAD
         amount = "" if pays else params["pendingQuantity"]
         names: tuple[str, ...] = ("pendingAbove", "pendingBelow") if pair else ("pending",)
         try:
             waiting = [self._terms(params[f"{name}Type"], side, amount, params, name) for name in names]
-            for each in waiting:
-                if each["kind"] == "STOP_LOSS_LIMIT" and not each["price"]:
-                    return self.BAD
             if pair and Decimal(self._level(params, names[0])) <= Decimal(self._level(params, names[1])):
                 raise VenueRefuses("prices")
             if any(self.by_client(each["client_id"]) for each in waiting):

@@ -15,7 +15,7 @@ from tests.brokers.contract.cases import BINANCE, Rig, new_id
 from tests.brokers.crypto.recorded import steady
 from tests.brokers.faults import Fault
 
-_ABOUT_THE_CALL = frozenset({"timestamp", "signature", "recvWindow", "newOrderRespType"})
+_ABOUT_THE_CALL = frozenset({"timestamp", "signature", "recvWindow"})
 
 
 @pytest.fixture
@@ -67,6 +67,7 @@ def _sent(rig: Rig, order: OrderRequest) -> dict[str, str]:
     names = {ours: str(place) for place, ours in enumerate(_ids(order))}
     body = {name: value for name, value in rig.wire.bodies[-1].items() if name not in _ABOUT_THE_CALL}
     assert body.pop("listClientOrderId") == f"l-{order.client_order_id}"
+    assert body.pop("newOrderRespType") == "RESULT"
     return {name: names.get(value, value) for name, value in body.items()}
 
 
@@ -281,5 +282,9 @@ def test_what_a_pair_of_coins_does_not_have_is_refused_by_name(rig: Rig, flag: s
 def test_where_what_arrives_cannot_be_sold_the_exits_name_the_quantity(rig: Rig) -> None:
     order = _bracket(rig)
     _without("opoAllowed")(rig)
-    assert _sent(rig, order)["pendingQuantity"] == "0.5"
+    assert _sent(rig, order) == {
+        **_ENTRY, "pendingQuantity": "0.5",
+        "pendingAboveType": "LIMIT_MAKER", "pendingAboveClientOrderId": "1", "pendingAbovePrice": "33000",
+        "pendingBelowType": "STOP_LOSS", "pendingBelowClientOrderId": "2", "pendingBelowStopPrice": "27000",
+    }  # fmt: skip
     assert ("POST", "/api/v3/orderList/otoco") in _fake(rig).received

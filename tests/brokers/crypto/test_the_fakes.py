@@ -68,6 +68,37 @@ def test_okx_finds_an_order_by_its_owners_id_to_change_and_to_cancel_it() -> Non
         assert _okx(fake, "/api/v5/trade/cancel-order", meant)["data"][0]["sCode"] == "0"
 
 
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [({}, "0"), ({"instId": ""}, "50014"), ({"instId": "TINY-USDT"}, "51503"), ({"algoId": "1"}, "51503")],
+)
+def test_okx_changes_an_algo_order_only_by_its_id_and_its_instrument(changes: Row, code: str) -> None:
+    with okx.OkxFake() as fake:
+        stop = {"instId": "BTC-USDT", "tdMode": "cash", "side": "sell", "ordType": "conditional", "sz": "0.5"}
+        made = _okx(fake, "/api/v5/trade/order-algo", {**stop, "slTriggerPx": "29000", "slOrdPx": "-1"})
+        new = {"instId": "BTC-USDT", "algoId": made["data"][0]["algoId"], "newSlTriggerPx": "28000", **changes}
+        assert _okx(fake, "/api/v5/trade/amend-algos", new)["data"][0]["sCode"] == code
+
+
+@pytest.mark.parametrize(
+    ("named", "code"),
+    [
+        ({"attachAlgoClOrdId": "exits"}, "0"),
+        ({"attachAlgoClOrdId": "others"}, "51000"),
+        ({"attachAlgoClOrdId": "exits", "attachAlgoId": "1"}, "51000"),
+        ({}, "51000"),
+    ],
+)
+def test_okx_changes_exits_that_wait_by_either_of_their_ids(named: Row, code: str) -> None:
+    with okx.OkxFake() as fake:
+        stop = {"attachAlgoClOrdId": "exits", "slTriggerPx": "14000", "slOrdPx": "-1"}
+        order = {"instId": "BTC-USDT", "tdMode": "cash", "side": "buy", "ordType": "limit", "sz": "0.5", "px": "15000"}
+        made = _okx(fake, "/api/v5/trade/order", {**order, "attachAlgoOrds": [stop]})
+        meant = {"instId": "BTC-USDT", "ordId": made["data"][0]["ordId"]}
+        new = {**meant, "attachAlgoOrds": [{**named, "newSlTriggerPx": "13000"}]}
+        assert _okx(fake, "/api/v5/trade/amend-order", new)["data"][0]["sCode"] == code
+
+
 def _binance(fake: CryptoFake, method: str, path: str, in_body: bool = False, /, **params: str) -> httpx2.Response:
     text = urlencode({**params, "timestamp": str(time.time_ns() // 1_000_000)})
     text += "&signature=" + hmac.new(binance.SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
@@ -117,6 +148,29 @@ def test_binance_takes_parameters_in_the_query_and_in_the_body(in_body: bool) ->
 def test_binance_refuses_what_its_filters_do_not_let_through(changes: Row, code: int | None) -> None:
     with binance.BinanceFake() as fake:
         assert _binance(fake, "POST", "/api/v3/order", **{**_LIMIT, **changes}).json().get("code") == code
+
+
+_ENTRY = {
+    "symbol": "BTCUSDT", "workingType": "LIMIT", "workingSide": "BUY", "workingPrice": "15000",
+    "workingQuantity": "0.5", "workingTimeInForce": "GTC", "pendingSide": "SELL", "pendingQuantity": "0.5",
+    "pendingAboveType": "LIMIT_MAKER", "pendingAbovePrice": "33000",
+    "pendingBelowType": "STOP_LOSS_LIMIT", "pendingBelowStopPrice": "14000", "pendingBelowPrice": "13900",
+    "pendingBelowTimeInForce": "GTC",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("left_out", "code"),
+    [
+        ("", None),
+        *((each, -1102) for each in ("workingTimeInForce", "workingPrice", "pendingAbovePrice")),
+        *((each, -1102) for each in ("pendingBelowTimeInForce", "pendingBelowPrice", "pendingQuantity")),
+    ],
+)
+def test_binance_takes_a_list_only_with_what_the_kind_of_each_order_needs(left_out: str, code: int | None) -> None:
+    with binance.BinanceFake() as fake:
+        given = {name: value for name, value in _ENTRY.items() if name != left_out}
+        assert _binance(fake, "POST", "/api/v3/orderList/otoco", **given).json().get("code") == code
 
 
 def test_an_order_at_binance_that_fills_nothing_at_once_expires() -> None:

@@ -226,7 +226,7 @@ class AlgoFake(CryptoFake):
         if exits is None:
             return []
         blank = dict.fromkeys((*_TERMS, "failCode", "failReason", "sz", "tpOrdKind"), "")
-        return [{**blank, "attachAlgoId": f"9{order.order_id}", "amendPxOnTriggerType": "0", **exits}]
+        return [{**blank, "attachAlgoId": _id_of_exits(order), "amendPxOnTriggerType": "0", **exits}]
 
     def _meant_algo(self, asked: dict[str, Any]) -> Algo | None:
         found = self.algos.get(str(asked.get("algoId") or ""))
@@ -257,8 +257,10 @@ class AlgoFake(CryptoFake):
 
     def _trade_amend_algos(self, asked: Asked) -> Reply:
         body = {name: value for name, value in asked.body.items() if value not in ("", [])}
+        if "instId" not in body:
+            return 200, _told("", "", "50014", "Parameter instId can not be empty.")
         found = self._meant_algo(body)
-        if found is None or found.state != "live" or found.kind == "move_order_stop":
+        if found is None or found.wire != body["instId"] or found.state != "live" or found.kind == "move_order_stop":
             return 200, _told(body.get("algoId", ""), "", "51503", "Modification failed as the order does not exist.")
         try:
             terms = {**found.terms, **_new(body)}
@@ -288,9 +290,15 @@ class AlgoFake(CryptoFake):
         """Raises AlgoRefused."""
         exits = self.attached.get(order.order_id)
         (one,) = new
-        if exits is None or one.get("attachAlgoClOrdId") != exits["attachAlgoClOrdId"]:
+        names = {"attachAlgoId": _id_of_exits(order), "attachAlgoClOrdId": (exits or {}).get("attachAlgoClOrdId")}
+        given = {name: one[name] for name in names if name in one}
+        if exits is None or not given or any(names[name] != value for name, value in given.items()):
             raise AlgoRefused("51000", "Parameter attachAlgoOrds error")
         self.attached[order.order_id] = {**exits, **_new(one)}
+
+
+def _id_of_exits(order: SimOrder) -> str:
+    return f"9{order.order_id}"
 
 
 def _new(body: dict[str, str]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Stops, trailing stops, pairs and exits at OKX: one request, each order by our id, the other side told as ended."""
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -20,7 +21,7 @@ from brokers.errors import (
 from brokers.types import BrokerOrder, BrokerStatus, LegRequest, OrderChanges, OrderClass, OrderRequest, OrderType, Side
 from tests.brokers.contract.cases import OKX, Rig, new_id
 from tests.brokers.crypto.recorded import steady
-from tests.brokers.faults import Fault
+from tests.brokers.faults import Asked, Fault, Reply
 from tests.brokers.okx.fake import OkxFake
 
 _SELL = {"instId": "BTC-USDT", "tdMode": "cash", "side": "sell", "sz": "0.5"}
@@ -91,9 +92,22 @@ def _sent(rig: Rig, order: OrderRequest) -> dict[str, Any]:
     body = dict(rig.wire.bodies[-1])
     algo = "algoClOrdId" in body
     assert names[body.pop("algoClOrdId" if algo else "clOrdId")] == "0"
-    # What ccxt would name by itself has a name that is no order's.
-    assert not algo or body.pop("clOrdId") not in names
+    # What ccxt would name by itself has a name that is no order's, and the same when it is sent again.
+    assert not algo or body.pop("clOrdId") == uuid.uuid5(uuid.NAMESPACE_OID, order.client_order_id).hex
     return body
+
+
+def _written(rig: Rig, path: str) -> list[Any]:
+    """From now on the bodies that are sent to this path."""
+    bodies, speak = list[Any](), rig.wire.speak
+
+    def spoken(asked: Asked) -> Reply:
+        if (asked.method, asked.path) == ("POST", path):
+            bodies.append(asked.body)
+        return speak(asked)
+
+    rig.wire.speak = spoken  # type: ignore[method-assign]
+    return bodies
 
 
 @pytest.mark.parametrize(
@@ -357,6 +371,60 @@ def test_a_stop_is_changed_in_place_and_a_trailing_stop_is_not(rig: Rig) -> None
     rig.broker.submit(rig.account_id, trail)
     with pytest.raises(NotSupported, match="cannot change a trailing stop"):
         rig.broker.replace(rig.account_id, trail.client_order_id, OrderChanges(trail_percent=Decimal(4)))
+
+
+@pytest.mark.parametrize(
+    ("make", "place", "changes", "new"),
+    [
+        (
+            _stop_order,
+            0,
+            OrderChanges(stop_price=Decimal(28000), quantity=Decimal("0.25")),
+            {"newSlTriggerPx": "28000", "newSlOrdPx": "-1", "newSz": "0.25"},
+        ),
+        (
+            lambda rig: _single(rig, OrderType.STOP_LIMIT, stop_price=Decimal(29000), limit_price=Decimal(28900)),
+            0,
+            OrderChanges(limit_price=Decimal(28800)),
+            {"newSlTriggerPx": "29000", "newSlOrdPx": "28800"},
+        ),
+        (_pair, 0, OrderChanges(limit_price=Decimal(34000)), {"newTpTriggerPx": "34000", "newTpOrdPx": "34000"}),
+        (_pair, 1, OrderChanges(stop_price=Decimal(28000)), {"newSlTriggerPx": "28000", "newSlOrdPx": "-1"}),
+    ],
+)
+def test_a_change_of_an_algo_order_goes_out_under_okx_s_names(
+    rig: Rig, make: Any, place: int, changes: OrderChanges, new: dict[str, Any]
+) -> None:
+    order = make(rig)
+    rig.broker.submit(rig.account_id, order)
+    bodies, (algo_id,) = _written(rig, "/api/v5/trade/amend-algos"), _fake(rig).algos
+    rig.broker.replace(rig.account_id, _ids(order)[place], changes)
+    assert bodies == [{"instId": "BTC-USDT", "algoId": algo_id, **new}]
+
+
+def test_a_change_of_exits_that_wait_names_them_and_their_order(rig: Rig) -> None:
+    order = _bracket(rig)
+    rig.broker.submit(rig.account_id, order)
+    profit, stop = (leg.client_order_id for leg in order.legs)
+    bodies, (order_id,) = _written(rig, "/api/v5/trade/amend-order"), _fake(rig).attached
+    rig.broker.replace(rig.account_id, stop, OrderChanges(stop_price=Decimal(28000)))
+    rig.broker.replace(rig.account_id, profit, OrderChanges(limit_price=Decimal(34000)))
+    exits = {"attachAlgoId": f"9{order_id}", "attachAlgoClOrdId": profit}
+    assert bodies == [
+        {"instId": "BTC-USDT", "ordId": order_id, "attachAlgoOrds": [{**exits, **new}]}
+        for new in (
+            {"newSlTriggerPx": "28000", "newSlOrdPx": "-1"},
+            {"newTpTriggerPx": "34000", "newTpOrdPx": "34000"},
+        )
+    ]
+
+
+def test_a_cancel_of_an_algo_order_names_it_by_okx_s_id(rig: Rig) -> None:
+    order = _stop_order(rig)
+    rig.broker.submit(rig.account_id, order)
+    bodies, (algo_id,) = _written(rig, "/api/v5/trade/cancel-algos"), _fake(rig).algos
+    rig.broker.cancel(rig.account_id, order.client_order_id, symbol=rig.symbol)
+    assert bodies == [[{"instId": "BTC-USDT", "algoId": algo_id}]]
 
 
 def test_a_trailing_stop_follows_the_price_and_never_goes_back(rig: Rig) -> None:
