@@ -370,12 +370,13 @@ def _describe_spread(request: OrderRequest, spread: spreads.Spread, currency: st
     """``2 spreads: buy 1 AAPL 2026-12-18 250 call, sell 1 AAPL 2026-12-18 260 call; net debit at most 1.20 USD each,
     day``."""
     buys = request.side is Side.BUY
-    price = "net debit" if buys else "net credit"
-    if request.limit_price is None:
-        price += " at the market"
-    else:
-        price += f" at {'most' if buys else 'least'} {_price(request.limit_price, currency)} each"
-    size = "1 spread" if request.quantity == 1 else f"{grouped(request.units)} spreads"
+    price = "at the market"
+    if request.limit_price is not None:
+        least = "net debit at most" if buys else "net credit at least"
+        price = f"{least} {_price(request.limit_price, currency)} each"
+    size = "Spread"
+    if request.quantity is not None:
+        size = "1 spread" if request.quantity == 1 else f"{grouped(request.quantity)} spreads"
     return f"{size}: {', '.join(spread.trades(buys=buys))}; {price}, {TIF_TEXT[request.tif]}"
 
 

@@ -136,6 +136,24 @@ def test_rest_takes_the_same_legs(client: Client, key: str) -> None:
     assert "legs.1.qty" in wrong.content.decode()
 
 
+@pytest.mark.parametrize("terms", [{"legs": [LEGS[0], LEGS[0] | {"symbol": HIGH}]}, {"symbol": "AAPL+260618C250-C260"}])
+def test_a_broker_that_takes_none_says_so_at_every_door(client: Client, trade_key: str, terms: dict[str, Any]) -> None:
+    order = {name: value for name, value in DEBIT.items() if name != "legs"} | terms
+    for tool in ("place_order", "preview_order"):
+        refused = call(trade_key, tool, **order)["error"]
+        assert (refused["code"], refused["field"]) == ("not_offered_by_broker", "legs")
+    refused = call(trade_key, "place_batch_orders", orders=[order])["error"]
+    assert refused["code"] == "not_offered_by_broker"
+    answer = client.post(
+        "/api/v1/orders",
+        json.dumps(order),
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {trade_key}"},
+    )
+    assert "not_offered_by_broker" in answer.content.decode()
+    assert Order.objects.count() == 0
+
+
 def test_the_name_of_a_spread_can_be_asked_about_like_any_symbol(key: str) -> None:
     """It is what orders show as their symbol."""
     (quote,) = call(key, "get_quote", symbol="AAPL+260618C250-C260")["quotes"]

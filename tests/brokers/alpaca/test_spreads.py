@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ import pytest
 from brokers.alpaca import adapter
 from brokers.alpaca.adapter import AlpacaBroker
 from brokers.errors import (
+    BrokerError,
     InsufficientFunds,
     InvalidOrder,
     InvalidRequest,
@@ -21,7 +23,7 @@ from brokers.errors import (
 from brokers.types import BarSize, BrokerStatus, OrderChanges, OrderRequest, OrderType, Side, TimeInForce
 from tests.brokers.alpaca.conftest import settings_for
 from tests.brokers.alpaca.fake import ACCOUNT, FakeAlpaca
-from tests.brokers.faults import Fault
+from tests.brokers.faults import SENDING, Fault
 from tests.brokers.paper.support import new_id, order
 
 LOW, HIGH = "AAPL260618C00250000", "AAPL260618C00260000"
@@ -155,6 +157,23 @@ def test_a_lost_answer_is_looked_up_by_our_id_and_nothing_is_sent_twice(alpaca: 
     assert alpaca.order(ACCOUNT, new_id(), symbol=CALLS) is None
 
 
+@pytest.mark.parametrize("fault", SENDING, ids=lambda fault: f"{fault.kind}{' after' if fault.effect else ''}")
+def test_however_the_answer_goes_wrong_it_is_sent_once_and_found_if_it_stands(
+    alpaca: AlpacaBroker, fake: FakeAlpaca, fault: Fault
+) -> None:
+    alpaca.accounts()
+    asked = spread()
+    fake.faults.set(fault)
+    with suppress(BrokerError):
+        alpaca.submit(ACCOUNT, asked)
+    stands = [each for each in fake.orders.values() if each["client_order_id"] == asked.client_order_id]
+    found = alpaca.order(ACCOUNT, asked.client_order_id, symbol=CALLS)
+    assert (len(stands), found is not None) in ((0, False), (1, True))
+    assert len([each for each in fake.writes if each.startswith(b"/v2/orders\n")]) <= 1
+    if found is not None:
+        assert (found.symbol, found.side, found.limit_price) == (CALLS, Side.BUY, Decimal("1.2"))
+
+
 def test_its_price_is_the_net_of_its_legs(alpaca: AlpacaBroker, fake: FakeAlpaca) -> None:
     told = alpaca.instrument("aapl-260618C260+C250")
     assert (told.symbol, told.multiplier, told.instrument_id) == (CALLS, Decimal(100), "")
@@ -193,6 +212,16 @@ def test_what_it_does_not_take_is_refused_by_name_and_nothing_is_sent(
     with pytest.raises(kind, match=words):
         alpaca.submit(ACCOUNT, asked)
     assert fake.sent == []
+
+
+def test_one_made_elsewhere_is_told_by_its_legs_as_one_order(alpaca: AlpacaBroker, fake: FakeAlpaca) -> None:
+    asked = spread("SELL", "1.4")
+    alpaca.submit(ACCOUNT, asked)
+    root = next(each for each in fake.orders.values() if each.get("net"))
+    root["client_order_id"] = "made-elsewhere"
+    (told,) = alpaca.orders(ACCOUNT, open_only=True)
+    assert (told.client_order_id, told.symbol, told.side) == ("made-elsewhere", CALLS, Side.SELL)
+    assert alpaca.order(ACCOUNT, asked.client_order_id, symbol=CALLS) is None
 
 
 def test_what_it_can_lose_must_be_there(alpaca: AlpacaBroker, fake: FakeAlpaca) -> None:
