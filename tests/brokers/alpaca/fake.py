@@ -51,6 +51,8 @@ def _written_out(body: Any) -> Any:
     """The document has amounts as text, and Alpaca takes numbers too: its own client sends them."""
     if isinstance(body, dict):
         return {name: _written_out(value) for name, value in body.items()}
+    if isinstance(body, list):
+        return [_written_out(each) for each in body]
     return str(body) if type(body) in (int, float) else body
 
 

@@ -106,6 +106,25 @@ def test_each_leg_has_its_fills_under_the_id_of_the_order(alpaca: AlpacaBroker) 
         assert {each.client_order_id for each in fills} == {asked.client_order_id}
 
 
+def test_what_has_filled_of_some_is_told_for_each_leg(alpaca: AlpacaBroker, fake: FakeAlpaca) -> None:
+    asked = spread(symbol="AAPL+260618C250-2*C260+C270", limit="0.1")
+    alpaca.submit(ACCOUNT, asked)
+    with fake.lock:
+        for each in [order for order in fake.orders.values() if order.get("parent")]:
+            fake._fill(each, Decimal(each["ratio_qty"]), fake.prices[each["symbol"]])
+        root = next(order for order in fake.orders.values() if order.get("net"))
+        root |= {"status": "partially_filled", "filled_qty": "1", "filled_avg_price": "0.1"}
+    told = alpaca.order(ACCOUNT, asked.client_order_id, symbol=asked.symbol)
+    assert told is not None
+    assert (told.status, told.filled_quantity) == (BrokerStatus.PARTIALLY_FILLED, Decimal(1))
+    assert sorted((each.symbol, each.quantity) for each in told.fills) == [
+        (LOW, Decimal(1)),
+        (HIGH, Decimal(2)),
+        ("AAPL260618C00270000", Decimal(1)),
+    ]
+    assert alpaca.cancel(ACCOUNT, asked.client_order_id).filled_quantity == 1
+
+
 def test_a_credit_that_filled_is_told_as_a_sale_at_what_it_brought(alpaca: AlpacaBroker) -> None:
     asked = spread("SELL", "1.3")
     alpaca.submit(ACCOUNT, asked)
