@@ -77,6 +77,17 @@ class Spread:
         """What selling it buys."""
         return Spread(tuple(replace(leg, sign=-leg.sign) for leg in self.legs))
 
+    def owed(self, *, buys: bool) -> Decimal | None:
+        """What who buys one, or sells one, can come to owe, before its price is counted; see ``most_owed``."""
+        return self.most_owed if buys else self.turned.most_owed
+
+    def lost(self, price: Decimal, *, buys: bool) -> Decimal | None:
+        """The most that one can lose that was opened at ``price``, for one unit of the underlying; None: unbounded."""
+        owed = self.owed(buys=buys)
+        if owed is None:
+            return None
+        return price + owed if buys else max(owed - price, Decimal(0))
+
     @property
     def most_owed(self) -> Decimal | None:
         """What who bought one can come to owe beside the price that was paid, for one unit of the underlying. None:

@@ -665,8 +665,7 @@ class AlpacaBroker(Extras):
                 power = account.cash[0].available
         needed = notional if buys else Decimal(0)
         if instrument.spread is not None:
-            beside = (rules.owed(request.side, instrument.spread) or Decimal(0)) * units * instrument.multiplier
-            needed = notional + beside if buys else max(beside - notional, Decimal(0))
+            needed = (instrument.spread.lost(price, buys=buys) or Decimal(0)) * units * instrument.multiplier
         if needed > power and quote.currency == account.currency:
             raise InsufficientFunds(
                 f"It costs about {plain(round(needed, 2))} USD, but only {plain(power)} USD is available."
@@ -686,6 +685,16 @@ class AlpacaBroker(Extras):
             buying_power_currency=account.currency,
             quote=quote,
         )
+
+    def largest_quantity(self, account_id: str, request: OrderRequest) -> Decimal | None:
+        """Of several options by what they can lose, as ``preview`` holds it against the cash."""
+        instrument = self.instrument(request.symbol)
+        if instrument.spread is None:
+            return None
+        price = request.limit_price or self.quotes([instrument.symbol])[0].last
+        each = (instrument.spread.lost(price, buys=request.side is Side.BUY) or Decimal(0)) * instrument.multiplier
+        free = self.account_state(account_id).cash[0].available
+        return max(free // each, Decimal(0)) if each else None
 
     def _check_holding(self, account_id: str, instrument: Instrument, units: Decimal) -> None:
         held = next((each for each in self.positions(account_id) if each.symbol == instrument.symbol), None)
@@ -768,7 +777,8 @@ class AlpacaBroker(Extras):
         if not filled:
             return []
         if parse.is_spread(told):
-            return [fill for leg in parse.with_legs(told)[1:] for fill in self._fills_of(leg)]
+            fills = [fill for leg in parse.with_legs(told)[1:] for fill in self._fills_of(leg)]
+            return sorted(fills, key=lambda fill: fill.filled_at)
         since = parse.moment(told.get("created_at")) - _SLACK
         found: list[Fill] = []
         for each in self._activities(["FILL"], since, None, "", direction="asc"):

@@ -84,17 +84,12 @@ def _check_spread(request: OrderRequest, spread: Spread) -> None:
     """What can be lost must be known: the rest is no order to confirm by a price."""
     if request.outside_rth:
         raise InvalidOrder("Alpaca takes no options outside the regular session.", "outside_rth")
-    if owed(request.side, spread) is None:
+    if spread.owed(buys=request.side is Side.BUY) is None:
         raise InvalidOrder(
             "Nothing bounds what these legs can lose: what is sold must be covered by what is bought, in no smaller "
             "number and with no earlier expiry. Trade them one by one where a position covers them.",
             "legs",
         )
-
-
-def owed(side: Side, spread: Spread) -> Decimal | None:
-    """Beside the price of a purchase, or before that of a sale is counted; see ``Spread.most_owed``."""
-    return (spread if side is Side.BUY else spread.turned).most_owed
 
 
 def _check_exits(request: OrderRequest, instrument: Instrument) -> None:

@@ -156,11 +156,10 @@ def _most_text(draft: Draft) -> str:
 
 def _loss_text(draft: Draft) -> str:
     """What several options in one order can lose, if they open a position."""
-    spread, request, price = draft.instrument.spread, draft.request, draft.preview.price
-    owed = None if spread is None else (spread if request.side is Side.BUY else spread.turned).most_owed
-    if owed is None:
+    spread, request = draft.instrument.spread, draft.request
+    each = None if spread is None else spread.lost(draft.preview.price, buys=request.side is Side.BUY)
+    if each is None:
         return ""
-    each = price + owed if request.side is Side.BUY else max(owed - price, Decimal(0))
     lost = each * request.units * draft.instrument.multiplier
     return f" It can lose at most {_money(lost)} {draft.instrument.currency}, fees not counted."
 

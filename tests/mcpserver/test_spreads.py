@@ -14,11 +14,12 @@ from console.connections.models import Connection, Policy
 from console.limits import Limits
 from console.orders.execution import reconcile
 from console.orders.models import Order
-from mcpserver import catalog, pipeline
+from mcpserver import catalog, pipeline, server
 from mcpserver.arguments import base
 from tests.brokers.alpaca.fake import FakeAlpaca
 from tests.console.connections.fakes import ALPACA
 from tests.mcpserver.linked_brokers import call, link
+from tests.mcpserver.test_context_economy import TRADE_LIST
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -113,6 +114,8 @@ def test_legs_are_listed_where_the_broker_takes_them_alone(key: str) -> None:
     principal = bearer.authenticate(key)
     listed = {tool.name: base.schema(tool.args)["properties"] for tool in catalog.visible(principal)}
     assert {name for name, takes in listed.items() if "legs" in takes} == {"place_order", "preview_order"}
+    size = sum(len(server.listed(tool).model_dump_json(exclude_none=True)) for tool in catalog.visible(principal))
+    assert size <= TRADE_LIST
     assert listed["place_order"]["legs"]["items"]["required"] == ["symbol", "side"]
     assert "spreads" in call(key, "get_capabilities")["trading"]["also"]
 

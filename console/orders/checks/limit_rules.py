@@ -138,7 +138,7 @@ def owed_beside(request: OrderRequest, spread: Spread | None) -> Decimal:
     """
     if spread is None:
         return Decimal(0)
-    owed = (spread if request.side is Side.BUY else spread.turned).most_owed
+    owed = spread.owed(buys=request.side is Side.BUY)
     if owed is None:
         raise Refusal(
             Code.LIMIT_UNPROVABLE,

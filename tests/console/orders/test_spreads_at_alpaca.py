@@ -16,6 +16,7 @@ from console.errors import Code, Refusal
 from console.keys import minting
 from console.limits import Limits
 from console.orders import actions as order_actions
+from console.orders import max_order as sizing
 from console.orders import prepare as preparing
 from console.orders import preview as previewing
 from console.orders import queries as order_queries
@@ -131,6 +132,28 @@ def test_each_fill_says_which_leg_it_was(trader: Principal) -> None:
         "AAPL 2026-06-18 250 call: bought 2 at 4.2; AAPL 2026-06-18 260 call: sold 2 at 2.9"
         in [each.what for each in order.events.order_by("pk")][-1]
     )
+
+
+def test_a_market_order_is_held_to_the_price_it_was_shown_with(trader: Principal, exchange: Exchange) -> None:
+    at_market = replace(spread(), order_type=OrderType.MARKET, limit_price=None)
+    prepared = preparing.prepare(trader, at_market)
+    assert "sell 1 AAPL 2026-06-18 260 call; at the market, day" in prepared.confirmation.terms["summary"]
+    exchange.prices[HIGH] = Decimal("2.8")
+    with pytest.raises(Refusal) as found:
+        order_actions.confirm(trader, prepared.confirmation.public_id)
+    assert (found.value.code, exchange.orders) == (Code.PRICE_MOVED, {})
+    order = confirmed(trader, at_market)
+    reconcile.sweep()
+    order.refresh_from_db()
+    assert (order.state, order.average_price) == (Status.FILLED, Decimal("1.4"))
+
+
+def test_the_largest_that_passes_is_bound_by_what_it_can_lose(trader: Principal, exchange: Exchange) -> None:
+    exchange.cash = Decimal(2000)
+    found = sizing.max_order(trader, CALLS, Side.SELL, order_type=OrderType.LIMIT, limit_price=Decimal("1.3"))
+    assert found.size == 2  # 870 each
+    bought = sizing.max_order(trader, CALLS, Side.BUY, order_type=OrderType.LIMIT, limit_price=Decimal("1.3"))
+    assert bought.size == 15
 
 
 def test_it_is_cancelled_as_one(trader: Principal, exchange: Exchange) -> None:
