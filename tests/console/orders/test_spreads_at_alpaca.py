@@ -27,6 +27,7 @@ from console.orders.states import Status
 from console.orders.terms import LegAsked, Terms, spread_symbol
 from console.principal import Principal
 from console.scopes import Scope
+from tests.brokers.faults import Fault
 from tests.chaos.exchange import Exchange
 from tests.chaos.venues import Alpaca
 
@@ -154,6 +155,29 @@ def test_the_largest_that_passes_is_bound_by_what_it_can_lose(trader: Principal,
     assert found.size == 2  # 870 each
     bought = sizing.max_order(trader, CALLS, Side.BUY, order_type=OrderType.LIMIT, limit_price=Decimal("1.3"))
     assert bought.size == 15
+
+
+def test_a_lost_answer_is_looked_up_and_nothing_is_sent_again(trader: Principal, exchange: Exchange) -> None:
+    prepared = preparing.prepare(trader, spread())
+    exchange.faults.set(Fault(kind="garbage", effect=True))
+    order = order_actions.confirm(trader, prepared.confirmation.public_id)
+    assert (order.state, len(exchange.sent)) == (Status.UNKNOWN, 1)
+    reconcile.sweep()
+    order.refresh_from_db()
+    assert (order.state, len(exchange.sent)) == (Status.WORKING, 1)
+    change = preparing.prepare_change(trader, order.public_id, OrderChanges(limit_price=Decimal("1.25")))
+    exchange.faults.set(Fault(kind="garbage", effect=True, method="PATCH"))
+    order_actions.confirm(trader, change.confirmation.public_id)
+    reconcile.sweep()
+    order.refresh_from_db()
+    assert (order.state, order.limit_price) == (Status.WORKING, Decimal("1.25"))
+    assert (len(exchange.sent), len(exchange.changed)) == (1, 1)
+    exchange.faults.set(Fault(kind="garbage", effect=True, method="DELETE"))
+    with pytest.raises(Refusal):
+        order_actions.cancel(trader, order.public_id)
+    reconcile.sweep()
+    order.refresh_from_db()
+    assert order.state is Status.CANCELLED
 
 
 def test_it_is_cancelled_as_one(trader: Principal, exchange: Exchange) -> None:
