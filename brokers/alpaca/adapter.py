@@ -1140,7 +1140,7 @@ def _net_quote(spread: Spread, legs: Mapping[str, Quote]) -> Quote:
         low=None,
         change_percent=None,
         as_of=min(each.as_of for each in told),
-        source=f"{told[0].source}, net of the legs; last is the middle",
+        source=f"{' and '.join(dict.fromkeys(each.source for each in told))}, net of the legs; last is the middle",
     )
 
 

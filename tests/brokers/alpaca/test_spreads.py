@@ -198,8 +198,22 @@ def test_its_price_is_the_net_of_its_legs(alpaca: AlpacaBroker, fake: FakeAlpaca
     assert (told.symbol, told.multiplier, told.instrument_id) == (CALLS, Decimal(100), "")
     (quote,) = alpaca.quotes([CALLS])
     assert (quote.bid, quote.ask, quote.last) == (Decimal("1.3"),) * 3
+    assert quote.source == "Alpaca market data, net of the legs; last is the middle"
     seen = alpaca.preview(ACCOUNT, spread("SELL", "1.3"))
     assert (seen.notional, seen.cash_effect) == (Decimal(260), Decimal(260))
+
+
+def test_its_bid_sells_what_is_bought_and_buys_what_is_sold(alpaca: AlpacaBroker) -> None:
+    (quote,) = alpaca.quotes([LOW])
+    books = {LOW: ("4.0", "4.4"), HIGH: ("2.8", "3.1")}
+    legs = {
+        symbol: replace(quote, symbol=symbol, bid=Decimal(bid), ask=Decimal(ask))
+        for symbol, (bid, ask) in books.items()
+    }
+    known = alpaca.instrument(CALLS).spread
+    assert known is not None
+    net = adapter._net_quote(known, legs)
+    assert (net.bid, net.ask, net.last) == (Decimal("0.9"), Decimal("1.6"), Decimal("1.25"))
 
 
 def test_a_side_that_contradicts_the_market_is_refused_by_name(alpaca: AlpacaBroker) -> None:
