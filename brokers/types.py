@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from brokers import instrument_id
 from brokers.instrument_id import InstrumentId, InstrumentKind
+from brokers.spreads import Spread
 
 LONGEST_SYMBOL = instrument_id.LONGEST
 """Maximum length of a name used to look an instrument up."""
@@ -152,10 +153,14 @@ class Instrument:
     right: str = ""
     """Of an option: ``C`` or ``P``."""
     strike: Decimal | None = None
+    spread: Spread | None = None
+    """Of several options traded as one: what each is. Its prices are those of one spread bought."""
 
     @property
     def identity(self) -> InstrumentId | None:
-        """Which instrument it is, at whatever broker; None if the broker reports too little to say."""
+        """Which instrument it is, at whatever broker; None if the broker reports too little to say, and of a spread."""
+        if self.spread is not None:
+            return None
         return _identity(
             self.asset_class,
             self.ticker or self.base or self.symbol.partition("/")[0],
@@ -923,6 +928,8 @@ class Capabilities:
     never_reduce_only: frozenset[AssetClass] = frozenset()
     """Asset classes whose orders are never reduce-only there, as what is owned is all that can be sold."""
     post_only: bool = False
+    spreads: bool = False
+    """Several options in one order, by the symbols of ``brokers.spreads``."""
     practice: bool = False
     """Its accounts hold simulated money: they can be opened, reset and tuned from here."""
     bars_outside_hours: bool = False

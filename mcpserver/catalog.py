@@ -20,6 +20,7 @@ from console.connections import broker_access
 from console.connections.bar_series import BarSpan
 from console.errors import Code, Refusal
 from console.orders.states import Status
+from console.orders.terms import no_spreads
 from console.principal import Principal
 from console.scopes import Scope
 from console.toolsets import Toolset, switched_on
@@ -144,7 +145,11 @@ ORDER: tuple[Arg, ...] = (
     Amount(name="stop_loss_trail_percent"),
     Flag(name="at_once"),
     Leverage(name="leverage", in_schema=False),
-    OptionLegs(name="legs", in_schema=False),
+    OptionLegs(
+        name="legs",
+        about="2 to 4 options on symbol as one order; side BUY pays limit_price net, SELL receives it.",
+        in_schema=False,
+    ),
 )
 
 _SIZING = frozenset({"symbol", "side", "order_type", "limit_price", "stop_price"})
@@ -878,6 +883,18 @@ def similar(principal: Principal, name: str, most: int = 3) -> list[str]:
     return [each for each in sorted(shared, key=lambda each: -shared[each]) if shared[each]][:most]
 
 
+def _listing_legs(arg: Arg) -> Arg:
+    return replace(arg, in_schema=True) if isinstance(arg, OptionLegs) else arg
+
+
+_WITH_LEGS = {
+    tool.name: replace(tool, args=tuple(map(_listing_legs, tool.args)))
+    for tool in TOOLS
+    if any(isinstance(arg, OptionLegs) for arg in tool.args)
+}
+"""As they are listed where the broker takes several options in one order; everybody else is spared the bytes."""
+
+
 def visible(principal: Principal) -> tuple[Tool, ...]:
     """The tools this principal may use, in their one fixed order: by scope, broker and what its owner left on."""
     return _visible(principal.scopes, principal.toolsets, principal.broker)
@@ -885,9 +902,17 @@ def visible(principal: Principal) -> tuple[Tool, ...]:
 
 @functools.lru_cache(maxsize=1024)
 def _visible(scopes: frozenset[Scope], toolsets: frozenset[str] | None, broker: str) -> tuple[Tool, ...]:
+    takes_spreads = _takes_spreads(broker)
     return tuple(
-        tool for tool in TOOLS if tool.scope in scopes and switched_on(toolsets, tool.toolset) and can(broker, tool)
+        _WITH_LEGS.get(tool.name, tool) if takes_spreads else tool
+        for tool in TOOLS
+        if tool.scope in scopes and switched_on(toolsets, tool.toolset) and can(broker, tool)
     )
+
+
+def _takes_spreads(broker: str) -> bool:
+    known = broker_access.capabilities(broker)
+    return known is not None and known.spreads
 
 
 def can(broker: str, tool: Tool) -> bool:
@@ -906,3 +931,10 @@ def check_offered(principal: Principal, tool: Tool) -> None:
             Code.NOT_OFFERED_BY_BROKER,
             f"The broker of {principal.connection_label} cannot do {tool.name}.",
         )
+
+
+def check_legs_offered(principal: Principal, tool: Tool, given: Mapping[str, Any]) -> None:
+    """Where the broker takes no spreads, legs are refused however they are written. Raises Refusal."""
+    takes_legs = any(isinstance(arg, OptionLegs) for arg in tool.args)
+    if takes_legs and given.get("legs") and not _takes_spreads(principal.broker):
+        raise no_spreads()

@@ -137,6 +137,7 @@ def attempt(
             raise _unknown_tool(principal, name, find)
         admission.admit(principal, tool)
         catalog.check_offered(principal, tool)
+        catalog.check_legs_offered(principal, tool, given)
         this.args = arguments.parse(tool.args, given)
         content = tool.run(this)
     except Refusal as error:

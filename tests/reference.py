@@ -120,6 +120,7 @@ _FLAG_NOTES = {
     "extended_hours": "outside regular hours",
     "reduce_only": "reduce-only",
     "post_only": "post-only",
+    "spreads": "spreads of options in one order",
     "bars_outside_hours": "bars outside regular hours",
     "margin_in_preview": "margin effect in a preview",
 }

@@ -21,7 +21,7 @@ from decimal import Decimal
 from typing import Any, Self
 from urllib.parse import quote as encoded
 
-from brokers import http, symbol_lookup
+from brokers import http, spreads, symbol_lookup
 from brokers.alpaca import parse, rules
 from brokers.base import Extras
 from brokers.decimals import closest, plain
@@ -47,6 +47,7 @@ from brokers.errors import (
     UnknownOutcome,
 )
 from brokers.http import Garbled, HttpAnswer, Timeouts
+from brokers.spreads import Spread
 from brokers.types import (
     Account,
     AccountState,
@@ -107,7 +108,9 @@ _MOST_LEGS = 50_000
 _LISTED_WITHIN = timedelta(minutes=5)
 """After that long an exit that no order of ours lists was made elsewhere."""
 _legs: dict[str, dict[str, Any]] = {}
-"""What is ours in the row of an exit, by Alpaca's id of it; nothing where it was made elsewhere."""
+"""What is ours in the row of a leg, by Alpaca's id of it; nothing where it was made elsewhere."""
+_spread_legs: dict[str, Any] = {}
+"""The legs of an order of several, by Alpaca's id of that."""
 
 
 class AlpacaBroker(Extras):
@@ -257,19 +260,20 @@ class AlpacaBroker(Extras):
     ) -> list[Fill]:
         self._check(account_id)
         names: dict[str, str] = {}
-        wanted = ""
         with _parsing():
             if client_order_id:
                 order = self._find(client_order_id, symbol)
                 if order is None:
                     return []
-                wanted = parse.text(order.get("id"))
-                names[wanted] = client_order_id
+                rows = parse.with_legs(order)[1:] if parse.is_spread(order) else [order]
+                names = {parse.text(each.get("id")): client_order_id for each in rows}
+                symbol = "" if parse.is_spread(order) else symbol
                 start = max(start or datetime.min.replace(tzinfo=UTC), parse.moment(order.get("created_at")) - _SLACK)
+            wanted = set(names)
             found: list[Fill] = []
             for told in self._activities(["FILL"], start, end, after):
                 order_id = str(told.get("order_id") or "")
-                if (wanted and order_id != wanted) or parse.is_cancelled(told):
+                if (client_order_id and order_id not in wanted) or parse.is_cancelled(told):
                     continue
                 found += [
                     each
@@ -347,8 +351,31 @@ class AlpacaBroker(Extras):
         return found
 
     def instrument(self, symbol: str) -> Instrument:
+        if (spread := spreads.parse(symbol)) is not None:
+            return self._spread(spread)
         meant = symbol_lookup.parse_instrument_id(symbol)
         return symbol_lookup.check_match(meant, self._asset(symbol if meant is None else parse.native_symbol(meant)))
+
+    def _spread(self, spread: Spread) -> Instrument:
+        """Raises InvalidSymbol for a leg that is no option of a common size."""
+        legs = [self._asset(leg.symbol) for leg in spread.legs]
+        if any(each.multiplier != parse.multiplier(AssetClass.OPTION) for each in legs):
+            raise InvalidSymbol("A leg has another size than 100: Alpaca takes such an option alone, not in a spread.")
+        return replace(
+            legs[0],
+            symbol=spread.symbol,
+            name=", ".join(leg.words for leg in spread.legs),
+            spread=spread,
+            expiry="",
+            right="",
+            strike=None,
+        )
+
+    def _alone(self, symbol: str) -> Instrument:
+        """What is no spread. Raises InvalidRequest."""
+        if spreads.parse(symbol) is not None:
+            raise InvalidRequest("Alpaca tells this of each leg alone: ask for the symbol of one.", "symbol")
+        return self.instrument(symbol)
 
     def _asset(self, symbol: str) -> Instrument:
         wanted = symbol.strip().upper()
@@ -375,9 +402,12 @@ class AlpacaBroker(Extras):
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         known = [self.instrument(symbol) for symbol in symbols]
         found: dict[str, Quote] = {}
+        alone = [(each.symbol, each.asset_class) for each in known if each.spread is None]
+        combined = [each.spread for each in known if each.spread is not None]
+        alone += [(leg.symbol, AssetClass.OPTION) for spread in combined for leg in spread.legs]
         with _parsing():
             for kind in AssetClass:
-                names = [each.symbol for each in known if each.asset_class is kind]
+                names = list(dict.fromkeys(name for name, its in alone if its is kind))
                 if not names:
                     continue
                 told = self._market(kind, "snapshots", ",".join(names))
@@ -385,6 +415,7 @@ class AlpacaBroker(Extras):
                     if name not in told:
                         raise BrokerUnavailable(f"Alpaca has no price for {name} now.")
                     found[name] = parse.quote(parse.record(told[name]), name, self._source(kind))
+        found |= {spread.symbol: _net_quote(spread, found) for spread in combined}
         return [replace(found[each.symbol], instrument_id=each.instrument_id) for each in known]
 
     def bars(
@@ -396,7 +427,7 @@ class AlpacaBroker(Extras):
         end: datetime | None = None,
         limit: int = 100,
     ) -> list[Bar]:
-        instrument = self.instrument(symbol)
+        instrument = self._alone(symbol)
         now = datetime.now(UTC)
         params = {
             "timeframe": parse.TIMEFRAMES[size],
@@ -413,7 +444,7 @@ class AlpacaBroker(Extras):
 
     def order_book(self, symbol: str, depth: int) -> OrderBook:
         """Of coins all levels; of stocks and options the best bid and ask, which is all that Alpaca tells."""
-        instrument = self.instrument(symbol)
+        instrument = self._alone(symbol)
         with _parsing():
             if instrument.asset_class is AssetClass.CRYPTO:
                 told = self._market(instrument.asset_class, "latest/orderbooks", instrument.symbol)
@@ -431,7 +462,7 @@ class AlpacaBroker(Extras):
         return replace(book, source=f"{self._source(instrument.asset_class)}, best bid and ask")
 
     def prints(self, symbol: str, limit: int) -> Prints:
-        instrument = self.instrument(symbol)
+        instrument = self._alone(symbol)
         params = {
             "start": parse.stamp(datetime.now(UTC) - timedelta(days=5)),
             "limit": str(min(max(limit, 1), 10_000)),
@@ -613,10 +644,15 @@ class AlpacaBroker(Extras):
         self._check(account_id)
         instrument = self.instrument(request.symbol)
         rules.check(request, instrument)
-        quote = self.quotes([instrument.symbol])[0]
+        try:
+            quote = self.quotes([instrument.symbol])[0]
+        except InvalidRequest as error:
+            raise _other_way(request.side) from error
         buys = request.side is Side.BUY
         at_once = quote.ask if buys else quote.bid
         price = request.limit_price or request.stop_price or at_once
+        if price <= 0:
+            raise InvalidOrder("These legs are quoted too far apart for a price now. Give a LMT order.", "order_type")
         units = request.quantity if request.quantity is not None else (request.notional or Decimal(0)) / at_once
         notional = request.notional or price * units * instrument.multiplier
         fee = rules.fee(instrument.asset_class, notional)
@@ -627,13 +663,18 @@ class AlpacaBroker(Extras):
             if instrument.asset_class is not AssetClass.STOCK:
                 # Coins and options are bought with cash, never on margin.
                 power = account.cash[0].available
-        if buys and notional > power and quote.currency == account.currency:
+        needed = notional if buys else Decimal(0)
+        if instrument.spread is not None:
+            needed = (instrument.spread.lost(price, buys=buys) or Decimal(0)) * units * instrument.multiplier
+        if needed > power and quote.currency == account.currency:
             raise InsufficientFunds(
-                f"It costs about {plain(round(notional, 2))} USD, but only {plain(power)} USD is available.",
-                needed=notional,
+                f"It costs about {plain(round(needed, 2))} USD, but only {plain(power)} USD is available."
+                if instrument.spread is None
+                else f"It can lose {plain(round(needed, 2))} USD, but only {plain(power)} USD is available.",
+                needed=needed,
                 available=power,
             )
-        if not buys and not instrument.shortable:
+        if not buys and not instrument.shortable and instrument.spread is None:
             self._check_holding(account_id, instrument, units)
         return Preview(
             price=price,
@@ -644,6 +685,16 @@ class AlpacaBroker(Extras):
             buying_power_currency=account.currency,
             quote=quote,
         )
+
+    def largest_quantity(self, account_id: str, request: OrderRequest) -> Decimal | None:
+        """Of several options by what they can lose, as ``preview`` holds it against the cash."""
+        instrument = self.instrument(request.symbol)
+        if instrument.spread is None:
+            return None
+        price = request.limit_price or self.quotes([instrument.symbol])[0].last
+        each = (instrument.spread.lost(price, buys=request.side is Side.BUY) or Decimal(0)) * instrument.multiplier
+        free = self.account_state(account_id).cash[0].available
+        return max(free // each, Decimal(0)) if each else None
 
     def _check_holding(self, account_id: str, instrument: Instrument, units: Decimal) -> None:
         held = next((each for each in self.positions(account_id) if each.symbol == instrument.symbol), None)
@@ -664,6 +715,9 @@ class AlpacaBroker(Extras):
             "time_in_force": request.tif.lower(),
             "client_order_id": parse.name_of(request),
         }
+        if instrument.spread is not None:
+            del body["symbol"], body["side"]
+            body |= {"order_class": parse.SPREAD, "legs": parse.legs_of(request.side, instrument.spread)}
         for name, value in (
             ("qty", request.quantity),
             ("notional", request.notional),
@@ -674,6 +728,8 @@ class AlpacaBroker(Extras):
         ):
             if value is not None:
                 body[name] = plain(value)
+        if instrument.spread is not None and request.limit_price is not None:
+            body["limit_price"] = plain(parse.net_price(request.side, request.limit_price))
         if request.outside_rth:
             body["extended_hours"] = True
         if request.order_class is not OrderClass.SIMPLE:
@@ -720,6 +776,9 @@ class AlpacaBroker(Extras):
         filled, order_id = parse.number(told.get("filled_qty")), parse.text(told.get("id"))
         if not filled:
             return []
+        if parse.is_spread(told):
+            fills = [fill for leg in parse.with_legs(told)[1:] for fill in self._fills_of(leg)]
+            return sorted(fills, key=lambda fill: fill.filled_at)
         since = parse.moment(told.get("created_at")) - _SLACK
         found: list[Fill] = []
         for each in self._activities(["FILL"], since, None, "", direction="asc"):
@@ -744,8 +803,8 @@ class AlpacaBroker(Extras):
                 most = min(limit - len(found), _ORDERS_PAGE)
                 page = parse.records(self._get("/v2/orders", params | {"limit": str(most)}))
                 found += self._unknown.read_each(
-                    page,
-                    lambda each: parse.order(self._with_our_id(each), unknown=self._unknown),
+                    [each for each in page if not parse.is_leg_of_spread(each)],
+                    lambda each: parse.order(self._with_our_id(self._with_legs(each)), unknown=self._unknown),
                     parse.order_name,
                 )
                 if len(page) < most:
@@ -783,6 +842,10 @@ class AlpacaBroker(Extras):
         body: dict[str, Any] = {name: plain(value) for name, value in asked.items() if value is not None}
         if changes.tif is not None:
             body["time_in_force"] = changes.tif.lower()
+        if parse.is_spread(told):
+            if order.side is None or set(body) != {"limit_price"} or changes.limit_price is None:
+                raise NotSupported("Of an order of several legs Alpaca changes the price from here, and nothing else.")
+            body["limit_price"] = plain(parse.net_price(order.side, changes.limit_price))
         self._check_changes(order, changes)
         body["client_order_id"] = new_client_order_id
         answer = self._send("PATCH", f"/v2/orders/{order.broker_order_id}", body)
@@ -856,25 +919,44 @@ class AlpacaBroker(Extras):
         if answer.status == 404:
             if parse.error_details(answer.json()) is None:
                 raise Garbled("Not Alpaca's own words.")
+            if symbol and parse.guess_class(symbol) is not AssetClass.STOCK:
+                return None  # only stocks have exits
             rows = (row for root in self._with_exits(symbol) for row in parse.with_legs(root))
             return next((row for row in rows if row["client_order_id"] == client_order_id), None)
         found = parse.record(self._content(answer))
         if found.get("client_order_id") != client_order_id:
             raise Garbled("The answer was for another order.")
-        return found
+        return self._whole(found)
+
+    def _whole(self, told: dict[str, Any]) -> dict[str, Any]:
+        """The row with its legs, where it is an order of several whose row came without them."""
+        if not parse.is_spread(told) or told.get("legs"):
+            return told
+        return parse.record(self._get(f"/v2/orders/{parse.text(told.get('id'))}", {"nested": "true"}))
+
+    def _with_legs(self, told: dict[str, Any]) -> dict[str, Any]:
+        """As ``_whole``, each order asked about once: which legs it has stays."""
+        if not parse.is_spread(told) or told.get("legs"):
+            return told
+        order_id = parse.text(told.get("id"))
+        if order_id not in _spread_legs:
+            if len(_spread_legs) > _MOST_LEGS:
+                _spread_legs.clear()
+            _spread_legs[order_id] = self._whole(told).get("legs")
+        return {**told, "legs": _spread_legs[order_id]}
 
     def _with_exits(self, symbol: str) -> Iterator[dict[str, Any]]:
-        """Every order of ours that has exits, newest first; only stocks have any. Of all symbols where none is named.
+        """Every order of ours that has exits, and every spread, newest first. Of all symbols where none is named.
 
         Raises BrokerUnavailable where there are more orders than can be read.
         """
-        if symbol and parse.guess_class(symbol) is not AssetClass.STOCK:
-            return
         params = {"status": "all", "nested": "true", "direction": "desc", "limit": str(_ORDERS_PAGE)}
-        params |= {"symbols": symbol} if symbol else {}
+        params |= {"symbols": symbol} if symbol and parse.guess_class(symbol) is AssetClass.STOCK else {}
         for _ in range(_PAGES):
             page = parse.records(self._get("/v2/orders", params, _MANY_ASSETS))
-            yield from (each for each in page if len(parse.our_ids(each.get("client_order_id"))) > 1)
+            yield from (
+                each for each in page if len(parse.our_ids(each.get("client_order_id"))) > 1 or parse.is_spread(each)
+            )
             if len(page) < _ORDERS_PAGE:
                 return
             params["before_order_id"] = parse.text(page[-1].get("id"))
@@ -1029,6 +1111,45 @@ def _exits(request: OrderRequest) -> dict[str, Any]:
         name = "stop_loss" if each.order_type.needs_stop else "take_profit"
         told[name] = {field: plain(price) for field, price in prices if price is not None}
     return told
+
+
+def _net_quote(spread: Spread, legs: Mapping[str, Quote]) -> Quote:
+    """What one spread is bought and sold for, by the quotes of its legs. Raises InvalidRequest where it is worth less
+    than nothing: turned around, it is worth that.
+    """
+    bid = ask = Decimal(0)
+    for leg in spread.legs:
+        quote, signed = legs[leg.symbol], leg.sign * leg.ratio
+        bid += signed * (quote.bid if signed > 0 else quote.ask)
+        ask += signed * (quote.ask if signed > 0 else quote.bid)
+    middle = (bid + ask) / 2
+    if middle <= 0:
+        raise InvalidRequest(
+            f"Buying {spread.symbol} would bring money in as the market stands: ask for {spread.turned.symbol}.",
+            "symbol",
+        )
+    told = [legs[leg.symbol] for leg in spread.legs]
+    return Quote(
+        symbol=spread.symbol,
+        currency=told[0].currency,
+        last=middle,
+        bid=bid,
+        ask=ask,
+        open=None,
+        high=None,
+        low=None,
+        change_percent=None,
+        as_of=min(each.as_of for each in told),
+        source=f"{' and '.join(dict.fromkeys(each.source for each in told))}, net of the legs; last is the middle",
+    )
+
+
+def _other_way(side: Side) -> InvalidOrder:
+    if side is Side.BUY:
+        words = "side BUY pays a net debit, and as the market stands these legs bring in a net credit: give side SELL"
+    else:
+        words = "side SELL receives a net credit, and as the market stands these legs cost a net debit: give side BUY"
+    return InvalidOrder(f"The {words}, or turn each leg around.", "side")
 
 
 def _within(at: datetime, start: datetime | None, end: datetime | None) -> bool:

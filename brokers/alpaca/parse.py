@@ -10,10 +10,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from brokers import spreads
 from brokers.errors import InvalidSymbol
 from brokers.http import Garbled
 from brokers.instrument_id import InstrumentId, InstrumentKind, venue_of
 from brokers.json_values import quoted_text
+from brokers.spreads import Spread, SpreadLeg
 from brokers.symbol_lookup import occ_symbol, parse_occ
 from brokers.types import (
     AccountState,
@@ -188,6 +190,8 @@ def asset_class(value: Any) -> AssetClass:
 def guess_class(symbol: str) -> AssetClass:
     """From the symbol alone: activities do not name the class. An OCC option symbol ends in 15 fixed places."""
     tail = symbol[-15:]
+    if spreads.parse(symbol) is not None:
+        return AssetClass.OPTION
     if len(symbol) > 15 and tail[6] in "CP" and (tail[:6] + tail[7:]).isdecimal():
         return AssetClass.OPTION
     if "/" in symbol or (len(symbol) > 5 and symbol.endswith(_PAIRS_END_IN)):
@@ -291,6 +295,8 @@ def with_legs(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     own, *ids = our_ids(told.get("client_order_id"))
     rows = [{**told, "client_order_id": own}]
     legs = [each for each in told.get("legs") or () if isinstance(each, dict)]
+    if is_spread(told):
+        return [*rows, *({**each, "client_order_id": own, _PARENT: own} for each in legs)]
     for place, ours in enumerate(ids):
         stops = [word(each.get("type")) != "limit" for each in legs]
         fitting = [each for each, stop in zip(legs, stops, strict=True) if len(ids) == 1 or stop is bool(place)]
@@ -300,8 +306,69 @@ def with_legs(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
+SPREAD = "mleg"
+"""Alpaca's order class of several options in one order."""
+
+
+def is_spread(told: Mapping[str, Any]) -> bool:
+    """The order itself: it has no symbol of its own."""
+    return word(told.get("order_class")) == SPREAD and not told.get("symbol")
+
+
+def is_leg_of_spread(told: Mapping[str, Any]) -> bool:
+    return word(told.get("order_class")) == SPREAD and bool(told.get("symbol"))
+
+
+def legs_of(side: Side, spread: Spread) -> list[dict[str, str]]:
+    """As they are sent. Whether a leg opens or closes a position is left to Alpaca, which knows the position."""
+    traded = spread if side is Side.BUY else spread.turned
+    return [
+        {"symbol": leg.symbol, "side": "buy" if leg.sign > 0 else "sell", "ratio_qty": str(leg.ratio)}
+        for leg in traded.legs
+    ]
+
+
+def net_price(side: Side, price: Decimal) -> Decimal:
+    """A limit as Alpaca writes it for several legs: a debit is positive, a credit negative.
+
+    Source: Alpaca's documents, "Options Level 3 Trading".
+    """
+    return price if side is Side.BUY else -price
+
+
+def _spread_of(told: Mapping[str, Any]) -> tuple[Side, Spread] | None:
+    """Which way it is traded, by the sign of its price, and the spread; None where its legs cannot be read."""
+    legs = []
+    for each in told.get("legs") or ():
+        side, option = word(record(each).get("side")), parse_occ(str(each.get("symbol") or ""))
+        ratio, of_whole = optional_number(each.get("ratio_qty")), optional_number(each.get("qty"))
+        whole = optional_number(told.get("qty"))
+        if ratio is None and of_whole and whole:
+            ratio = of_whole / whole
+        if option is None or side not in ("buy", "sell") or ratio is None or ratio % 1:
+            return None
+        legs.append(
+            SpreadLeg(
+                sign=1 if side == "buy" else -1,
+                ratio=int(ratio),
+                root=option.root,
+                expiry=date.fromisoformat(option.expiry),
+                right=option.right,
+                strike=option.strike,
+            )
+        )
+    try:
+        made = spreads.make(legs)
+    except ValueError:
+        return None
+    price = optional_number(told.get("limit_price")) or optional_number(told.get("filled_avg_price")) or Decimal(0)
+    return (Side.SELL, made.turned) if price < 0 else (Side.BUY, made)
+
+
 def may_be_leg(told: Mapping[str, Any]) -> bool:
     """Whether a row that is listed by itself can hang on another one."""
+    if is_leg_of_spread(told):
+        return True
     named = our_ids(told.get("client_order_id"))
     is_ours = len(named) > 1 or re.fullmatch("[0-9a-f]{32}", named[0]) is not None
     return word(told.get("order_class")) in ("bracket", "oco", "oto") and not is_ours
@@ -333,8 +400,12 @@ def order(told: Mapping[str, Any], fills: Sequence[Fill] = (), unknown: UnknownW
     named = [str(each["symbol"]) for each in (told, *legs) if each.get("symbol")]
     symbol = named[0] if told.get("symbol") else " ".join(named)
     order_class = word(told.get("order_class"))
-    if order_class == "mleg":
+    spread = _spread_of(told) if is_spread(told) else None
+    if spread is not None:
+        symbol = spread[1].symbol
+    elif is_spread(told) and legs:
         unknown.add(name, "order_class mleg: several legs in one order")
+    limit, average = optional_number(told.get("limit_price")), optional_number(told.get("filled_avg_price"))
     stops = [optional_number(told.get("trail_price")), optional_number(told.get("trail_percent"))]
     made = told.get("created_at") or told.get("submitted_at")
     return BrokerOrder(
@@ -342,17 +413,17 @@ def order(told: Mapping[str, Any], fills: Sequence[Fill] = (), unknown: UnknownW
         client_order_id=our_ids(text(told.get("client_order_id")))[0],
         status=status,
         filled_quantity=filled,
-        average_price=(optional_number(told.get("filled_avg_price")) or None) if filled else None,
+        average_price=((average if spread is None else abs(average)) or None) if filled and average else None,
         fees=Decimal(0),
         updated_at=moment(told.get("updated_at") or made),
         reason=quoted_text(told.get("reject_reason")) or reason,
         fills=tuple(fills),
         symbol=pair(symbol, _class_of_order(told, symbol, unknown)),
-        side=_side(told.get("side"), name, unknown),
+        side=_side(told.get("side"), name, unknown) if spread is None else spread[0],
         order_type=_order_type(told, name, unknown),
         tif=_tif(told.get("time_in_force"), name, unknown),
         quantity=quantity,
-        limit_price=optional_number(told.get("limit_price")),
+        limit_price=abs(limit) if limit is not None and is_spread(told) and (spread or not legs) else limit,
         stop_price=optional_number(told.get("stop_price")),
         trail_amount=stops[0],
         trail_percent=stops[1],

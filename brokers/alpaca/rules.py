@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from brokers.decimals import is_multiple, nearest_steps, plain
 from brokers.errors import InvalidOrder, NotSupported
+from brokers.spreads import Spread
 from brokers.types import (
     USUAL,
     Ability,
@@ -19,6 +20,7 @@ from brokers.types import (
     OrderClass,
     OrderRequest,
     OrderType,
+    Side,
     TimeInForce,
 )
 
@@ -39,6 +41,7 @@ CAPABILITIES = Capabilities(
     fractional=True,
     short=True,
     extended_hours=True,
+    spreads=True,
     events=frozenset({InstrumentEvent.DIVIDEND}),
 )
 
@@ -71,8 +74,22 @@ def check(request: OrderRequest, instrument: Instrument) -> None:
         raise InvalidOrder(f"Alpaca does not accept {request.order_type} orders with {request.tif}.", "tif")
     if request.outside_rth and (request.order_type is not OrderType.LIMIT or request.tif not in _RESTING):
         raise InvalidOrder("Outside regular hours, Alpaca accepts only LMT orders, DAY or GTC.", "outside_rth")
+    if instrument.spread is not None:
+        _check_spread(request, instrument.spread)
     _check_size(request, instrument)
     check_prices(request, instrument)
+
+
+def _check_spread(request: OrderRequest, spread: Spread) -> None:
+    """What can be lost must be known: the rest is no order to confirm by a price."""
+    if request.outside_rth:
+        raise InvalidOrder("Alpaca takes no options outside the regular session.", "outside_rth")
+    if spread.owed(buys=request.side is Side.BUY) is None:
+        raise InvalidOrder(
+            "Nothing bounds what these legs can lose: what is sold must be covered by what is bought, in no smaller "
+            "number and with no earlier expiry. Trade them one by one where a position covers them.",
+            "legs",
+        )
 
 
 def _check_exits(request: OrderRequest, instrument: Instrument) -> None:

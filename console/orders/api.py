@@ -9,13 +9,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from brokers import instrument_id
+from brokers import instrument_id, spreads
 from brokers.errors import BrokerError
 from brokers.types import LONGEST_SYMBOL, OrderClass, OrderType, Side, TimeInForce
 from console.accounts.presence import PresenceAct as Presence
 from console.api import parsing
 from console.api.base import ApiView, Operation, PageQuery
-from console.api.parsing import Amount, Choice, Flag, Strict, Text
+from console.api.parsing import Amount, Choice, Flag, Strict, Text, Whole
 from console.authority.drf import Need
 from console.errors import Code, Refusal
 from console.halts.services import Proof
@@ -30,11 +30,17 @@ from console.orders.models import Order, OutsideOrder
 from console.orders.owner import approvals
 from console.orders.owner.approvals import Evidence
 from console.orders.states import STATUS_LABELS, AmendmentStatus, Status
-from console.orders.terms import Terms, no_leverage
+from console.orders.terms import LegAsked, Terms, no_leverage, spread_symbol
 from console.principal import Principal, Redeemer
 from console.toolsets import Toolset
 
 log = logging.getLogger(__name__)
+
+
+class SpreadLegOut(serializers.Serializer[Any]):
+    symbol = serializers.CharField()
+    side = serializers.ChoiceField(choices=[side.value for side in Side])
+    ratio = serializers.IntegerField(help_text="Contracts for one unit of the order's quantity.")
 
 
 class OrderOut(serializers.Serializer[Any]):
@@ -61,6 +67,12 @@ class OrderOut(serializers.Serializer[Any]):
     reduce_only = serializers.BooleanField()
     post_only = serializers.BooleanField()
     order_class = serializers.ChoiceField(choices=[each.value for each in OrderClass])
+    spread = SpreadLegOut(
+        many=True,
+        source="traded_options",
+        help_text="Of several options in one order what it does with each, else empty. Its side BUY pays limit_price, "
+        "SELL receives it.",
+    )
     parent_id = serializers.CharField(
         source="parent.public_id", allow_null=True, default=None, help_text="Of an exit: the order it belongs to."
     )
@@ -103,6 +115,10 @@ class OutsideOrderOut(serializers.Serializer[Any]):
 
 
 class FillOut(serializers.Serializer[Any]):
+    symbol = serializers.CharField(
+        required=False, help_text="With side, of several options in one order: which of them it was."
+    )
+    side = serializers.CharField(required=False)
     filled_at = serializers.CharField()
     quantity = serializers.CharField()
     price = serializers.CharField()
@@ -156,6 +172,17 @@ class PreparedOut(serializers.Serializer[Any]):
     )
 
 
+class SpreadLegIn(Strict):
+    symbol = Text(max_length=LONGEST_SYMBOL)
+    side = Choice(choices=[side.value for side in Side])
+    ratio = Whole(default=1, min_value=1, max_value=spreads.MOST_RATIO, help_text="Contracts for one of quantity.")
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
+            raise serializers.ValidationError({str(unknown[0])[:60]: [f"This takes: {', '.join(self.fields)}."]})
+        return super().to_internal_value(data)
+
+
 class OrderIn(Strict):
     symbol = Text(max_length=LONGEST_SYMBOL)
     side = Choice(choices=[side.value for side in Side])
@@ -179,6 +206,12 @@ class OrderIn(Strict):
     take_profit = Amount(required=False)
     stop_loss = Amount(required=False)
     stop_loss_trail_percent = Amount(required=False)
+    legs = serializers.ListField(
+        child=SpreadLegIn(),
+        required=False,
+        max_length=4,
+        help_text="2 to 4 options on symbol as one order: side BUY pays limit_price net, SELL receives it.",
+    )
     leverage = Amount(required=False, help_text="Refused: no broker here takes it with an order.")
     client_order_id = Text(required=False, max_length=64, help_text="Yours; repeating it returns the same order.")
     account_id = Text(required=False, max_length=64)
@@ -259,9 +292,11 @@ class Orders(_Orders):
         given = self.given
         if "leverage" in given:
             raise no_leverage()
+        side = Side(given["side"])
+        legs = [LegAsked(each["symbol"], Side(each["side"]), each["ratio"]) for each in given.get("legs", ())]
         terms = Terms(
-            symbol=given["symbol"],
-            side=Side(given["side"]),
+            symbol=spread_symbol(given["symbol"], side, legs) if legs else given["symbol"],
+            side=side,
             order_type=OrderType(given["order_type"]),
             tif=TimeInForce(given["tif"]) if "tif" in given else None,
             order_class=OrderClass(given["order_class"]),

@@ -6,8 +6,19 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 
+from brokers import spreads
 from brokers.decimals import ExactDecimalField
-from brokers.types import BrokerStatus, LegRequest, OrderChanges, OrderClass, OrderRequest, OrderType, Side, TimeInForce
+from brokers.types import (
+    LONGEST_SYMBOL,
+    BrokerStatus,
+    LegRequest,
+    OrderChanges,
+    OrderClass,
+    OrderRequest,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection, Policy
 from console.elapsed import seconds_text
@@ -110,7 +121,8 @@ class Order(models.Model):
     """The caller's id for it; ours if the caller gave none."""
     wire_id = models.CharField(max_length=32, unique=True)
     """The client order id the broker sees: 32 hex digits, which every venue takes."""
-    symbol = models.CharField(max_length=40)
+    symbol = models.CharField(max_length=LONGEST_SYMBOL)
+    """Of several options in one order, a name that says its legs: see ``brokers.spreads``."""
     asset_class = models.CharField(max_length=10)
     currency = models.CharField(max_length=8)
     side = models.CharField(max_length=4)
@@ -184,6 +196,22 @@ class Order(models.Model):
     def has_legs(self) -> bool:
         """Whether others may hang on it, by its own terms: nothing is read for it."""
         return self.order_class != OrderClass.SIMPLE and self.parent_id is None
+
+    @property
+    def spread(self) -> spreads.Spread | None:
+        """The options it buys and sells as one; None for an order in one instrument."""
+        return spreads.parse(self.symbol)
+
+    @property
+    def traded_options(self) -> list[dict[str, Any]]:
+        """What such an order does with each: ``symbol``, ``side`` and ``ratio``; empty for any other order."""
+        if (spread := self.spread) is None:
+            return []
+        traded = spread if self.side == Side.BUY else spread.turned
+        return [
+            {"symbol": leg.symbol, "side": (Side.BUY if leg.sign > 0 else Side.SELL).value, "ratio": leg.ratio}
+            for leg in traded.legs
+        ]
 
     @property
     def request(self) -> OrderRequest:
@@ -372,7 +400,7 @@ class OutsideOrder(models.Model):
     client_order_id = models.CharField(max_length=128, blank=True)
     """By whoever made it; brokers need it to cancel."""
     status = models.CharField(max_length=16, choices=[(s.value, STATUS_LABELS[FROM_BROKER[s]]) for s in BrokerStatus])
-    symbol = models.CharField(max_length=40, blank=True)
+    symbol = models.CharField(max_length=LONGEST_SYMBOL, blank=True)
     side = models.CharField(max_length=4, blank=True)
     order_type = models.CharField(max_length=10, blank=True)
     tif = models.CharField(max_length=3, blank=True)

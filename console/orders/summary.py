@@ -113,7 +113,7 @@ def order_terms(connection: Connection, account_id: str, draft: Draft) -> dict[s
         f"{'cost' if buys else 'proceeds'}: {_money(abs(preview.cash_effect))} {currency} "
         f"{fee if draft.with_fee else 'before fees'}, at {money(preview.price)} {currency} each."
     )
-    summary += _most_text(draft) + _market_text(draft)
+    summary += _most_text(draft) + _market_text(draft) + _loss_text(draft)
     if draft.position is not None:
         summary += f" {_position_change(draft)}"
     summary += _repeat_text(draft)
@@ -153,6 +153,16 @@ def _most_text(draft: Draft) -> str:
     worth = limit * units * draft.instrument.multiplier
     most = with_fee(worth, preview) if draft.with_fee else worth
     return f" At most {_money(most)} {draft.instrument.currency} {'with the' if draft.with_fee else 'before the'} fee."
+
+
+def _loss_text(draft: Draft) -> str:
+    """What several options in one order can lose, if they open a position."""
+    spread, request = draft.instrument.spread, draft.request
+    each = None if spread is None else spread.lost(draft.preview.price, buys=request.side is Side.BUY)
+    if each is None:
+        return ""
+    lost = each * request.units * draft.instrument.multiplier
+    return f" It can lose at most {_money(lost)} {draft.instrument.currency}, fees not counted."
 
 
 def with_fee(worth: Decimal, preview: Preview) -> Decimal:

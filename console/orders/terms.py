@@ -3,18 +3,34 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+from brokers import spreads, symbol_lookup
 from brokers.decimals import DECIMAL_PLACES, grouped, money, plain
-from brokers.types import Capabilities, LegRequest, OrderClass, OrderRequest, OrderType, Side, TimeInForce
+from brokers.errors import InvalidSymbol
+from brokers.instrument_id import InstrumentId, InstrumentKind
+from brokers.types import (
+    LONGEST_SYMBOL,
+    Capabilities,
+    LegRequest,
+    OrderClass,
+    OrderRequest,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 from console.errors import Code, Refusal
 
 # Twenty digits before the point and eighteen after fit the column and every venue.
 _LARGEST = Decimal(10) ** 15
+
+MOST_RATIO = spreads.MOST_RATIO
+"""Contracts of one leg for one spread."""
 
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -63,6 +79,7 @@ class Terms:
         self._check_size()
         self._check_prices()
         self._check_flags()
+        self._check_spread()
         self._check_exits()
 
     def check_offered(self, capabilities: Capabilities) -> None:
@@ -73,6 +90,8 @@ class Terms:
             raise _not_offered(
                 "tif", f"{self.order_type} orders with {self.tif}", capabilities.times_in_force(self.order_type)
             )
+        if spreads.parse(self.symbol) is not None and not capabilities.spreads:
+            raise no_spreads()
         if self.order_class not in capabilities.order_classes:
             raise _not_offered("order_class", f"{self.order_class} orders", capabilities.order_classes)
         for field, asked, offered, what in (
@@ -146,6 +165,20 @@ class Terms:
             _positive("trail_amount", self.trail_amount)
         if self.trail_percent is not None:
             _percent("trail_percent", self.trail_percent)
+
+    def _check_spread(self) -> None:
+        if spreads.parse(self.symbol) is None:
+            return
+        if self.order_type not in (OrderType.MARKET, OrderType.LIMIT):
+            raise Refusal(
+                Code.INVALID_ARGUMENT,
+                f"Several options in one order go as LMT or MKT, not as {self.order_type}.",
+                field="order_type",
+            )
+        if self.order_class is not OrderClass.SIMPLE:
+            raise Refusal(
+                Code.INVALID_ARGUMENT, "Several options in one order have no exits beside it.", field="order_class"
+            )
 
     def _check_flags(self) -> None:
         if self.post_only and self.order_type is not OrderType.LIMIT:
@@ -308,6 +341,9 @@ def _each(order: OrderRequest | LegRequest, names: tuple[str, ...]) -> dict[str,
 
 def describe(request: OrderRequest, currency: str) -> str:
     """One order in one line, as traders write it: ``Buy 10 AAPL, limit 181.50 USD, day``."""
+    spread = spreads.parse(request.symbol)
+    if spread is not None:
+        return _describe_spread(request, spread, currency)
     if request.quantity is None:
         size = f"{_price(request.notional, currency)} of {request.symbol}"
     else:
@@ -328,6 +364,20 @@ def describe(request: OrderRequest, currency: str) -> str:
         return line
     exits = " or ".join(_exit(leg, currency) for leg in request.legs)
     return f"{line}; once filled: {exits}"
+
+
+def _describe_spread(request: OrderRequest, spread: spreads.Spread, currency: str) -> str:
+    """``2 spreads: buy 1 AAPL 2026-12-18 250 call, sell 1 AAPL 2026-12-18 260 call; net debit at most 1.20 USD each,
+    day``."""
+    buys = request.side is Side.BUY
+    price = "at the market"
+    if request.limit_price is not None:
+        least = "net debit at most" if buys else "net credit at least"
+        price = f"{least} {_price(request.limit_price, currency)} each"
+    size = "Spread"
+    if request.quantity is not None:
+        size = "1 spread" if request.quantity == 1 else f"{grouped(request.quantity)} spreads"
+    return f"{size}: {', '.join(spread.trades(buys=buys))}; {price}, {TIF_TEXT[request.tif]}"
 
 
 def describe_price(order: OrderRequest | LegRequest, currency: str) -> str:
@@ -360,6 +410,63 @@ def _price(value: Decimal | None, currency: str) -> str:
     return "" if value is None else f"{money(value)} {currency}".rstrip()
 
 
+@dataclass(frozen=True, slots=True)
+class LegAsked:
+    """One option of several in one order, as it was asked for."""
+
+    symbol: str
+    side: Side
+    ratio: int
+
+
+def spread_symbol(symbol: str, side: Side, legs: Sequence[LegAsked]) -> str:
+    """What stands for several options on ``symbol`` in one order: ``side`` BUY pays a net debit for what the legs say,
+    SELL receives a net credit for it. Raises Refusal.
+    """
+    made = [_leg(f"legs[{number}]", each, side) for number, each in enumerate(legs)]
+    try:
+        spread = spreads.make(made)
+    except ValueError as error:
+        raise Refusal(Code.INVALID_ARGUMENT, f"{error} Nothing was prepared.", field="legs") from error
+    named = _parsed_id(symbol, "symbol")
+    if spread.root not in (symbol.strip().upper(), None if named is None else named.name):
+        raise Refusal(
+            Code.INVALID_ARGUMENT,
+            f"symbol must be what the legs are options on: {spread.root}, not {symbol[:LONGEST_SYMBOL]}.",
+            field="symbol",
+        )
+    return spread.symbol
+
+
+def _leg(field: str, asked: LegAsked, side: Side) -> spreads.SpreadLeg:
+    named = _parsed_id(asked.symbol, f"{field}.symbol")
+    is_option = named is not None and named.kind is InstrumentKind.OPTION and named.strike is not None
+    option = symbol_lookup.parse_occ(symbol_lookup.occ_symbol(named) if named and is_option else asked.symbol)
+    if option is None:
+        raise Refusal(
+            Code.INVALID_ARGUMENT,
+            "A leg is one option by its symbol, such as AAPL261218C00250000; get_option_chain lists them. Shares "
+            "cannot be a leg.",
+            field=f"{field}.symbol",
+        )
+    return spreads.SpreadLeg(
+        # Who sells the spread does the opposite of what its symbol says.
+        sign=1 if asked.side is side else -1,
+        ratio=asked.ratio,
+        root=option.root,
+        expiry=date.fromisoformat(option.expiry),
+        right=option.right,
+        strike=option.strike,
+    )
+
+
+def _parsed_id(symbol: str, field: str) -> InstrumentId | None:
+    try:
+        return symbol_lookup.parse_instrument_id(symbol)
+    except InvalidSymbol as error:
+        raise Refusal(Code.INVALID_ARGUMENT, str(error), field=field) from error
+
+
 def check_client_order_id(value: str) -> None:
     # Ours begin so; a caller's must never be taken for one.
     if not _CLIENT_ORDER_ID.fullmatch(value) or value.startswith(("ord_", "cnf_")):
@@ -389,6 +496,16 @@ def no_leverage() -> Refusal:
         "No broker here takes leverage with an order. Leave it out: what the account may borrow is set at the broker, "
         "and get_account_summary says the buying power.",
         field="leverage",
+    )
+
+
+def no_spreads() -> Refusal:
+    """What an order of several options is refused with where the broker takes none."""
+    return Refusal(
+        Code.NOT_OFFERED_BY_BROKER,
+        "This broker does not accept several options in one order. Trade them one by one. Exits of an order are "
+        "no legs: use order_class with take_profit and stop_loss.",
+        field="legs",
     )
 
 

@@ -5,12 +5,15 @@ import binascii
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
+from brokers.types import LONGEST_SYMBOL, Side
 from console.errors import Code, Refusal
-from console.orders.terms import no_leverage
-from mcpserver.arguments.base import Amount, Arg, Choice, Text, parse, parse_number
+from console.orders.terms import MOST_RATIO, LegAsked, no_leverage
+from mcpserver.arguments.base import Amount, Arg, Choice, Text, Whole, parse, parse_number
 from mcpserver.arguments.lenient import from_json_text
+
+_MOST_LEGS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,31 +180,45 @@ class Leverage(Arg):
         raise no_leverage()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OptionLegs(Arg):
-    """The legs of a spread of options. No broker here trades options, so naming any is refused, never dropped."""
+    """The options of a spread. Whether the broker takes several in one order is for the order's own checks."""
 
     is_structured = True
+    args: ClassVar[tuple[Arg, ...]] = (
+        Text(name="symbol", required=True, longest=LONGEST_SYMBOL),
+        Choice(name="side", required=True, choices=tuple(each.value for each in Side)),
+        Whole(name="ratio", most=MOST_RATIO),
+    )
 
     def schema(self) -> dict[str, Any]:
-        return self._described(
-            {"type": "array", "items": {"type": "object", "additionalProperties": {"type": "string"}}}
-        )
+        item = {
+            "type": "object",
+            "properties": {arg.name: {"type": "string"} for arg in self.args},
+            "required": [arg.name for arg in self.args if arg.required],
+            "additionalProperties": False,
+        }
+        return self._described({"type": "array", "items": item})
 
     def words(self) -> str:
-        return "legs of an option spread; no broker here takes them"
+        return "list of 2 to 4 options in one order: symbol, side, ratio"
 
-    def parse(self, value: Any) -> list[Any]:
+    def parse(self, value: Any) -> list[LegAsked]:
         if not isinstance(value, list):
-            raise self._wrong("must be a list.")
-        if value:
-            raise Refusal(
-                Code.NOT_OFFERED_BY_BROKER,
-                "This broker does not accept orders with several option legs. For exits of an order use order_class "
-                "with "
-                "take_profit and stop_loss.",
-                field=self.name,
-            )
-        return value
+            raise self._wrong("must be a list of options, each with symbol, side and ratio.")
+        if len(value) > _MOST_LEGS:
+            raise self._wrong(f"can have at most {_MOST_LEGS} options.")
+        return [self._one(number, item) for number, item in enumerate(value)]
+
+    def _one(self, number: int, item: Any) -> LegAsked:
+        where, item = f"{self.name}[{number}]", from_json_text(item, parse_number)
+        if not isinstance(item, dict):
+            raise Refusal(Code.INVALID_ARGUMENT, f"{where} must be an object.", field=where)
+        try:
+            found = parse(self.args, item)
+        except Refusal as refusal:
+            raise refusal.at(where) from None
+        return LegAsked(found["symbol"], Side(found["side"]), found.get("ratio", 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

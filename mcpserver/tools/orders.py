@@ -20,7 +20,7 @@ from console.orders import states, summary
 from console.orders.execution import sync
 from console.orders.execution.external_orders import AtBroker
 from console.orders.models import Action, Confirmation, Modification, Order
-from console.orders.terms import Terms
+from console.orders.terms import Terms, spread_symbol
 from console.orders.transitions import amendment_state
 from console.principal import Redeemer
 from mcpserver import result_tables
@@ -31,6 +31,13 @@ from mcpserver.tools import render
 from mcpserver.tools.render import compact, moment
 
 log = logging.getLogger(__name__)
+
+
+class OrderLegOut(TypedDict):
+    symbol: str
+    side: str
+    ratio: int
+    """Contracts for one unit of the order's quantity."""
 
 
 class OrderOut(TypedDict):
@@ -52,6 +59,8 @@ class OrderOut(TypedDict):
     reduce_only: NotRequired[bool]
     post_only: NotRequired[bool]
     order_class: NotRequired[str]
+    spread: NotRequired[list["OrderLegOut"]]
+    """Of several options in one order: what it does with each. Its ``side`` BUY pays ``limit_price``, SELL receives."""
     parent_order_id: NotRequired[str]
     """Of an exit: the order it belongs to."""
     filled_quantity: Number
@@ -158,9 +167,10 @@ def _order_named(args: Mapping[str, Any]) -> str:
 
 
 def _terms(args: Mapping[str, Any]) -> Terms:
+    side, legs = Side(args["side"]), args.get("legs")
     return Terms(
-        symbol=args["symbol"],
-        side=Side(args["side"]),
+        symbol=spread_symbol(args["symbol"], side, legs) if legs else args["symbol"],
+        side=side,
         order_type=OrderType(args.get("order_type", OrderType.MARKET.value)),
         tif=TimeInForce(args["tif"]) if "tif" in args else None,
         order_class=OrderClass(args.get("order_class", OrderClass.SIMPLE.value)),
@@ -741,6 +751,9 @@ def _external(call: ToolCall, at_broker: AtBroker, symbol: str | None) -> dict[s
 
 
 class FillOut(TypedDict):
+    symbol: NotRequired[str]
+    """With ``side``, of several options in one order: which of them it was."""
+    side: NotRequired[str]
     quantity: Number
     price: Number
     fee: Number

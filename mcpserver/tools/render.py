@@ -184,6 +184,7 @@ def order(value: Order) -> dict[str, Any]:
         reduce_only=value.reduce_only or None,
         post_only=value.post_only or None,
         order_class=value.order_class if value.order_class != OrderClass.SIMPLE else None,
+        spread=value.traded_options or None,
         parent_order_id=value.parent.public_id if value.parent else None,
         filled_quantity=value.filled_quantity,
         average_price=value.average_price,

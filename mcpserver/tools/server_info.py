@@ -114,6 +114,7 @@ def _order_kinds(connection: Connection) -> dict[str, Any]:
         "outside_rth": can.extended_hours,
         "reduce_only": can.reduce_only,
         "post_only": can.post_only,
+        "spreads": can.spreads,
     }
     return compact(
         order_types=[each.value for each in OrderType if each in can.order_types],

@@ -92,7 +92,7 @@ CLIENTS = (
         module="of_alpaca",
         environment="alpaca",
         opening=opened.alpaca,
-        expected={"words_order_class": "an order of several legs in one is read, and noted as what we do not send"},
+        expected={},
     ),
     Client(
         package="ibind 0.2.2",

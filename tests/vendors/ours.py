@@ -6,9 +6,10 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from brokers import spreads
 from brokers.base import Broker
 from brokers.symbol_lookup import parse_occ
-from brokers.types import AssetClass, BarSize, BrokerStatus
+from brokers.types import AssetClass, BarSize, BrokerStatus, Side
 from tests.vendors import probe
 
 Reads = Callable[[str, str], bool]
@@ -73,6 +74,7 @@ class Ours:
             "calendar": self._calendar,
             "option_contract": self._option,
             "option_chain": self._chain,
+            "option_spread": self._spread,
             "fees": self._fees,
         }
         return reads[call](theirs) if call in reads else "an answer of another kind"
@@ -93,6 +95,22 @@ class Ours:
             stop=probe.price(found.stop_price),
         )
         return {each: value for each, value in mine.items() if each in theirs}
+
+    def _spread(self, theirs: Any) -> Any:
+        found = self._broker.order(self._account, self._ids["spread"], symbol=self._symbol)
+        told = None if found is None else spreads.parse(found.symbol)
+        if found is None or told is None or found.limit_price is None or found.quantity is None:
+            return None
+        pays = 1 if found.side is Side.BUY else -1
+        traded = told if found.side is Side.BUY else told.turned
+        return {
+            "net": probe.plain(pays * found.limit_price),
+            "quantity": probe.plain(found.quantity),
+            "legs": sorted(
+                [leg.symbol, "buy" if leg.sign > 0 else "sell", probe.plain(leg.ratio * found.quantity)]
+                for leg in traded.legs
+            ),
+        }
 
     def _open(self, theirs: Any) -> list[str]:
         return sorted(each.client_order_id for each in self._broker.orders(self._account, open_only=True))

@@ -98,6 +98,14 @@ def check_terms(order: Order, request: OrderRequest, asked: OrderChanges, broker
         reduce_only=request.reduce_only,
         post_only=request.post_only,
     )
+    if order.spread is not None and replace(asked, limit_price=None) != OrderChanges():
+        raise Refusal(
+            Code.NOT_OFFERED_BY_BROKER,
+            "Of an order of several options only the price can be changed. Cancel it with cancel_order and place "
+            "another.",
+            field="order_id",
+            order_id=order.public_id,
+        )
     if order.notional is not None and asked.quantity is not None:
         raise Refusal(Code.INVALID_ARGUMENT, "An order by notional has no quantity to change.", field="quantity")
     terms.check()

@@ -81,6 +81,7 @@ def load(
         price_currency=instrument.currency,
         rate=rate,
         multiplier=instrument.multiplier,
+        spread=instrument.spread,
         quote=quote,
         held=held,
         equity=equity,

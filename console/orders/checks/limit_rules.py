@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from brokers.decimals import DECIMAL_PLACES, MAX_DIGITS, plain
-from brokers.instrument_id import InstrumentId
+from brokers.instrument_id import InstrumentId, InstrumentKind
+from brokers.spreads import Spread
 from brokers.types import AssetClass, LegRequest, OrderClass, OrderRequest, OrderType, Preview, Quote, Side
 from console.errors import Code, Refusal
 from console.limits import LIVE_NEEDS, TITLES, Limits
@@ -48,6 +49,8 @@ class RiskInputs:
     market_is_open: bool | None = None
     aliases: tuple[str, ...] = ()
     """What else the broker calls it, what it is built on, and both sides of a pair."""
+    spread: Spread | None = None
+    """Of several options in one order: what each is."""
     filled_before: Mapping[int, Decimal] | None = None
     """What had been filled of each open order at ``at``, by its row: those fills are in ``held``."""
 
@@ -128,6 +131,28 @@ def _fills_at_once(order: OrderRequest | LegRequest, quote: Quote) -> bool:
     return order.limit_price >= quote.ask if order.side is Side.BUY else order.limit_price <= quote.bid
 
 
+def owed_beside(request: OrderRequest, spread: Spread | None) -> Decimal:
+    """What an order of several options can come to owe, for one unit of the underlying; 0 for any other order.
+
+    Raises Refusal where nothing bounds it.
+    """
+    if spread is None:
+        return Decimal(0)
+    owed = spread.owed(buys=request.side is Side.BUY)
+    if owed is None:
+        raise Refusal(
+            Code.LIMIT_UNPROVABLE,
+            f"Nothing bounds what {request.symbol} can lose: what is sold must be covered by what is bought. Nothing "
+            "was sent.",
+        )
+    return owed
+
+
+def at_most(side: Side, price: Decimal, owed: Decimal) -> Decimal:
+    """What an order can come to at a price: a buyer pays it and may owe more; what a seller owes has it paid back."""
+    return price + owed if side is Side.BUY else max(price, owed)
+
+
 def _takes_market(order: OrderRequest | LegRequest, quote: Quote) -> bool:
     return order.limit_price is None and is_through(order, quote)
 
@@ -173,6 +198,7 @@ def check_limits(
         )
     for bound in bounds:
         _check_kind(request, facts, bound)
+    owed = owed_beside(request, facts.spread)
     quote = _priced(facts.quote)
     collar = collar_of(bounds, is_live=is_live, takes_market=takes_market(request, quote))
     if collar is not None:
@@ -192,7 +218,7 @@ def check_limits(
         best = quote.ask if request.side is Side.BUY else quote.bid
         units = (request.notional or Decimal(0)) / (best * facts.multiplier)
     parts = [
-        _Part(side, each, None if facts.rate is None else price * facts.multiplier * facts.rate)
+        _Part(side, each, None if facts.rate is None else at_most(side, price, owed) * facts.multiplier * facts.rate)
         for side, each, price in _parts(request, units, quote, collar)
     ]
     worth = [part.worth for part in parts]
@@ -249,13 +275,14 @@ def _parts(
 
 def _check_kind(request: OrderRequest, facts: RiskInputs, bound: ScopedLimits) -> None:
     limits, symbol = bound.limits, request.symbol.upper()
-    if limits.symbols is not None and not limits.allows(symbol, facts.identity):
-        raise _outside(bound, "symbols", f"allow only {_some(limits.symbols)}, not {symbol}")
-    denied = limits.denies(symbol, facts.identity, asset_class=facts.asset_class, told=facts.aliases)
-    if denied is None:
-        raise _unprovable(bound, "denied_symbols", f"the broker does not say enough about {symbol} to compare it")
-    if denied:
-        raise _outside(bound, "denied_symbols", f"do not allow {symbol}")
+    for name, identity in _traded(request, facts):
+        if limits.symbols is not None and not limits.allows(name, identity):
+            raise _outside(bound, "symbols", f"allow only {_some(limits.symbols)}, not {name}")
+        denied = limits.denies(name, identity, asset_class=facts.asset_class, told=facts.aliases)
+        if denied is None:
+            raise _unprovable(bound, "denied_symbols", f"the broker does not say enough about {name} to compare it")
+        if denied:
+            raise _outside(bound, "denied_symbols", f"do not allow {name}")
     if limits.asset_classes is not None and facts.asset_class not in limits.asset_classes:
         raise _outside(
             bound, "asset_classes", f"allow only {_some(limits.asset_classes)}, and {symbol} is {facts.asset_class}"
@@ -267,6 +294,28 @@ def _check_kind(request: OrderRequest, facts: RiskInputs, bound: ScopedLimits) -
         if facts.market_is_open is None:
             raise _unprovable(bound, "trading_hours_only", "whether the market is open is not known")
         raise _outside(bound, "trading_hours_only", "allow orders only while the market is open, and it is closed")
+
+
+def _traded(request: OrderRequest, facts: RiskInputs) -> list[tuple[str, InstrumentId | None]]:
+    """What the order trades: of a spread each leg, which no name of the whole stands for."""
+    if facts.spread is None:
+        return [(request.symbol.upper(), facts.identity)]
+    return [
+        (
+            leg.symbol,
+            InstrumentId(
+                kind=InstrumentKind.OPTION,
+                name=leg.root,
+                currency=facts.price_currency,
+                settle="",
+                expiry=leg.expiry.isoformat(),
+                right=leg.right,
+                strike=leg.strike,
+                venue="",
+            ),
+        )
+        for leg in facts.spread.legs
+    ]
 
 
 def _is_exit(request: OrderRequest, facts: RiskInputs) -> bool:
@@ -371,6 +420,9 @@ def _check_position(
     limits = bound.limits
     if limits.position_value is None and limits.equity_share is None and limits.daily_loss is None:
         return
+    if facts.spread is not None and (limits.position_value is not None or limits.equity_share is not None):
+        name = "position_value" if limits.position_value is not None else "equity_share"
+        raise _unprovable(bound, name, "of an order of several options it is not known which positions it makes larger")
     if facts.held is None:
         raise _unprovable(bound, "position_value", "the positions could not be read")
     units = sum((part.units for part in parts), Decimal(0))

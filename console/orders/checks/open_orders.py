@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from django.db.models import Q
 
-from brokers.types import OrderClass, Side
+from brokers import symbol_lookup
+from brokers.types import AssetClass, OrderClass, Side
 from console.connections.models import Connection
 from console.orders import states
 from console.orders.checks import daily_usage
@@ -37,6 +38,7 @@ def fillable(
     *,
     at: datetime,
     filled: Mapping[int, Decimal],
+    symbol: str,
     account_id: str | None = None,
     exclude: Order | None = None,
     exits: bool = True,
@@ -47,9 +49,10 @@ def fillable(
     ``filled``: what had filled of each live order then, by its row; those fills are in the position. An order that
     ended since may be in it or not, so it counts, but for what was never sent and filled nothing. Of a pair, and of the
     two exits of a bracket, one fills: they count once. A change on its way counts where it makes an order larger.
-    ``symbols`` picks the orders, ``account_id`` those of one account. ``exits``: with what hangs on another order,
-    which its broker ends with the position. ``late``: with what its broker did not find for a day, as it can be merely
-    late. ``exclude``: left out, with what hangs on it and what it ends when it fills.
+    ``symbols`` picks the orders, ``account_id`` those of one account; orders of several options count with what they
+    have of ``symbol``. ``exits``: with what hangs on another order, which its broker ends with the position. ``late``:
+    with what its broker did not find for a day, as it can be merely late. ``exclude``: left out, with what hangs on it
+    and what it ends when it fills.
     """
     since = Q(moved_at__gte=at)
     if late:
@@ -68,8 +71,9 @@ def fillable(
     for row in rows:
         if row.state not in _UNSENT or row.filled_quantity:
             groups.setdefault(_group(row), []).append(row)
+    beside = _in_spreads(can_fill, connection_id, side, symbol, account_id, exclude)
     if not groups:
-        return Fillable(adds=Decimal(0), exits=Decimal(0))
+        return Fillable(adds=beside, exits=Decimal(0))
     growing = _growing({pk for some in groups.values() for row in some for pk in (row.pk, row.parent_id) if pk})
     adds = guards = Decimal(0)
     for (kind, root), some in groups.items():
@@ -83,7 +87,28 @@ def fillable(
         parent = some[0].parent
         if parent is not None and parent.side != side:
             guards += min(can, daily_usage.units_of(parent))
-    return Fillable(adds=adds, exits=guards)
+    return Fillable(adds=adds + beside, exits=guards)
+
+
+def _in_spreads(
+    can_fill: Q, connection_id: int, side: Side, symbol: str, account_id: str | None, exclude: Order | None
+) -> Decimal:
+    """Contracts of one option that orders of several can add to a side. Which of their fills a position has already is
+    not told by option, so an order that can still fill counts whole."""
+    if (option := symbol_lookup.parse_occ(symbol)) is None:
+        return Decimal(0)
+    named = Q(symbol__startswith=f"{option.root}+") | Q(symbol__startswith=f"{option.root}-")
+    rows = Order.objects.filter(can_fill, named, connection=connection_id, asset_class=AssetClass.OPTION)
+    if account_id is not None:
+        rows = rows.filter(account_id=account_id)
+    adds = Decimal(0)
+    for row in rows if exclude is None else rows.exclude(pk=exclude.pk):
+        if row.spread is None or (row.state in _UNSENT and not row.filled_quantity):
+            continue
+        way = 1 if row.side == side else -1
+        ratios = [leg.ratio for leg in row.spread.legs if leg.symbol == symbol and leg.sign == way]
+        adds += sum(ratios) * daily_usage.units_of(row)
+    return adds
 
 
 def pending_quantity(
@@ -96,6 +121,7 @@ def pending_quantity(
         check_facts.in_position(symbol, facts.asset_class),
         at=facts.at,
         filled=facts.filled_before or {},
+        symbol=symbol,
         exclude=exclude,
     )
     sign = 1 if side is Side.BUY else -1

@@ -132,6 +132,7 @@ def _pending_units(order: Order, held: PositionSnapshot) -> Decimal:
         Q(symbol=order.symbol),
         at=held.at,
         filled=held.filled,
+        symbol=order.symbol,
         account_id=order.account_id,
         exclude=order,
         exits=False,

@@ -15,7 +15,7 @@ from django.utils import timezone
 from brokers.base import Broker
 from brokers.decimals import grouped
 from brokers.errors import BrokerError, WriteOutcome
-from brokers.types import BrokerOrder, LegRequest, OrderType, Side, TimeInForce
+from brokers.types import LONGEST_SYMBOL, BrokerOrder, LegRequest, OrderType, Side, TimeInForce
 from console.accounts.models import User
 from console.audit import log as audit_log
 from console.connections import broker_access
@@ -215,7 +215,7 @@ def _price_text(each: BrokerOrder) -> dict[str, Any]:
     return {
         "client_order_id": each.client_order_id[:128],
         "status": each.status.value,
-        "symbol": each.symbol[:40],
+        "symbol": each.symbol[:LONGEST_SYMBOL],
         "side": each.side.value if each.side else "",
         "order_type": each.order_type.value if each.order_type else "",
         "tif": each.tif.value if each.tif else "",

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from brokers.base import Broker
 from brokers.decimals import plain
-from brokers.types import BrokerOrder, BrokerStatus, Fill
+from brokers.types import BrokerOrder, BrokerStatus, Fill, Side
 from console.connections import broker_access
 from console.errors import Code
 from console.orders import states
@@ -140,7 +141,7 @@ def apply_answer(order: Order, answer: BrokerOrder) -> None:
                 _apply_without_move(order, answer, fields)
             else:
                 order_state.move(
-                    order, after, _describe_answer(order, answer), "broker", "", data=_fills(answer), **fields
+                    order, after, _describe_answer(order, answer), "broker", "", data=_fills(order, answer), **fields
                 )
         except ConcurrentUpdate:
             order.refresh_from_db()
@@ -157,7 +158,9 @@ def _apply_without_move(order: Order, answer: BrokerOrder, fields: dict[str, Any
         news = order.filled_quantity != answer.filled_quantity
         order_state.apply_in_place(order, fields)
         if news:
-            order_state.add_event(order, order.status, _describe_answer(order, answer), "broker", "", _fills(answer))
+            order_state.add_event(
+                order, order.status, _describe_answer(order, answer), "broker", "", _fills(order, answer)
+            )
 
 
 def _describe_answer(order: Order, answer: BrokerOrder) -> str:
@@ -168,15 +171,34 @@ def _describe_answer(order: Order, answer: BrokerOrder) -> str:
             f"{plain(answer.average_price) if answer.average_price is not None else '?'} {order.currency}, "
             f"fee {plain(answer.fees)} {order.currency}"
         )
+        words += _of_legs(order, answer)
     return f"{words}. {answer.reason}".strip() if answer.reason else f"{words}."
+
+
+def _of_legs(order: Order, answer: BrokerOrder) -> str:
+    """What became of each option of an order of several, at its average price."""
+    said = []
+    for leg in () if order.spread is None else order.spread.legs:
+        fills = [fill for fill in answer.fills if fill.symbol == leg.symbol]
+        if units := sum((fill.quantity for fill in fills), Decimal(0)):
+            paid = sum((fill.quantity * fill.price for fill in fills), Decimal(0)) / units
+            done = "bought" if fills[0].side is Side.BUY else "sold"
+            said.append(f"{leg.words}: {done} {plain(units)} at {plain(round(paid, 4))}")
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def _of_quantity(order: Order) -> str:
     return "" if order.quantity is None else f" of {plain(order.quantity)}"
 
 
-def _fills(answer: BrokerOrder) -> dict[str, Any]:
-    return {"fills": [_fill_record(fill) for fill in answer.fills]}
+def _fills(order: Order, answer: BrokerOrder) -> dict[str, Any]:
+    """Of several options in one order each fill says which of them it was."""
+    of_legs = order.spread is not None
+    return {"fills": [_fill_record(fill) | (_leg_record(fill) if of_legs else {}) for fill in answer.fills]}
+
+
+def _leg_record(fill: Fill) -> dict[str, str]:
+    return {"symbol": fill.symbol, "side": fill.side.value}
 
 
 def _fill_record(fill: Fill) -> dict[str, str]:

@@ -68,6 +68,8 @@ class ReviewItem:
     """The last price when it was shown."""
     held: Decimal | None = None
     """Signed position before it, in its account."""
+    held_of: Mapping[str, Decimal] = field(default_factory=dict)
+    """Of several options in one order: signed positions in its account by symbol, none where there is none."""
     refusals: list[Refusal] = field(default_factory=list)
     """Why it would be refused, were it released now."""
 
@@ -81,6 +83,12 @@ class ReviewItem:
             units = self.request.notional / self.price
         units -= Decimal(self.order.filled_quantity)
         return units if self.order.side == Side.BUY else -units
+
+    @property
+    def spread(self) -> list[str]:
+        """Of several options in one order: what it does with each."""
+        spread = self.order.spread
+        return [] if spread is None else spread.trades(buys=self.request.side is Side.BUY)
 
     @property
     def until(self) -> str:
@@ -237,7 +245,7 @@ def load(confirmation: Confirmation) -> Review:
         review.trouble = str(error)
         return review
     for item in items:
-        item.held = held.get(item.order.symbol, Decimal(0))
+        item.held, item.held_of = held.get(item.order.symbol, Decimal(0)), held
         try:
             of = _subject(item.order, change, confirmation, shown[item.order.pk], asking)
         except BrokerError as error:
@@ -350,7 +358,12 @@ def _most(request: OrderRequest, facts: RiskInputs, connection: Connection, app:
     collar = limit_rules.collar_of(
         bounds, is_live=connection.is_live, takes_market=limit_rules.takes_market(request, quote)
     )
-    return limit_rules.worst_price(request, quote, collar) * facts.multiplier * facts.rate * units
+    try:
+        owed = limit_rules.owed_beside(request, facts.spread)
+    except Refusal:
+        return None
+    worst = limit_rules.at_most(request.side, limit_rules.worst_price(request, quote, collar), owed)
+    return worst * facts.multiplier * facts.rate * units
 
 
 def _effects(items: Sequence[ReviewItem], state: AccountState) -> list[Effect]:
@@ -361,13 +374,27 @@ def _effects(items: Sequence[ReviewItem], state: AccountState) -> list[Effect]:
         moved = [item.preview and item.preview.cash_effect for item in items if item.order.currency == currency]
         after = None if before is None or None in moved else before + sum((each or 0 for each in moved), Decimal(0))
         made.append(Effect(what="Cash", before=before, after=after, unit=currency))
-    for symbol in dict.fromkeys(item.order.symbol for item in items):
+    for symbol in dict.fromkeys(item.order.symbol for item in items if item.order.spread is None):
         these = [item for item in items if item.order.symbol == symbol]
         signed = [item.signed for item in these]
         held = these[0].held
         after = None if held is None or None in signed else held + sum((each or 0 for each in signed), Decimal(0))
         made.append(Effect(what=f"Position in {symbol}", before=held, after=after, unit="", is_money=False))
-    return made
+    return [*made, *_effects_on_legs(items)]
+
+
+def _effects_on_legs(items: Sequence[ReviewItem]) -> list[Effect]:
+    """Each option that orders of several options move."""
+    moved: dict[str, Decimal] = {}
+    before: dict[str, Decimal] = {}
+    for item in items:
+        for leg in () if item.order.spread is None else item.order.spread.legs:
+            before[leg.words] = item.held_of.get(leg.symbol, Decimal(0))
+            moved[leg.words] = moved.get(leg.words, Decimal(0)) + leg.sign * leg.ratio * (item.signed or Decimal(0))
+    return [
+        Effect(what=f"Position in {name}", before=before[name], after=before[name] + by, unit="", is_money=False)
+        for name, by in moved.items()
+    ]
 
 
 def _headrooms(items: Sequence[ReviewItem], connection: Connection, app: ConnectedApp, now: datetime) -> list[Headroom]:

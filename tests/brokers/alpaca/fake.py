@@ -51,12 +51,16 @@ def _written_out(body: Any) -> Any:
     """The document has amounts as text, and Alpaca takes numbers too: its own client sends them."""
     if isinstance(body, dict):
         return {name: _written_out(value) for name, value in body.items()}
+    if isinstance(body, list):
+        return [_written_out(each) for each in body]
     return str(body) if type(body) in (int, float) else body
 
 
 def _told(order: Mapping[str, Any]) -> dict[str, Any]:
     """As it is answered: a leg does not name its order."""
-    return {name: value for name, value in order.items() if name != "parent"}
+    told = {name: value for name, value in order.items() if name not in ("parent", "net")}
+    # Of an order of several options what it has not is left out.
+    return {name: value for name, value in told.items() if value is not None or name not in ("side", "asset_id")}
 
 
 # Not in that document. Source: Alpaca's reference of market data, "Corporate actions"; alpaca-py's
@@ -149,6 +153,7 @@ class FakeAlpaca(FakeBroker):
         super().__init__()
         self.cash = cash
         self.prices = {"AAPL": Decimal("181.5"), "BTC/USD": Decimal(30_000), "AAPL260618C00250000": Decimal("4.2")}
+        self.prices |= {"AAPL260618C00260000": Decimal("2.9"), "AAPL260618C00270000": Decimal("1.8")}
         self.assets = {
             "AAPL": asset("AAPL"),
             "BTC/USD": asset("BTC/USD", "crypto", **_COIN),
@@ -293,7 +298,9 @@ class FakeAlpaca(FakeBroker):
         }
 
     def _reserved(self) -> Decimal:
-        resting = [o for o in self.orders.values() if o["status"] in OPEN and o["side"] == "buy"]
+        resting = [
+            o for o in self.orders.values() if o["status"] in OPEN and o["side"] == "buy" and o["order_class"] != "mleg"
+        ]
         return sum(
             (
                 (Decimal(o["qty"]) - Decimal(o["filled_qty"])) * Decimal(o["limit_price"] or o["stop_price"] or 0)
@@ -305,11 +312,12 @@ class FakeAlpaca(FakeBroker):
 
     def _position(self, symbol: str) -> dict[str, Any]:
         size, price = Decimal(self.held[symbol]), self.prices[symbol]
-        kind = "crypto" if "/" in symbol else "us_equity"
+        kind = "crypto" if "/" in symbol else "us_option" if len(symbol) > 15 else "us_equity"
+        known = self.assets.get(symbol, {"id": str(uuid.uuid5(uuid.NAMESPACE_DNS, symbol)), "exchange": ""})
         return {
-            "asset_id": self.assets[symbol]["id"],
+            "asset_id": known["id"],
             "symbol": symbol.replace("/", ""),
-            "exchange": self.assets[symbol]["exchange"],
+            "exchange": known["exchange"],
             "asset_class": kind,
             "avg_entry_price": _plain(price),
             "qty": _plain(size),
@@ -373,6 +381,8 @@ class FakeAlpaca(FakeBroker):
     def _place(self, body: Any) -> Reply:
         if any(o["client_order_id"] == body.get("client_order_id") for o in self.orders.values()):
             return self.duplicate()
+        if body.get("order_class") == "mleg":
+            return self._place_spread(body)
         if body["symbol"] not in self.prices:
             return 422, {"code": 42210000, "message": f'asset "{body["symbol"]}" not found'}
         order = self._order(body)
@@ -391,6 +401,46 @@ class FakeAlpaca(FakeBroker):
         if order["time_in_force"] in ("ioc", "fok") and order["status"] in OPEN:
             order["status"], order["canceled_at"] = "canceled", self._now()
         return 200, answered
+
+    def _place_spread(self, body: Mapping[str, Any]) -> Reply:
+        """Options Level 3 Trading: 2 to 4 options of the same day's order, at a net debit above zero or a net credit
+        below; the order has no symbol and no side of its own, and each leg is an order with an id of Alpaca's.
+        """
+        legs = body.get("legs") or []
+        if not 2 <= len(legs) <= 4 or {"symbol", "side", "notional"} & set(body):
+            return 422, {"code": 42210000, "message": "mleg orders take 2 to 4 legs and no symbol or side"}
+        if body["type"] not in ("limit", "market") or body["time_in_force"] != "day":
+            return 422, {"code": 42210000, "message": "mleg orders must be limit or market, and day"}
+        if missing := [each["symbol"] for each in legs if each["symbol"] not in self.prices]:
+            return 422, {"code": 42210000, "message": f'asset "{missing[0]}" not found'}
+        order = self._order({**body, "symbol": "", "side": "buy"})
+        order |= {"side": None, "asset_id": None, "asset_class": "", "order_class": "mleg", "net": True}
+        cost = Decimal(body.get("limit_price") or 0) * Decimal(body["qty"]) * 100
+        if cost > self.cash - self._reserved():
+            return 403, {"code": 40310000, "message": "insufficient buying power"}
+        self.orders[order["id"]] = order
+        for each in legs:
+            quantity = _plain(Decimal(each["ratio_qty"]) * Decimal(body["qty"]))
+            terms = {"type": body["type"], "time_in_force": "day", "qty": quantity}
+            leg = self._order({**terms, "symbol": each["symbol"], "side": each["side"]})
+            leg |= {"status": "new", "order_class": "mleg", "parent": order["id"], "ratio_qty": each["ratio_qty"]}
+            self.orders[leg["id"]] = leg
+        answered = self._nested(order)
+        order["status"] = "new"
+        self._match_spread(order)
+        return 200, answered
+
+    def _match_spread(self, order: dict[str, Any]) -> None:
+        legs = self._legs(order)
+        signs = {"buy": 1, "sell": -1}
+        each = [signs[leg["side"]] * Decimal(leg["ratio_qty"]) * self.prices[leg["symbol"]] for leg in legs]
+        net = sum(each, Decimal(0))
+        if order["limit_price"] is not None and net > Decimal(order["limit_price"]):
+            return
+        for leg in legs:
+            self._fill(leg, Decimal(leg["qty"]) - Decimal(leg["filled_qty"]), self.prices[leg["symbol"]])
+        order |= {"status": "filled", "filled_qty": order["qty"], "filled_avg_price": _plain(net)}
+        order["updated_at"] = order["filled_at"] = self._now()
 
     def _add_legs(self, order: dict[str, Any], body: Mapping[str, Any]) -> str:
         """Trading API 2.0.1, order classes: exits with ids of Alpaca's own. What is wrong with them, if anything."""
@@ -436,6 +486,10 @@ class FakeAlpaca(FakeBroker):
     def _end_others(self, order: Mapping[str, Any]) -> None:
         """What hangs on an order that has ended: its exits begin, or end with it and with each other."""
         filled = order["status"] == "filled"
+        if order["order_class"] == "mleg":
+            for leg in self._legs(order):
+                leg["status"] = order["status"] if leg["status"] in OPEN else leg["status"]
+            return
         for leg in self._legs(order):
             if leg["status"] in OPEN:
                 begins = filled and leg["order_class"] != "oco"
@@ -454,6 +508,10 @@ class FakeAlpaca(FakeBroker):
 
     def _match(self, order: dict[str, Any]) -> None:
         if order["status"] == "held" and not self._is_live(order):
+            return
+        if order["order_class"] == "mleg":
+            if order.get("net"):
+                self._match_spread(order)
             return
         price, buys = self.prices[order["symbol"]], order["side"] == "buy"
         stop = Decimal(order["stop_price"]) if order["stop_price"] else None
@@ -520,6 +578,8 @@ class FakeAlpaca(FakeBroker):
             return 204, None
         if any(o["client_order_id"] == asked.body.get("client_order_id") for o in self.orders.values()):
             return self.duplicate()
+        if order.get("net"):
+            return self._replace_spread(order, asked.body)
         new = self._order(order | {"client_order_id": asked.body.get("client_order_id")})
         new |= {name: value for name, value in asked.body.items() if name in order}
         if "trail" in asked.body:
@@ -528,6 +588,19 @@ class FakeAlpaca(FakeBroker):
         self.orders[new["id"]] = new
         answered = dict(new)
         new["status"] = "new"
+        self._match(new)
+        return 200, answered
+
+    def _replace_spread(self, order: dict[str, Any], body: Mapping[str, Any]) -> Reply:
+        legs = self._legs(order)
+        new = order | {"id": str(uuid.uuid4()), "replaces": order["id"], **body}
+        order["replaced_by"], order["status"] = new["id"], "replaced"
+        self.orders[new["id"]] = new
+        for leg in legs:
+            leg["status"] = "replaced"
+            again = leg | {"id": str(uuid.uuid4()), "client_order_id": str(uuid.uuid4()), "status": "new"}
+            self.orders[again["id"]] = again | {"parent": new["id"]}
+        answered = self._nested(new)
         self._match(new)
         return 200, answered
 

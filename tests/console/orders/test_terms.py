@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from brokers import registry
 from brokers.types import AssetClass, Capabilities, OrderClass, OrderType, Side, TimeInForce
 from console.errors import Code, Refusal
 from console.orders.terms import Terms, describe
@@ -151,3 +152,12 @@ def test_exits_are_on_the_other_side_and_outlive_the_day_of_their_entry() -> Non
         Decimal(90),
         TimeInForce.GTC,
     )
+
+
+@pytest.mark.parametrize("broker", sorted(set(registry.NAMES) - {"alpaca"}))
+def test_several_options_in_one_order_are_refused_by_every_broker_but_alpaca(broker: str) -> None:
+    known = registry.capabilities(broker)
+    assert known is not None
+    with pytest.raises(Refusal) as found:
+        Terms(**BUY | {"symbol": "AAPL+261218C250-C260"}).check_offered(known)
+    assert (found.value.code, found.value.field) == (Code.NOT_OFFERED_BY_BROKER, "legs")

@@ -27,7 +27,7 @@ _WORDS = {
 }
 """Our name for a kind of word → the client's list of them."""
 SYMBOL = "AAPL"
-CONTRACT = "AAPL260618C00250000"
+CONTRACT, HIGHER = "AAPL260618C00250000", "AAPL260618C00260000"
 
 
 def main() -> None:
@@ -88,6 +88,27 @@ def main() -> None:
         if len(trading.get_order_by_id(theirs["bracket"], asked).legs or ()) != 2:
             raise RuntimeError("without its exits")
         return "taken"
+
+    def spread() -> dict[str, Any]:
+        sold, bought = (
+            requests.OptionLegRequest(symbol=symbol, ratio_qty=1, side=side)
+            for symbol, side in ((CONTRACT, "sell"), (HIGHER, "buy"))
+        )
+        alone: dict[str, Any] = {"symbol": None, "side": None, "time_in_force": "day", "order_class": "mleg"}
+        place("spread", **alone, limit_price=-1.4, legs=[sold, bought])
+        told = trading.get_order_by_id(theirs["spread"], requests.GetOrderByIdRequest(nested=True))
+        return {
+            "net": probe.plain(told.limit_price),
+            "quantity": probe.plain(told.qty),
+            "legs": sorted([each.symbol, each.side.value, probe.plain(each.qty)] for each in told.legs),
+        }
+
+    def cancel_spread() -> str:
+        trading.cancel_order_by_id(theirs["spread"])
+        told = trading.get_order_by_id(theirs["spread"], requests.GetOrderByIdRequest(nested=True))
+        if {each.status.value for each in (told, *told.legs)} != {"canceled"}:
+            raise RuntimeError("a leg still stands")
+        return "cancelled"
 
     def ids_of(rows: list[Any]) -> list[str]:
         return sorted(each.client_order_id for row in rows for each in (row, *(row.legs or ())))
@@ -204,6 +225,8 @@ def main() -> None:
             ("place_notional", lambda: place("spend", "Market", qty=None, notional=100, time_in_force="day")),
             ("place_ioc", lambda: place("ioc", limit_price=90, time_in_force="ioc")),
             ("place_bracket", bracket),
+            ("option_spread", spread),
+            ("cancel_spread", cancel_spread),
             ("replace", replace),
             ("cancel_by_their_id", cancel_by_their_id),
             ("duplicate", lambda: probe.refused(lambda: place("rests", limit_price=90))),

@@ -1,0 +1,350 @@
+"""Several options in one order, from its terms to the broker and back: one row, confirmed and sent once."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from django.test import Client
+
+from brokers import registry
+from brokers.types import OrderChanges, OrderClass, OrderType, Side
+from console.accounts.models import User
+from console.authority import bearer
+from console.connections.models import Connection, Policy
+from console.errors import Code, Refusal
+from console.keys import minting
+from console.limits import Limits
+from console.orders import actions as order_actions
+from console.orders import max_order as sizing
+from console.orders import prepare as preparing
+from console.orders import preview as previewing
+from console.orders import queries as order_queries
+from console.orders.execution import external_orders, reconcile
+from console.orders.models import Order
+from console.orders.owner import review
+from console.orders.states import Status
+from console.orders.terms import LegAsked, Terms, spread_symbol
+from console.principal import Principal
+from console.scopes import Scope
+from tests.brokers.faults import Fault
+from tests.chaos.exchange import Exchange
+from tests.chaos.venues import Alpaca
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LOW, HIGH = "AAPL260618C00250000", "AAPL260618C00260000"
+CALLS = "AAPL+260618C250-C260"
+"""Worth 1.30 a share."""
+
+
+@pytest.fixture
+def exchange() -> Iterator[Exchange]:
+    with Exchange() as running:
+        yield running
+
+
+@pytest.fixture
+def account(owner: User, exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> Connection:
+    monkeypatch.setattr(registry, "CALLS_PER_MINUTE", {})
+    account = Alpaca(owner, exchange.url).connection
+    account.settings.pop("timeouts")
+    account.save()
+    return account
+
+
+@pytest.fixture
+def trader(owner: User, account: Connection) -> Principal:
+    _, key = minting.mint(owner, account, frozenset({Scope.TRADE}), name="trades")
+    return bearer.authenticate(key)
+
+
+def spread(side: Side = Side.BUY, limit: str = "1.2", symbol: str = CALLS, quantity: int = 2) -> Terms:
+    return Terms(
+        symbol=symbol,
+        side=side,
+        quantity=Decimal(quantity),
+        order_type=OrderType.LIMIT,
+        limit_price=Decimal(limit),
+    )
+
+
+def confirmed(trader: Principal, terms: Terms) -> Order:
+    return order_actions.confirm(trader, preparing.prepare(trader, terms).confirmation.public_id)
+
+
+def limit(account: Connection, **values: object) -> None:
+    account.limits = Limits(**values).stored()  # type: ignore[arg-type]  # by name
+    account.save()
+
+
+def refused(trader: Principal, terms: Terms) -> Refusal:
+    with pytest.raises(Refusal) as found:
+        preparing.prepare(trader, terms)
+    return found.value
+
+
+# -- shown, confirmed, sent once ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "words"),
+    [
+        (
+            Side.BUY,
+            "1.2",
+            "2 spreads: buy 1 AAPL 2026-06-18 250 call, sell 1 AAPL 2026-06-18 260 call; net debit at most 1.20 USD "
+            "each, day",
+        ),
+        (
+            Side.SELL,
+            "1.4",
+            "2 spreads: sell 1 AAPL 2026-06-18 250 call, buy 1 AAPL 2026-06-18 260 call; net credit at least 1.40 USD "
+            "each, day",
+        ),
+    ],
+)
+def test_the_summary_says_each_leg_and_who_pays(trader: Principal, side: Side, price: str, words: str) -> None:
+    shown = preparing.prepare(trader, spread(side, price)).confirmation.terms
+    assert shown["summary"].startswith(words)
+    lost = "240.00" if side is Side.BUY else "1,720.00"
+    assert f"It can lose at most {lost} USD, fees not counted." in shown["summary"]
+
+
+def test_it_is_one_order_that_is_sent_once_and_not_made_elsewhere(trader: Principal, exchange: Exchange) -> None:
+    order = confirmed(trader, spread())
+    assert (order.state, order.symbol, order.legs.count()) == (Status.WORKING, CALLS, 0)
+    assert len([each for each in exchange.sent if each.get("order_class") == "mleg"]) == 1
+    reconcile.sweep()
+    order.refresh_from_db()
+    assert order.state is Status.WORKING
+    external_orders.store(order.connection)
+    assert list(external_orders.seen_by(order.connection.owner)) == []
+
+
+def test_each_fill_says_which_leg_it_was(trader: Principal) -> None:
+    order = confirmed(trader, spread(limit="1.3"))
+    reconcile.sweep()
+    order.refresh_from_db()
+    assert (order.state, order.filled_quantity, order.average_price) == (Status.FILLED, 2, Decimal("1.3"))
+    told = {(each["symbol"], each["side"], each["quantity"], each["price"]) for each in order_queries.fills(order)}
+    assert told == {(LOW, "BUY", "2", "4.2"), (HIGH, "SELL", "2", "2.9")}
+    assert (
+        "AAPL 2026-06-18 250 call: bought 2 at 4.2; AAPL 2026-06-18 260 call: sold 2 at 2.9"
+        in [each.what for each in order.events.order_by("pk")][-1]
+    )
+
+
+def test_a_market_order_is_held_to_the_price_it_was_shown_with(trader: Principal, exchange: Exchange) -> None:
+    at_market = replace(spread(), order_type=OrderType.MARKET, limit_price=None)
+    prepared = preparing.prepare(trader, at_market)
+    assert "sell 1 AAPL 2026-06-18 260 call; at the market, day" in prepared.confirmation.terms["summary"]
+    exchange.prices[HIGH] = Decimal("2.8")
+    with pytest.raises(Refusal) as found:
+        order_actions.confirm(trader, prepared.confirmation.public_id)
+    assert (found.value.code, exchange.orders) == (Code.PRICE_MOVED, {})
+    order = confirmed(trader, at_market)
+    reconcile.sweep()
+    order.refresh_from_db()
+    assert (order.state, order.average_price) == (Status.FILLED, Decimal("1.4"))
+
+
+def test_the_largest_that_passes_is_bound_by_what_it_can_lose(trader: Principal, exchange: Exchange) -> None:
+    exchange.cash = Decimal(2000)
+    found = sizing.max_order(trader, CALLS, Side.SELL, order_type=OrderType.LIMIT, limit_price=Decimal("1.3"))
+    assert found.size == 2  # 870 each
+    bought = sizing.max_order(trader, CALLS, Side.BUY, order_type=OrderType.LIMIT, limit_price=Decimal("1.3"))
+    assert bought.size == 15
+
+
+def test_a_lost_answer_is_looked_up_and_nothing_is_sent_again(trader: Principal, exchange: Exchange) -> None:
+    prepared = preparing.prepare(trader, spread())
+    exchange.faults.set(Fault(kind="garbage", effect=True))
+    order = order_actions.confirm(trader, prepared.confirmation.public_id)
+    assert (order.state, len(exchange.sent)) == (Status.UNKNOWN, 1)
+    reconcile.sweep()
+    order.refresh_from_db()
+    assert (order.state, len(exchange.sent)) == (Status.WORKING, 1)
+    change = preparing.prepare_change(trader, order.public_id, OrderChanges(limit_price=Decimal("1.25")))
+    exchange.faults.set(Fault(kind="garbage", effect=True, method="PATCH"))
+    order_actions.confirm(trader, change.confirmation.public_id)
+    reconcile.sweep()
+    order.refresh_from_db()
+    assert (order.state, order.limit_price) == (Status.WORKING, Decimal("1.25"))
+    assert (len(exchange.sent), len(exchange.changed)) == (1, 1)
+    exchange.faults.set(Fault(kind="garbage", effect=True, method="DELETE"))
+    with pytest.raises(Refusal):
+        order_actions.cancel(trader, order.public_id)
+    reconcile.sweep()
+    order.refresh_from_db()
+    assert order.state is Status.CANCELLED
+
+
+def test_it_is_cancelled_as_one(trader: Principal, exchange: Exchange) -> None:
+    order = confirmed(trader, spread())
+    assert order_actions.cancel(trader, order.public_id).state is Status.CANCELLED
+    assert {each["status"] for each in exchange.orders.values()} == {"canceled"}
+
+
+def test_its_price_can_be_changed_and_nothing_else(trader: Principal, exchange: Exchange) -> None:
+    order = confirmed(trader, spread())
+    with pytest.raises(Refusal, match="only the price can be changed") as found:
+        preparing.prepare_change(trader, order.public_id, OrderChanges(quantity=Decimal(3)))
+    assert found.value.code is Code.NOT_OFFERED_BY_BROKER
+    change = preparing.prepare_change(trader, order.public_id, OrderChanges(limit_price=Decimal("1.25")))
+    assert "net debit at most 1.25 USD each" in change.confirmation.terms["summary"]
+    order_actions.confirm(trader, change.confirmation.public_id)
+    order.refresh_from_db()
+    assert (order.state, order.limit_price) == (Status.WORKING, Decimal("1.25"))
+
+
+def test_what_its_owner_looks_at_names_the_legs_and_the_most_it_can_come_to(trader: Principal) -> None:
+    prepared = preparing.prepare(trader, spread(Side.SELL, "1.4"))
+    (item,) = review.load(prepared.confirmation).items
+    assert item.spread == ["sell 1 AAPL 2026-06-18 250 call", "buy 1 AAPL 2026-06-18 260 call"]
+    assert (item.worst, item.refusals) == (Decimal(2000), [])
+
+
+def test_its_owner_sees_what_becomes_of_each_position_and_who_pays(
+    client: Client, owner: User, account: Connection, trader: Principal, exchange: Exchange
+) -> None:
+    Connection.objects.update(policy=Policy.OWNER_APPROVAL)
+    exchange.held[LOW] = 3
+    prepared = preparing.prepare(trader, spread(Side.SELL, "1.4"))
+    told = {each.what: (each.before, each.after) for each in review.load(prepared.confirmation).effects}
+    assert told["Position in AAPL 2026-06-18 250 call"] == (Decimal(3), Decimal(1))
+    assert told["Position in AAPL 2026-06-18 260 call"] == (Decimal(0), Decimal(2))
+    assert f"Position in {CALLS}" not in told
+    client.force_login(owner)
+    page = client.get(f"/orders/{prepared.order.public_id}/", follow=True).content.decode()
+    for words in ("Net credit, received", "Net credit, at least", "Sell 1 AAPL 2026-06-18 250 call", "2</", "spreads"):
+        assert words in page, words
+
+
+def test_another_user_reaches_none_of_it(trader: Principal, other: User, account: Connection) -> None:
+    order = confirmed(trader, spread())
+    theirs = Connection.objects.create(
+        owner=other,
+        name="Theirs",
+        broker="alpaca",
+        environment="paper",
+        trading_enabled=True,
+        settings=account.settings,
+    )
+    _, key = minting.mint(other, theirs, frozenset({Scope.TRADE}), name="theirs")
+    stranger = bearer.authenticate(key)
+    for act in (
+        lambda: order_actions.cancel(stranger, order.public_id),
+        lambda: preparing.prepare_change(stranger, order.public_id, OrderChanges(limit_price=Decimal(1))),
+        lambda: order_actions.confirm(stranger, order.confirmation.public_id),
+    ):
+        with pytest.raises(Refusal) as found:
+            act()
+        assert found.value.code in (Code.UNKNOWN_ORDER, Code.CONFIRMATION_UNKNOWN)
+
+
+# -- refused --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("symbol", ["AAPL+260618C250-2*C260", "AAPL-260618C250+260417C260"])
+def test_a_loss_that_nothing_bounds_is_refused(trader: Principal, exchange: Exchange, symbol: str) -> None:
+    exchange.prices["AAPL260417C00260000"] = Decimal(9)
+    assert "Nothing bounds" in str(refused(trader, spread(symbol=symbol, limit="0.1")))
+    assert exchange.orders == {}
+
+
+def test_exits_and_stops_are_refused_by_name(trader: Principal) -> None:
+    bracket = replace(
+        spread(), order_class=OrderClass.BRACKET, take_profit=Decimal(2), stop_loss=Decimal("0.5"), tif=None
+    )
+    assert refused(trader, bracket).field == "order_class"
+    stop = replace(spread(), order_type=OrderType.STOP, limit_price=None, stop_price=Decimal(2))
+    assert refused(trader, stop).field == "order_type"
+
+
+def test_the_side_must_say_who_pays(trader: Principal) -> None:
+    wrong = refused(trader, spread(symbol="AAPL-260618C250+C260"))
+    assert (wrong.field, "give side SELL" in str(wrong)) == ("side", True)
+
+
+# -- limits ---------------------------------------------------------------------------------------------------
+
+
+def test_limits_count_what_a_seller_can_owe_and_not_what_is_received(trader: Principal, account: Connection) -> None:
+    limit(account, order_notional=Decimal(1999))
+    assert "needs 2000 USD" in str(refused(trader, spread(Side.SELL, "1.4")))
+    limit(account, order_notional=Decimal(2000), daily_notional=Decimal(3000))
+    order = confirmed(trader, spread(Side.SELL, "1.4"))
+    assert order.worst_notional == 2000
+    assert "Used: 2000 USD, left: 1000 USD" in str(refused(trader, spread(Side.SELL, "1.45")))
+
+
+def test_a_buyer_s_most_is_the_debit_and_what_may_be_owed_beside_it(trader: Principal, account: Connection) -> None:
+    limit(account, order_notional=Decimal(239))
+    assert "needs 240 USD" in str(refused(trader, spread()))
+
+
+def test_every_leg_must_be_allowed(trader: Principal, account: Connection) -> None:
+    limit(account, symbols=frozenset({LOW}))
+    assert f"not {HIGH}" in str(refused(trader, spread()))
+    limit(account, denied_symbols=frozenset({"AAPL"}))
+    assert f"do not allow {LOW}" in str(refused(trader, spread()))
+    limit(account, denied_symbols=frozenset({"OPT:AAPL.USD:2026-06-18:C:260"}))
+    assert f"do not allow {HIGH}" in str(refused(trader, spread()))
+    limit(account, symbols=frozenset({LOW, HIGH}))
+    assert preparing.prepare(trader, spread()).order.symbol == CALLS
+
+
+@pytest.mark.parametrize("name", ["position_value", "equity_share"])
+def test_a_limit_on_positions_is_not_passed_unproved(trader: Principal, account: Connection, name: str) -> None:
+    limit(account, **{name: Decimal(50)})
+    assert refused(trader, spread()).code is Code.LIMIT_UNPROVABLE
+
+
+def test_a_spread_on_its_way_counts_against_the_position_in_its_legs(trader: Principal, exchange: Exchange) -> None:
+    exchange.held[LOW] = 3
+    confirmed(trader, spread(Side.SELL, "1.4"))
+    with pytest.raises(Refusal) as found:
+        order_actions.confirm(trader, preparing.prepare_close(trader, LOW).confirmation.public_id)
+    assert (found.value.code, "with 2 of it offered" in str(found.value)) == (Code.POSITION_CHANGED, True)
+    free = preparing.prepare_close(trader, LOW, quantity=Decimal(1), order_type=OrderType.LIMIT, limit_price=Decimal(9))
+    assert order_actions.confirm(trader, free.confirmation.public_id).state is Status.WORKING
+
+
+# -- terms ----------------------------------------------------------------------------------------------------
+
+
+def leg(symbol: str, side: Side, ratio: int = 1) -> LegAsked:
+    return LegAsked(symbol, side, ratio)
+
+
+def test_legs_say_what_is_done_whichever_side_pays() -> None:
+    as_bought = [leg(LOW, Side.BUY), leg(HIGH, Side.SELL)]
+    as_sold = [leg(LOW, Side.SELL), leg("OPT:AAPL.USD:2026-06-18:C:260", Side.BUY)]
+    assert spread_symbol("AAPL", Side.BUY, as_bought) == CALLS
+    assert spread_symbol("STK:AAPL.USD@XNAS", Side.SELL, as_sold) == CALLS
+
+
+@pytest.mark.parametrize(
+    ("symbol", "legs", "field"),
+    [
+        ("AAPL", [leg(LOW, Side.BUY)], "legs"),
+        ("MSFT", [leg(LOW, Side.BUY), leg(HIGH, Side.SELL)], "symbol"),
+        ("AAPL", [leg(LOW, Side.BUY), leg("AAPL", Side.SELL)], "legs[1].symbol"),
+        ("AAPL", [leg(LOW, Side.BUY), leg("OPT:nonsense", Side.SELL)], "legs[1].symbol"),
+        ("AAPL", [leg(LOW, Side.BUY, 2), leg(HIGH, Side.SELL, 2)], "legs"),
+    ],
+)
+def test_legs_that_make_no_spread_are_refused_where_they_are_wrong(
+    symbol: str, legs: list[LegAsked], field: str
+) -> None:
+    with pytest.raises(Refusal) as found:
+        spread_symbol(symbol, Side.BUY, legs)
+    assert (found.value.code, found.value.field) == (Code.INVALID_ARGUMENT, field)
+
+
+def test_a_preview_says_what_placing_it_would(trader: Principal) -> None:
+    seen = previewing.preview(trader, spread(Side.SELL, "1.3"))
+    assert [each.name for each in seen.checks if each.refusal is not None] == []
+    assert "net credit at least 1.30 USD" in seen.shown["summary"]
+    assert Order.objects.count() == 0
