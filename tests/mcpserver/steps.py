@@ -11,6 +11,8 @@ from console.scopes import Scope, Source
 from mcpserver import catalog, pipeline, server
 from tests.mcpserver.wire import check_content
 
+TRADE_LIST = 20_000
+"""Bytes that the list of tools of an app that trades may have."""
 PRINCIPAL = Principal(
     user_id=1,
     user_label="",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from console import toolsets
+from tests.mcpserver.steps import TRADE_LIST
 from tests.mcpserver.wire import Wire
 from tests.serving import Server
 
@@ -17,7 +18,6 @@ log = logging.getLogger(__name__)
 
 A_TOOL = 450
 READ_LIST = 13_500
-TRADE_LIST = 20_000
 ALL_TOOLS = 40_000
 
 

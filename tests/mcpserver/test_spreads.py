@@ -19,7 +19,7 @@ from mcpserver.arguments import base
 from tests.brokers.alpaca.fake import FakeAlpaca
 from tests.console.connections.fakes import ALPACA
 from tests.mcpserver.linked_brokers import call, link
-from tests.mcpserver.test_context_economy import TRADE_LIST
+from tests.mcpserver.steps import TRADE_LIST
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
