@@ -757,13 +757,17 @@ def _wanted(current: BrokerOrder, changes: OrderChanges, *, has_exits: bool) -> 
         symbol=current.symbol,
         side=current.side,
         order_type=kind,
-        quantity=changes.quantity or current.quantity,
+        quantity=_either(changes.quantity, current.quantity),
         tif=current.tif,
-        limit_price=changes.limit_price or current.limit_price,
-        stop_price=None if kind.needs_trail else changes.stop_price or current.stop_price,
-        trail_amount=None if by_percent else changes.trail_amount or current.trail_amount,
-        trail_percent=changes.trail_percent or current.trail_percent,
+        limit_price=_either(changes.limit_price, current.limit_price),
+        stop_price=None if kind.needs_trail else _either(changes.stop_price, current.stop_price),
+        trail_amount=None if by_percent else _either(changes.trail_amount, current.trail_amount),
+        trail_percent=_either(changes.trail_percent, current.trail_percent),
     )
+
+
+def _either(new: Decimal | None, old: Decimal | None) -> Decimal | None:
+    return old if new is None else new
 
 
 def _has_exits(order: Any, trades: list[Any]) -> bool:

@@ -310,7 +310,7 @@ class FakeTws:
         refused = self.not_changed
         if order["status"] == "Filled":
             refused = (104, "Can't modify a filled order.")
-        elif order["status"] not in ("Submitted", "PreSubmitted"):
+        elif order["status"] not in ("Submitted", "PreSubmitted") and not order.get("why_held"):
             refused = (103, "Duplicate order id")
         elif said[18] != order["type"]:
             refused = (329, "Order modify failed. Cannot change to the new order type.")

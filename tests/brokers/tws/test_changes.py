@@ -141,6 +141,7 @@ def test_the_quantity_of_one_order_of_a_bracket_is_not_changed_alone(tws: TwsBro
         (_trail(trail_percent="5"), OrderChanges(limit_price=Decimal(180)), InvalidOrder),
         ({}, OrderChanges(limit_price=Decimal("99.001")), InvalidOrder),
         ({}, OrderChanges(quantity=Decimal("1.5")), InvalidOrder),
+        ({}, OrderChanges(quantity=Decimal(0)), InvalidOrder),
     ],
 )
 def test_what_cannot_be_changed_is_refused_by_name_and_nothing_is_sent(
@@ -194,6 +195,14 @@ def test_of_a_partly_filled_order_the_price_is_changed_and_the_quantity_is_not(t
     assert refused.value.field == "quantity"
     after = tws.replace(ACCOUNT, asked.client_order_id, CHEAPER)
     assert (after.status, after.filled_quantity) == (BrokerStatus.PARTIALLY_FILLED, Decimal(1))
+    assert _found(tws, asked.client_order_id).limit_price == Decimal(99)
+
+
+def test_an_order_that_waits_for_shares_to_borrow_is_changed(tws: TwsBroker, fake: FakeTws) -> None:
+    """TWS calls it inactive, which ib_async takes for an end."""
+    asked = _resting(tws, side=Side.SELL)
+    fake.orders[asked.client_order_id] |= {"status": "Inactive", "listed": True, "why_held": "locate"}
+    assert tws.replace(ACCOUNT, asked.client_order_id, CHEAPER).limit_price == Decimal(99)
     assert _found(tws, asked.client_order_id).limit_price == Decimal(99)
 
 
