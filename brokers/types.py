@@ -917,6 +917,8 @@ class Capabilities:
     """Where orders in coins take fewer times in force: those they take."""
     replace: bool = False
     """A resting order can be changed in one call."""
+    change_may_rename: bool = True
+    """A changed order may go by its new id, so that one is looked for; False where it keeps the id it has."""
     notional: bool = False
     fractional: bool = False
     """Stocks in parts of a unit."""

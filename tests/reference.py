@@ -124,8 +124,8 @@ _FLAG_NOTES = {
     "bars_outside_hours": "bars outside regular hours",
     "margin_in_preview": "margin effect in a preview",
 }
-# Not in the table: all take orders, and whether a broker's money is simulated is in its name.
-_NO_ROW = frozenset({"practice", Ability.ORDERS})
+# Not in the table: all take orders, whether a broker's money is simulated is in its name, and nobody sees our ids.
+_NO_ROW = frozenset({"practice", "change_may_rename", Ability.ORDERS})
 _SHORT_NAMES = {
     "paper": "Paper",
     "crosstrade": "CrossTrade",

@@ -42,9 +42,9 @@ def is_undecided(words: str) -> bool:
     return any(each in low for each in _OPEN)
 
 
-def refusal(broker: str, words: str) -> Rejected:
-    """Of an order. ``words`` are the broker's, fit to be shown."""
-    low, said = words.casefold(), f"{broker} refused the order: {words}"
+def refusal(broker: str, words: str, what: str = "order") -> Rejected:
+    """Of an order, or of what else was asked. ``words`` are the broker's, fit to be shown."""
+    low, said = words.casefold(), f"{broker} refused the {what}: {words}"
     if "already registered" in low:
         return DuplicateClientId(f"{broker} already has an order with this id.")
     make = next((make for make, marks in _KINDS if any(each in low for each in marks)), Rejected)

@@ -26,6 +26,7 @@ from brokers.errors import (
     BrokerUnavailable,
     CannotTell,
     InvalidAccount,
+    InvalidOrder,
     InvalidRequest,
     InvalidSymbol,
     NotCancellable,
@@ -395,7 +396,72 @@ class TwsBroker(Lacking, Extras):
     def replace(
         self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
     ) -> BrokerOrder:
-        raise NotSupported(f"Orders are not changed through {BROKER} yet. Cancel it and send another.")
+        """In place, under the same number, as TWS wants it: by the client id that sent the order."""
+        self._check(account_id)
+        trades, told = self._look()
+        fills = [fill for fill in self._fills(account_id, told) if fill.client_order_id == client_order_id]
+        mine = [each for each in trades if (each.order.orderRef, each.order.account) == (client_order_id, account_id)]
+        if not mine and fills:
+            raise NotCancellable("This order has filled, and TWS lists it no more.")
+        if not mine:
+            raise OrderNotFound("TWS lists no working order with that client order id.")
+        with parsing(BROKER):
+            current = self._broker_order(mine[-1], fills, _references(trades))
+        if not current.status.is_open:
+            raise NotCancellable(f"This order is already {current.status}.")
+        self._check_is_ours(mine[-1].order)
+        wanted = _wanted(current, changes, has_exits=_has_exits(mine[-1].order, trades))
+        wanted = replace(wanted, outside_rth=bool(mine[-1].order.outsideRth))
+        known = self._checked(wanted)
+        keeps_trail = (wanted.trail_amount, wanted.trail_percent) == (current.trail_amount, current.trail_percent)
+
+        async def work(ib: Any) -> Any:
+            trade = await self._of_anew(ib, client_order_id)
+            if (ended := _ended(trade)) is not None:
+                raise NotCancellable(f"This order is already {ended}.")
+            order = _changed(account_id, wanted, trade.order, keeps_trail=keeps_trail)
+            with _errors_of(ib, [trade]) as heard:
+                # Its placeOrder takes some states for an end and fails after it has sent.
+                ib.client.placeOrder(order.orderId, known.contract, order)
+                await self._told_changed(ib, trade, order, heard)
+            return trade
+
+        with parsing(BROKER):
+            after = self._broker_order(self._line.write(work), fills, _references(trades))
+        # What was executed meanwhile is told by a later look, with its fees.
+        return replace(
+            after, status=current.status, filled_quantity=current.filled_quantity, average_price=current.average_price
+        )
+
+    async def _told_changed(self, ib: Any, trade: Any, order: Any, heard: list[tuple[int, str]]) -> None:
+        """Returns once TWS shows the order so, and still does when it is asked.
+
+        Raises Rejected where it refused and the order stands as it was, NotCancellable where the order has ended, and
+        UnknownOutcome where neither is certain.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._line.timeout
+        while not (_shows(trade.order, order) or _refused_change(heard) or _ended(trade) is not None):
+            if not ib.isConnected() or loop.time() > until:
+                said = f" It said: {heard[-1][1]}" if heard and heard[-1][1] else ""
+                raise UnknownOutcome(f"{BROKER} did not confirm the change. It may have been made.{said}")
+            await asyncio.sleep(_POLL)
+        try:
+            stands = any(each is trade for each in await self._working(ib))
+        except (TimeoutError, OSError) as error:
+            if refused := _refused_change(heard):
+                raise _not_changed(*refused) from error
+            raise UnknownOutcome(f"{BROKER} did not show the order after its change. It may have been made.") from error
+        is_changed, refused = _shows(trade.order, order), _refused_change(heard)
+        if is_changed and refused:
+            raise UnknownOutcome(f"{BROKER} shows the order as changed, and refused the change: {refused[1]}")
+        if is_changed:
+            return
+        if (ended := _ended(trade)) is not None:
+            raise NotCancellable(f"This order is already {ended}.")
+        if refused:
+            raise _not_changed(*refused, " The order stands as it was." if stands else "")
+        raise UnknownOutcome(f"{BROKER} took the change and shows the order as it was. It may still be made.")
 
     def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
         """Only orders of this client id can be cancelled: that is TWS's rule."""
@@ -442,8 +508,7 @@ class TwsBroker(Lacking, Extras):
     async def _of_anew(self, ib: Any, client_order_id: str) -> Any:
         """Over another connection than the one that was looked at a moment ago."""
         try:
-            async with self._line.asking:
-                await asyncio.wait_for(ib.reqAllOpenOrdersAsync(), self._line.timeout)
+            await self._working(ib)
         except TimeoutError as error:
             raise BrokerUnavailable(f"{BROKER} did not answer. Nothing was sent.") from error
         trade = _newest_order(ib, client_order_id)
@@ -451,7 +516,21 @@ class TwsBroker(Lacking, Extras):
             raise OrderNotFound("TWS lists no working order with that client order id.")
         return trade
 
+    async def _working(self, ib: Any) -> list[Any]:
+        async with self._line.asking:
+            told: list[Any] = await asyncio.wait_for(ib.reqAllOpenOrdersAsync(), self._line.timeout)
+            return told
+
     # -- pieces ------------------------------------------------------------------------------------------------------
+
+    def _check_is_ours(self, order: Any) -> None:
+        """Raises NotSupported: TWS lets an order be changed by nobody else, and we send it whole as we write it."""
+        if order.clientId != self._line.client_id:
+            raise NotSupported(
+                f"Client id {order.clientId} placed this order, and {BROKER} lets no other change it. Change it there."
+            )
+        if not _OURS.fullmatch(order.orderRef):
+            raise NotSupported("This order was not placed from here: it may have terms that a change would lose.")
 
     def _check(self, account_id: str) -> None:
         if account_id not in [each.account_id for each in self.accounts()]:
@@ -647,6 +726,88 @@ def _orders(ib: Any, account_id: str, request: OrderRequest) -> list[Any]:
             if len(legs) > 1:
                 each.ocaGroup, each.ocaType = request.client_order_id, _SHRINKS
     return [first, *legs]
+
+
+def _wanted(current: BrokerOrder, changes: OrderChanges, *, has_exits: bool) -> OrderRequest:
+    """The order as it is to be. Raises InvalidOrder, naming the field, or NotSupported."""
+    kind = current.order_type
+    if current.side is None or kind is None or current.tif is None or current.quantity is None:
+        raise NotSupported(f"{BROKER} shows this order with terms that cannot be changed here.")
+    if changes.tif not in (None, current.tif):
+        raise NotSupported(f"The time in force of an order is not changed through {BROKER}.")
+    if changes.quantity is not None and has_exits:
+        raise NotSupported(
+            f"{BROKER} holds an order and its exits each at its own quantity, so one of them is not changed alone. "
+            "Cancel the order and send another."
+        )
+    if changes.quantity is not None and current.filled_quantity:
+        # Whether what has filled counts in the new quantity is nowhere documented.
+        raise InvalidOrder(f"The quantity of a partly filled order is not changed through {BROKER}.", "quantity")
+    by_percent = current.trail_percent is not None
+    for field, is_term in (
+        ("limit_price", kind.needs_limit),
+        ("stop_price", kind.needs_stop),
+        ("trail_amount", kind.needs_trail and not by_percent),
+        ("trail_percent", by_percent),
+    ):
+        if getattr(changes, field) is not None and not is_term:
+            raise InvalidOrder(f"This order has no {field} that could be changed.", field)
+    return OrderRequest(
+        client_order_id=current.client_order_id,
+        symbol=current.symbol,
+        side=current.side,
+        order_type=kind,
+        quantity=_either(changes.quantity, current.quantity),
+        tif=current.tif,
+        limit_price=_either(changes.limit_price, current.limit_price),
+        stop_price=None if kind.needs_trail else _either(changes.stop_price, current.stop_price),
+        trail_amount=None if by_percent else _either(changes.trail_amount, current.trail_amount),
+        trail_percent=_either(changes.trail_percent, current.trail_percent),
+    )
+
+
+def _either(new: Decimal | None, old: Decimal | None) -> Decimal | None:
+    return old if new is None else new
+
+
+def _has_exits(order: Any, trades: list[Any]) -> bool:
+    """Whether it is an exit, or an order on which exits wait."""
+    waiting = (each.order for each in trades if _ended(each) is None)
+    return bool(order.parentId or order.ocaGroup) or any(
+        (each.parentId, each.clientId) == (order.orderId, order.clientId) for each in waiting
+    )
+
+
+def _changed(account_id: str, wanted: OrderRequest, standing: Any, *, keeps_trail: bool) -> Any:
+    """The order to be sent in place of the one that stands: TWS wants every other term as it is.
+
+    Source: TWS API, modifying orders.
+    """
+    order = _order(account_id, wanted)
+    order.orderId, order.parentId = standing.orderId, standing.parentId
+    order.ocaGroup, order.ocaType = standing.ocaGroup, standing.ocaType
+    stop = _maybe(standing.trailStopPrice)
+    if wanted.order_type is OrderType.TRAIL and keeps_trail and stop:
+        order.trailStopPrice = plain(stop)  # left out, it could start again from the price of now
+    return order
+
+
+def _shows(told: Any, sent: Any) -> bool:
+    """Whether the order that TWS tells of has every number that was sent."""
+    numbers = ("totalQuantity", "lmtPrice", "auxPrice", "trailingPercent")
+    return all(_maybe(getattr(sent, each)) in (None, _maybe(getattr(told, each))) for each in numbers)
+
+
+def _refused_change(heard: list[tuple[int, str]]) -> tuple[int, str] | None:
+    """Code and words."""
+    return next((each for each in reversed(heard) if rules.refuses_change(each[0])), None)
+
+
+def _not_changed(code: int, words: str, stands: str = "") -> Rejected:
+    said = f"{words.rstrip('. ')}.{stands}"
+    if code in rules.NOT_CANCELLED:
+        return NotCancellable(f"{BROKER} did not change the order. {said}")
+    return refusals.refusal(BROKER, said, "change")
 
 
 def _order(account_id: str, request: OrderRequest) -> Any:

@@ -30,6 +30,7 @@ T = TypeVar("T")
 BROKER = "TWS or IB Gateway"
 logging.getLogger("ib_async").setLevel(logging.WARNING)  # below it stands every order with its account number
 
+_TERMS = ("tif", "outsideRth", "parentId", "ocaGroup", "ocaType", "trailStopPrice", "trailingPercent")
 _NO_SUCH_CONTRACT = 200
 _CLIENT_ID_IN_USE = 326
 _LOST, _BACK = 1100, (1101, 1102)
@@ -53,6 +54,7 @@ class TwsConnection:
         ``turns`` is a folder that all our processes share; None: no other process uses this client id.
         """
         self._where = (host, port, client_id)
+        self.client_id = client_id
         self._turn = None if turns is None else _FileLock(turns / f"tws-{_digest(host, port, client_id)}")
         self._calls = 0
         self._ending: asyncio.TimerHandle | None = None
@@ -155,6 +157,7 @@ class TwsConnection:
         ib.RequestTimeout = self.timeout  # the default waits for ever
         ib.RaiseRequestErrors = True  # by default an error comes back as an empty list
         ib.errorEvent += self._on_error
+        _follow_terms(ib)
         self._last_code, self._lost = 0, False
         until = self._loop.time() + _FREED_WITHIN
         while True:
@@ -232,6 +235,20 @@ class _FileLock:
             os.close(self._descriptor)
             self._descriptor = None
             self._free_from = time.monotonic() + 3 * _LOOK_EVERY  # who waits looks in between
+
+
+def _follow_terms(ib: Any) -> None:
+    """Of an order that is told again ib_async takes over only some of the terms that we read and send."""
+    told = ib.wrapper.openOrder
+
+    def open_order(number: int, contract: Any, order: Any, state: Any) -> None:
+        told(number, contract, order, state)
+        trade = ib.wrapper.trades.get(ib.wrapper.orderKey(order.clientId, order.orderId, order.permId))
+        if trade is not None:
+            for name in _TERMS:
+                setattr(trade.order, name, getattr(order, name))
+
+    ib.wrapper.openOrder = open_order
 
 
 def _digest(*where: object) -> str:

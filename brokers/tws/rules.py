@@ -12,7 +12,7 @@ CAPABILITIES = replace(
     asset_classes=frozenset({AssetClass.STOCK, AssetClass.FUTURE, AssetClass.OPTION, AssetClass.FOREX}),
     order_classes=frozenset({OrderClass.SIMPLE, OrderClass.BRACKET, OrderClass.OTO}),
     time_in_force=frozenset({TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC}),
-    replace=False,
+    change_may_rename=False,
     bars_outside_hours=False,
     margin_in_preview=False,
     events=frozenset(),
@@ -47,6 +47,8 @@ NOT_CANCELLED = frozenset({135, 136, 161, 10147, 10148, 10149})
 """With these TWS refuses to cancel an order."""
 NOT_FOUND = frozenset({135, 10147})
 """Of these, those of an order that it has not."""
+_CHANGE_REFUSED = NOT_CANCELLED | {105, 329, 2102, 10326}
+"""Of an order that stands these say that it was not changed."""
 ENDED = 202
 """With this it reports that an order has ended."""
 
@@ -58,3 +60,8 @@ def is_refusal(code: int) -> bool:
     """
     named = code in (200, 201, 203) or 103 <= code <= 168 or 320 <= code <= 449
     return (named and code not in _NOTICES) or code in _LATER_REFUSALS
+
+
+def refuses_change(code: int) -> bool:
+    """Whether TWS refuses with this code to change an order that stands."""
+    return is_refusal(code) or code in _CHANGE_REFUSED

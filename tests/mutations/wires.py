@@ -29,6 +29,8 @@ _KRAKEN_READS = frozenset(
     )
 )
 _MARKET_READS = re.compile(r".*/market/[a-z]+")
+_TWS_REFERENCE = 26
+"""The place of our id in the message of an order."""
 _IBKR_READS = re.compile(r"/(tickle|logout|iserver/auth/.*|iserver/secdef/search|iserver/account/[^/]+/orders/whatif)")
 
 
@@ -96,17 +98,21 @@ def _spoiled(spoil: Spoil, method: str, path: str, body: Any) -> tuple[str, Any]
 
 
 def _over_tws(spoil: Spoil) -> None:
-    """Messages of TWS: an order (3) and a cancel (4), their fields by place."""
+    """Messages of TWS: an order (3), which is a change where it was sent before, and a cancel (4). Fields by place."""
     kind: Any = ib_async.client.Client
     send = kind.sendMsg
-    calls = {"3": "place", "4": "cancel"}
+    calls, placed = {"3": "place", "4": "cancel"}, set[str]()
 
     @wraps(send)
     def sent(self: Any, message: str) -> None:
         parts = message.split("\0")[:-1] if message else []
         if parts and parts[0] in calls:
             body = dict(enumerate(parts[1:], 1))
-            told = spoil(calls[parts[0]], {f"{place:03}": each for place, each in body.items()})
+            call = calls[parts[0]]
+            if call == "place":
+                call = "change" if parts[_TWS_REFERENCE] in placed else call
+                placed.add(parts[_TWS_REFERENCE])
+            told = spoil(call, {f"{place:03}": each for place, each in body.items()})
             # A place cannot be left out: what is dropped is empty.
             message = "\0".join([parts[0], *(str(told.get(f"{place:03}", "")) for place in body), ""])
         send(self, message)

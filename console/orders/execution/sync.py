@@ -39,7 +39,7 @@ def refresh(order: Order) -> None:
 def _look_up(order: Order, broker: Broker) -> None:
     now = timezone.now()
     change = order.modifications.filter(status__in=IN_PROGRESS).first()
-    answer = None if change is None else broker.order(order.account_id, change.wire_id, symbol=order.symbol)
+    answer = None if change is None else _under_new_id(order, change, broker)
     if answer is None:
         answer = broker.order(order.account_id, order.wire_id, symbol=order.symbol)
         if change is not None and not _settle_amendment(change, answer, now, broker):
@@ -68,6 +68,12 @@ def _look_up(order: Order, broker: Broker) -> None:
             )
     elif order.state in states.AT_BROKER:
         log.error("Order %s is open here, but its broker does not know it", order.public_id)
+
+
+def _under_new_id(order: Order, change: Modification, broker: Broker) -> BrokerOrder | None:
+    if not broker.capabilities.change_may_rename:
+        return None
+    return broker.order(order.account_id, change.wire_id, symbol=order.symbol)
 
 
 def _settle_amendment(change: Modification, answer: BrokerOrder | None, now: datetime, broker: Broker) -> bool:
@@ -103,7 +109,7 @@ def _overtaken(order: Order) -> bool:
 def _late_replacement(order: Order, broker: Broker) -> BrokerOrder | None:
     """The order that a change made of this one after it was given up: as with an order, a broker can be merely late."""
     for change in order.modifications.filter(status=AmendmentStatus.NOT_DONE):
-        made = broker.order(order.account_id, change.wire_id, symbol=order.symbol)
+        made = _under_new_id(order, change, broker)
         if made is not None and amendment_state.mark_done(change, made):
             order.refresh_from_db()
             return made

@@ -696,6 +696,7 @@ class TwsCase(Case):
     sends = {
         Way.SUBMIT: ("SEND", "order"),
         Way.CANCEL: ("SEND", "cancel"),
+        Way.REPLACE: ("SEND", "change"),
         Way.BRACKET: ("SEND", "order"),
         Way.OTO: ("SEND", "order"),
     }

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from brokers.errors import NotSupported
-from brokers.types import BrokerStatus, OrderClass, Side
-from tests.brokers.contract.cases import WIRED, Case, Rig
+from brokers.errors import InvalidOrder, NotSupported
+from brokers.types import BrokerStatus, OrderChanges, OrderClass, Side
+from tests.brokers.contract.cases import WIRED, Case, Rig, new_id
 
 OFFERED = [(case, way.order_class) for case in WIRED for way in case.ways if way.order_class is not None]
 
@@ -77,3 +77,26 @@ def test_an_exit_can_be_cancelled_by_itself_or_says_what_ends_it(offer: tuple[Ca
     answered = rig.broker.cancel(rig.account_id, leg, symbol=rig.symbol)
     assert answered.client_order_id == leg
     assert leg not in [each.client_order_id for each in rig.broker.orders(rig.account_id, open_only=True)]
+
+
+def test_an_exit_is_changed_by_itself_in_its_place_or_stands_as_it_was(
+    offer: tuple[Case, OrderClass], rig: Rig
+) -> None:
+    order = rig.with_exits(offer[1])
+    rig.broker.submit(rig.account_id, order)
+    tick = rig.broker.instrument(rig.symbol).tick
+    leg = next(each for each in order.legs if each.stop_price is not None)
+    before = rig.look(leg.client_order_id)
+    assert before is not None and before.stop_price is not None
+    wanted = before.stop_price - tick
+    try:
+        after = rig.broker.replace(rig.account_id, leg.client_order_id, OrderChanges(stop_price=wanted), new_id())
+    except (NotSupported, InvalidOrder):
+        wanted, known = before.stop_price, leg.client_order_id
+    else:
+        known = after.client_order_id
+    found = rig.look(known)
+    assert found is not None
+    assert (found.stop_price, found.status, found.held) == (wanted, BrokerStatus.WORKING, before.held)
+    assert found.parent_client_order_id == before.parent_client_order_id
+    assert len(rig.broker.orders(rig.account_id, open_only=True)) == 1 + len(order.legs)

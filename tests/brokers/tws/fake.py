@@ -32,7 +32,7 @@ class FakeTws:
         self.cancels: list[list[str]] = []
         self.executions: list[list[Any]] = []
         self.faults = Switchboard()
-        """Method SEND, path ``order`` or ``cancel``. A hang says nothing and keeps the connection."""
+        """Method SEND, path ``order``, ``change`` or ``cancel``. A hang says nothing and keeps the connection."""
         self.received: list[tuple[str, str]] = []
         self.writes: deque[bytes] = deque(maxlen=32)
         self.patience = lasting(0.5)
@@ -53,6 +53,11 @@ class FakeTws:
         self.not_cancelled: tuple[int, str] | None = None
         """With what a cancel is refused."""
         self.fills_before_cancel = False
+        self.not_changed: tuple[int, str] | None = None
+        """With what a change is refused."""
+        self.shows_refused = False
+        """A change that is refused is shown all the same."""
+        self.fills_before_change = False
         self.fee = ("1.0", "USD")
         self.bid_ask_last: tuple[Any, Any, Any] | None = None
         self.close: Any = None
@@ -238,6 +243,10 @@ class FakeTws:
     def _place(self, client: socket.socket, said: list[str]) -> None:
         self.sent.append(said)
         self.writes.append("\0".join(said).encode())
+        standing = self._numbered(int(said[1]))
+        if standing is not None and standing["client"] == 7:
+            self._change(client, said, standing)
+            return
         if self.mood == "reject":
             self._tell(client, 4, 2, said[1], 201, "Order rejected - reason:The margin is too small.", "")
             return
@@ -272,6 +281,10 @@ class FakeTws:
             "account": said[23],
             "ref": said[26],
             "perm": 1_700_000_000 + len(self.sent),
+            "client": 7,
+            "outside": said[33],
+            "oca_type": said[46],
+            "trail_stop": said[68],
             "status": "Submitted",
             "filled": Decimal(0),
             "oca": said[22],
@@ -287,6 +300,41 @@ class FakeTws:
         elif order["tif"] == "IOC":
             order["status"] = "Cancelled"
         return self._told(order)
+
+    def _change(self, client: socket.socket, said: list[str], order: dict[str, Any]) -> None:
+        """The same number again: everything but numbers has to be as it is. Codes of the TWS API."""
+        if self.fills_before_change:
+            self._fill(order)
+            client.sendall(self._told(order))
+        same = {"action": 16, "tif": 21, "account": 23, "ref": 26, "outside": 33}
+        refused = self.not_changed
+        if order["status"] == "Filled":
+            refused = (104, "Can't modify a filled order.")
+        elif order["status"] not in ("Submitted", "PreSubmitted") and not order.get("why_held"):
+            refused = (103, "Duplicate order id")
+        elif said[18] != order["type"]:
+            refused = (329, "Order modify failed. Cannot change to the new order type.")
+        elif (said[22], said[46]) != (order["oca"], order["oca_type"]):
+            refused = (10326, "OCA group revision is not allowed.")
+        elif int(said[28]) != order["parent"] or any(said[place] != order[name] for name, place in same.items()):
+            refused = (105, "Order being modified does not match original order.")
+        elif said[27] != "1":
+            refused = (106, "Can't transmit order ID:")
+        new = {"quantity": said[17], "limit": said[19], "stop": said[20], "percent": said[69], "trail_stop": said[68]}
+        for code, words in self.notices:
+            self._tell(client, 4, 2, said[1], code, words, "")
+        if refused is not None:
+            if self.shows_refused:
+                order |= new
+                client.sendall(self._told(order))
+            self._tell(client, 4, 2, said[1], *refused, "")
+            return
+
+        def change() -> bytes:
+            order.update(new)
+            return self._told(order) if self.takes else b""
+
+        self._done(client, "change", change)
 
     def _numbered(self, number: int) -> dict[str, Any] | None:
         return next((each for each in self.orders.values() if number and each["id"] == number), None)
@@ -314,17 +362,17 @@ class FakeTws:
 
     def _told(self, order: dict[str, Any]) -> bytes:
         told = [5, order["id"], *_APPLE, order["action"], order["quantity"], order["type"], order["limit"]]
-        told += [order["stop"], order["tif"], order["oca"], order["account"], "O", 0, order["ref"], 7, order["perm"]]
-        told += [0, 0, 0, *_nothing(5)]  # to faPercentage
-        told += [*_nothing(23), order["parent"], *_nothing(5)]  # to deltaNeutralAuxPrice
-        told += [*_nothing(3), order["percent"], *_nothing(3)]  # to comboLegsDescrip
+        told += [order["stop"], order["tif"], order["oca"], order["account"], "O", 0, order["ref"]]
+        told += [order["client"], order["perm"], order["outside"], 0, 0, *_nothing(5)]  # to faPercentage
+        told += [*_nothing(19), order["oca_type"], *_nothing(3), order["parent"], *_nothing(5)]  # to the auxPrice
+        told += [*_nothing(2), order["trail_stop"], order["percent"], *_nothing(3)]  # to comboLegsDescrip
         told += [0, 0, 0, *_nothing(3), "", *_nothing(4), 0, ""]  # to the algorithm
         told += ["", "", order["status"], *_nothing(14), "", ""]  # solicited to randomizePrice
-        told += [0, *_nothing(16), *_nothing(3), *_nothing(5)]  # conditions to midOffsetAtHalf
+        told += [0, *_nothing(2), order["trail_stop"], *_nothing(21)]  # conditions to midOffsetAtHalf
         left = Decimal(order["quantity"]) - order["filled"]
         average = self.price if order["filled"] else 0
-        status = (3, order["id"], order["status"], order["filled"], left, average, order["perm"], order["parent"], 0, 7)
-        return _message(*told) + _message(*status, order.get("why_held", ""), 0)
+        status = (3, order["id"], order["status"], order["filled"], left, average, order["perm"], order["parent"], 0)
+        return _message(*told) + _message(*status, order["client"], order.get("why_held", ""), 0)
 
     def _cancel(self, client: socket.socket, order_id: int) -> None:
         order = self._numbered(order_id)
