@@ -36,6 +36,10 @@ class SpreadLeg:
         """Of the option alone (OCC, Options Symbology Initiative)."""
         return f"{self.root}{self.expiry:%y%m%d}{self.right}{int(self.strike * 1000):08d}"
 
+    def is_called(self, symbol: str) -> bool:
+        """Whether a broker's name means this option: some write a number of their own behind its symbol, after an @."""
+        return symbol.partition("@")[0].upper() == self.symbol
+
     def value_at(self, price: Decimal) -> Decimal:
         """Of one, if it is exercised with the underlying at ``price``."""
         gain = price - self.strike if self.right == "C" else self.strike - price

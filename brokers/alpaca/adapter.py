@@ -21,7 +21,7 @@ from decimal import Decimal
 from typing import Any, Self
 from urllib.parse import quote as encoded
 
-from brokers import http, spreads, symbol_lookup
+from brokers import http, spread_prices, spreads, symbol_lookup
 from brokers.alpaca import parse, rules
 from brokers.base import Extras
 from brokers.decimals import closest, plain
@@ -415,7 +415,7 @@ class AlpacaBroker(Extras):
                     if name not in told:
                         raise BrokerUnavailable(f"Alpaca has no price for {name} now.")
                     found[name] = parse.quote(parse.record(told[name]), name, self._source(kind))
-        found |= {spread.symbol: _net_quote(spread, found) for spread in combined}
+        found |= {spread.symbol: spread_prices.net_quote(spread, found) for spread in combined}
         return [replace(found[each.symbol], instrument_id=each.instrument_id) for each in known]
 
     def bars(
@@ -647,12 +647,12 @@ class AlpacaBroker(Extras):
         try:
             quote = self.quotes([instrument.symbol])[0]
         except InvalidRequest as error:
-            raise _other_way(request.side) from error
+            raise spread_prices.other_way(request.side) from error
         buys = request.side is Side.BUY
         at_once = quote.ask if buys else quote.bid
         price = request.limit_price or request.stop_price or at_once
         if price <= 0:
-            raise InvalidOrder("These legs are quoted too far apart for a price now. Give a LMT order.", "order_type")
+            raise spread_prices.too_wide()
         units = request.quantity if request.quantity is not None else (request.notional or Decimal(0)) / at_once
         notional = request.notional or price * units * instrument.multiplier
         fee = rules.fee(instrument.asset_class, notional)
@@ -692,9 +692,7 @@ class AlpacaBroker(Extras):
         if instrument.spread is None:
             return None
         price = request.limit_price or self.quotes([instrument.symbol])[0].last
-        each = (instrument.spread.lost(price, buys=request.side is Side.BUY) or Decimal(0)) * instrument.multiplier
-        free = self.account_state(account_id).cash[0].available
-        return max(free // each, Decimal(0)) if each else None
+        return spread_prices.largest(instrument, request, price, self.account_state(account_id).cash[0].available)
 
     def _check_holding(self, account_id: str, instrument: Instrument, units: Decimal) -> None:
         held = next((each for each in self.positions(account_id) if each.symbol == instrument.symbol), None)
@@ -1111,45 +1109,6 @@ def _exits(request: OrderRequest) -> dict[str, Any]:
         name = "stop_loss" if each.order_type.needs_stop else "take_profit"
         told[name] = {field: plain(price) for field, price in prices if price is not None}
     return told
-
-
-def _net_quote(spread: Spread, legs: Mapping[str, Quote]) -> Quote:
-    """What one spread is bought and sold for, by the quotes of its legs. Raises InvalidRequest where it is worth less
-    than nothing: turned around, it is worth that.
-    """
-    bid = ask = Decimal(0)
-    for leg in spread.legs:
-        quote, signed = legs[leg.symbol], leg.sign * leg.ratio
-        bid += signed * (quote.bid if signed > 0 else quote.ask)
-        ask += signed * (quote.ask if signed > 0 else quote.bid)
-    middle = (bid + ask) / 2
-    if middle <= 0:
-        raise InvalidRequest(
-            f"Buying {spread.symbol} would bring money in as the market stands: ask for {spread.turned.symbol}.",
-            "symbol",
-        )
-    told = [legs[leg.symbol] for leg in spread.legs]
-    return Quote(
-        symbol=spread.symbol,
-        currency=told[0].currency,
-        last=middle,
-        bid=bid,
-        ask=ask,
-        open=None,
-        high=None,
-        low=None,
-        change_percent=None,
-        as_of=min(each.as_of for each in told),
-        source=f"{' and '.join(dict.fromkeys(each.source for each in told))}, net of the legs; last is the middle",
-    )
-
-
-def _other_way(side: Side) -> InvalidOrder:
-    if side is Side.BUY:
-        words = "side BUY pays a net debit, and as the market stands these legs bring in a net credit: give side SELL"
-    else:
-        words = "side SELL receives a net credit, and as the market stands these legs cost a net debit: give side BUY"
-    return InvalidOrder(f"The {words}, or turn each leg around.", "side")
 
 
 def _within(at: datetime, start: datetime | None, end: datetime | None) -> bool:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from brokers.decimals import is_multiple, nearest_steps, plain
 from brokers.errors import InvalidOrder, NotSupported
+from brokers.spread_prices import check_bounded
 from brokers.spreads import Spread
 from brokers.types import (
     USUAL,
@@ -20,7 +21,6 @@ from brokers.types import (
     OrderClass,
     OrderRequest,
     OrderType,
-    Side,
     TimeInForce,
 )
 
@@ -81,15 +81,9 @@ def check(request: OrderRequest, instrument: Instrument) -> None:
 
 
 def _check_spread(request: OrderRequest, spread: Spread) -> None:
-    """What can be lost must be known: the rest is no order to confirm by a price."""
     if request.outside_rth:
         raise InvalidOrder("Alpaca takes no options outside the regular session.", "outside_rth")
-    if spread.owed(buys=request.side is Side.BUY) is None:
-        raise InvalidOrder(
-            "Nothing bounds what these legs can lose: what is sold must be covered by what is bought, in no smaller "
-            "number and with no earlier expiry. Trade them one by one where a position covers them.",
-            "legs",
-        )
+    check_bounded(spread, request.side)
 
 
 def _check_exits(request: OrderRequest, instrument: Instrument) -> None:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from brokers import allowed_hosts, symbol_lookup
+from brokers import allowed_hosts, spread_prices, spreads, symbol_lookup
 from brokers.base import Extras
 from brokers.decimals import closest, plain
 from brokers.errors import (
@@ -40,6 +40,7 @@ from brokers.ibkr.session import BROKER, Session, error_of
 from brokers.ibkr.signing import Credentials
 from brokers.instrument_id import InstrumentId, InstrumentKind, venue_of
 from brokers.json_values import code, number, parsing, quoted_text, record, records, text
+from brokers.spreads import Spread
 from brokers.types import (
     Ability,
     Account,
@@ -203,10 +204,11 @@ class IbkrBroker(Lacking, Extras):
         after: str = "",
     ) -> list[Fill]:
         """Of today and the six days before it: IBKR tells no more here."""
+        of_spread = bool(client_order_id) and spreads.parse(symbol) is not None
         return page_of_fills(
             self._fills(account_id, fresh=False),
             client_order_id=client_order_id,
-            symbol=symbol,
+            symbol="" if of_spread else symbol,  # its fills are those of its legs
             start=start,
             end=end,
             limit=limit,
@@ -241,6 +243,8 @@ class IbkrBroker(Lacking, Extras):
 
         Raises InvalidSymbol, AmbiguousSymbol.
         """
+        if (spread := spreads.parse(symbol)) is not None:
+            return self._spread(spread)
         conid = parse.conid_of(symbol)
         if conid is not None:
             return self._contract(conid)
@@ -257,6 +261,58 @@ class IbkrBroker(Lacking, Extras):
         nearest = [conid for conid, _ in futures]
         # A root means another contract each month: it names none by itself, even where only one is listed.
         raise symbol_lookup.ambiguous(ticker, self._tradable([*stocks, *nearest]), BROKER)
+
+    def _spread(self, spread: Spread) -> Instrument:
+        """Raises InvalidSymbol for a leg that is no option in US dollars, or for legs of different sizes."""
+        legs = self._legs(spread)
+        if len({each.multiplier for each in legs}) > 1:
+            raise InvalidSymbol("The legs have different sizes: trade them one by one.")
+        return with_changes(
+            legs[0],
+            symbol=spread.symbol,
+            name=", ".join(leg.words for leg in spread.legs),
+            exchange="SMART",
+            tick=min(each.tick for each in legs),
+            lot=max(each.lot for each in legs),
+            minimum=max(each.minimum for each in legs),
+            spread=spread,
+            expiry="",
+            right="",
+            strike=None,
+        )
+
+    def _legs(self, spread: Spread) -> list[Instrument]:
+        """The contract of each. Which number an option has stays, so it is searched for once."""
+        found = []
+        for leg in spread.legs:
+            known = next((each for each in [*self._session.contracts.values()] if leg.is_called(each.symbol)), None)
+            if known is not None and known.currency == "USD":
+                found.append(self._contract(str(parse.conid_of(known.symbol))))
+                continue
+            meant = InstrumentId(
+                kind=InstrumentKind.OPTION,
+                name=leg.root,
+                currency="USD",
+                expiry=leg.expiry.isoformat(),
+                right=leg.right,
+                strike=leg.strike,
+            )
+            found.append(self._named(meant))
+        return found
+
+    def _alone(self, symbol: str) -> Instrument:
+        """What is no spread. Raises InvalidRequest."""
+        if spreads.parse(symbol) is not None:
+            raise InvalidRequest(f"{BROKER} tells this of each leg alone: ask for the symbol of one.", "symbol")
+        return self.instrument(symbol)
+
+    def _ticket(self, request: OrderRequest, known: Instrument) -> dict[str, Any]:
+        if known.spread is None:
+            return parse.ticket(request, str(parse.conid_of(known.symbol)))
+        legs = zip(known.spread.legs, self._legs(known.spread), strict=True)
+        return parse.spread_ticket(
+            request, known.spread, {leg.symbol: str(parse.conid_of(of.symbol)) for leg, of in legs}
+        )
 
     def _named(self, meant: InstrumentId) -> Instrument:
         """What an instrument_id means. A venue that it does not name is the US one, where there is one; one that it
@@ -347,12 +403,23 @@ class IbkrBroker(Lacking, Extras):
 
     def quotes(self, symbols: Sequence[str]) -> list[Quote]:
         known = [self.instrument(symbol) for symbol in symbols]
-        told = self._snapshots(known, parse.QUOTE_FIELDS)
+        parts = [[each] if each.spread is None else self._legs(each.spread) for each in known]
+        alone = list({part.symbol: part for some in parts for part in some}.values())
+        told = self._snapshots(alone, parse.QUOTE_FIELDS)
         with parsing(BROKER):
-            return [parse.quote(row, each) for row, each in zip(told, known, strict=True)]
+            found = {each.symbol: parse.quote(row, each) for row, each in zip(told, alone, strict=True)}
+        return [
+            found[each.symbol]
+            if each.spread is None
+            else spread_prices.net_quote(
+                each.spread,
+                {leg.symbol: found[part.symbol] for leg, part in zip(each.spread.legs, some, strict=True)},
+            )
+            for each, some in zip(known, parts, strict=True)
+        ]
 
     def instrument_events(self, symbol: str) -> InstrumentEvents:
-        known = self.instrument(symbol)
+        known = self._alone(symbol)
         (told,) = self._snapshots([known], parse.EVENT_FIELDS)
         return parse.events(told, known, _now().date(), self._unknown)
 
@@ -381,7 +448,7 @@ class IbkrBroker(Lacking, Extras):
         end: datetime | None = None,
         limit: int = 100,
     ) -> list[Bar]:
-        known, now = self.instrument(symbol), _now()
+        known, now = self._alone(symbol), _now()
         until = min(end or now, now)
         asked = min(max(limit, 1), _MOST_BARS)
         span = timedelta(seconds=size.seconds) * asked
@@ -451,7 +518,7 @@ class IbkrBroker(Lacking, Extras):
 
     def _option_months(self, symbol: str) -> tuple[Instrument, list[str]]:
         """The underlying, and the months its options end in, as IBKR writes them: DEC26. Raises InvalidSymbol."""
-        known = self.instrument(symbol)
+        known = self._alone(symbol)
         conid, ticker = parse.conid_of(known.symbol), known.symbol.partition("@")[0]
         with parsing(BROKER):
             told = self._session.ask_any("/iserver/secdef/search", {"symbol": ticker, "name": False})
@@ -525,8 +592,16 @@ class IbkrBroker(Lacking, Extras):
     def preview(self, account_id: str, request: OrderRequest) -> Preview:
         state = self.account_state(account_id)
         known = self._checked(request)
-        (quote,) = self.quotes([known.symbol])
-        ticket = parse.ticket(request, str(parse.conid_of(known.symbol)))
+        try:
+            (quote,) = self.quotes([known.symbol])
+        except InvalidRequest as error:
+            if known.spread is None:
+                raise
+            raise spread_prices.other_way(request.side) from error
+        ticket = self._ticket(request, known)
+        price = request.limit_price or request.stop_price or (quote.ask if request.side is Side.BUY else quote.bid)
+        if known.spread is not None and price <= 0:
+            raise spread_prices.too_wide()
         told = self._session.ask_any(f"/iserver/account/{account_id}/orders/whatif", {"orders": [ticket]})
         with parsing(BROKER):
             estimate = record(told[0] if isinstance(told, list) and told else told)
@@ -534,7 +609,6 @@ class IbkrBroker(Lacking, Extras):
                 raise refusals.refusal(BROKER, problem)
             fee = parse.money(record(estimate.get("amount") or {}).get("commission")) or Decimal(0)
             margin = parse.margin(estimate, state.currency)
-        price = request.limit_price or request.stop_price or (quote.ask if request.side is Side.BUY else quote.bid)
         notional = price * request.units * known.multiplier
         return Preview(
             price=price,
@@ -547,12 +621,21 @@ class IbkrBroker(Lacking, Extras):
             margin=margin,
         )
 
+    def largest_quantity(self, account_id: str, request: OrderRequest) -> Decimal | None:
+        """Of several options in one order, by what they can lose; of other orders IBKR does not say."""
+        known = self.instrument(request.symbol)
+        state = self.account_state(account_id) if known.spread is not None else None
+        if state is None or state.currency != known.currency:
+            return None
+        price = request.limit_price or self.quotes([known.symbol])[0].last
+        return spread_prices.largest(known, request, price, state.buying_power)
+
     def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
         """Raises NeedsAnswer where IBKR asks something first: a person may say yes, see ``answer``."""
         self._account(account_id)
         known = self._checked(request)
         every = [with_changes(request, order_class=OrderClass.SIMPLE, legs=()), *rules.exits(request)]
-        tickets = [parse.ticket(each, str(parse.conid_of(known.symbol))) for each in every]
+        tickets = [self._ticket(each, known) for each in every]
         if len(tickets) > 1:
             tickets = [{**each, "isSingleGroup": True} for each in tickets]
         answer = self._session.write("POST", f"/iserver/account/{account_id}/orders", {"orders": tickets})
@@ -577,11 +660,28 @@ class IbkrBroker(Lacking, Extras):
         """Among today's orders and all that work, then among the executions of seven days."""
         self._account(account_id)
         listed = self._listed(account_id, client_order_id)
-        fills = self._fills(account_id, fresh=True, refs={client_order_id})
+        fills, wholes = self._executions(account_id, fresh=True, refs={client_order_id})
         with parsing(BROKER):
             if listed is not None:
-                return parse.order(listed, fills, dead=self._is_dead(listed), unknown=self._unknown)
-            return parse.executed(client_order_id, fills) if fills else None
+                return self._order(listed, fills)
+            if (spread := spreads.parse(symbol)) is not None:
+                return parse.executed_spread(client_order_id, spread, fills, wholes)
+            return parse.executed(client_order_id, fills or wholes) if fills or wholes else None
+
+    def _order(self, row: Mapping[str, Any], fills: list[Fill]) -> BrokerOrder:
+        """Raises Garbled."""
+        legs = parse.spread_legs(row)
+        told = parse.order(row, [] if legs else fills, dead=self._is_dead(row), unknown=self._unknown)
+        if not legs:
+            return told
+        try:
+            traded = parse.spread_of((self._contract(conid), signed) for conid, signed in legs)
+        except InvalidSymbol:
+            traded = None
+        if traded is None:
+            self._unknown.add(parse.order_name(row), "conidex: several contracts in one order")
+            return with_changes(told, fills=tuple(fills))
+        return parse.order_of_spread(told, traded, fills)
 
     def orders(
         self, account_id: str, *, open_only: bool = False, since: datetime | None = None, limit: int = 100
@@ -596,12 +696,7 @@ class IbkrBroker(Lacking, Extras):
         with parsing(BROKER):
             found = self._unknown.read_each(
                 live,
-                lambda row: parse.order(
-                    row,
-                    fills.get(str(row.get("order_ref") or "-"), []),
-                    dead=self._is_dead(row),
-                    unknown=self._unknown,
-                ),
+                lambda row: self._order(row, fills.get(str(row.get("order_ref") or "-"), [])),
                 parse.order_name,
             )
         found.sort(key=lambda order: (len(order.broker_order_id), order.broker_order_id), reverse=True)
@@ -619,6 +714,8 @@ class IbkrBroker(Lacking, Extras):
         known = self.instrument(current.symbol)
         if current.side is None or current.order_type is None or current.tif is None or current.quantity is None:
             raise NotSupported("Interactive Brokers shows this order with terms that cannot be changed here.")
+        if known.spread is not None and with_changes(changes, limit_price=None) != OrderChanges():
+            raise NotSupported("Of an order of several options only the price is changed from here.")
         if current.order_type.needs_trail and changes.trail_amount is None and changes.trail_percent is None:
             raise InvalidOrder(
                 "Give the new trailing distance too: Interactive Brokers does not report the current one.", "trail"
@@ -636,7 +733,7 @@ class IbkrBroker(Lacking, Extras):
             trail_percent=changes.trail_percent,
         )
         rules.check(wanted, known)
-        ticket = parse.ticket(wanted, str(parse.conid_of(known.symbol)))
+        ticket = self._ticket(wanted, known)
         del ticket["cOID"]  # a change names no id: the order keeps the one it has
         path = f"/iserver/account/{account_id}/order/{current.broker_order_id}"
         placed = _placed(self._session.write("POST", path, ticket), client_order_id, known)
@@ -736,10 +833,17 @@ class IbkrBroker(Lacking, Extras):
         return found
 
     def _fills(self, account_id: str, *, fresh: bool, refs: Collection[str] | None = None) -> list[Fill]:
-        """Of the orders with these ids, or of all. What was traded elsewhere and cannot be read is left out by name.
-        Raises BrokerUnavailable where that is a fill of an order of ours."""
+        return self._executions(account_id, fresh=fresh, refs=refs)[0]
+
+    def _executions(
+        self, account_id: str, *, fresh: bool, refs: Collection[str] | None
+    ) -> tuple[list[Fill], list[Fill]]:
+        """Of the orders with these ids, or of all; and of orders of several options what is told of them as one. What
+        was traded elsewhere and cannot be read is left out by name. Raises BrokerUnavailable where that is a fill of an
+        order of ours."""
         self._account(account_id)
         found: list[Fill] = []
+        wholes: list[Fill] = []
         with parsing(BROKER):
             rows = records(self._session.listing("/iserver/account/trades", {"days": _TRADE_DAYS}, fresh=fresh))
             for row in rows:
@@ -748,25 +852,27 @@ class IbkrBroker(Lacking, Extras):
                     continue
                 if refs is not None and ref not in refs:
                     continue
-                if _OURS.fullmatch(ref):
+                if parse.is_whole(row):
+                    wholes += self._unknown.read_each([row], lambda row: parse.fill(row, "USD"), parse.fill_name)
+                elif _OURS.fullmatch(ref):
                     found.append(self._fill(row))
                 else:
                     found += self._unknown.read_each([row], self._fill, parse.fill_name)
-        return parse.without_corrected(found)
+        return parse.without_corrected(found), parse.without_corrected(wholes)
 
     def _fill(self, row: Mapping[str, Any]) -> Fill:
-        currency = self._currency_of(code(row.get("conid")))
-        if not currency:
+        known = self._traded(code(row.get("conid")))
+        if known is None:
             raise Garbled("in a contract whose currency is not known")
-        return parse.fill(row, currency)
+        fill = parse.fill(row, known.currency)
+        return with_changes(fill, symbol=known.symbol) if known.asset_class is AssetClass.OPTION else fill
 
-    def _currency_of(self, conid: str) -> str:
-        """Of what was traded: of a contract that has ended, as it was told before; empty where it is not known."""
+    def _traded(self, conid: str) -> Instrument | None:
+        """What was traded: a contract that has ended, as it was told before; None where it is not known."""
         try:
-            return self._contract(conid).currency
+            return self._contract(conid)
         except InvalidSymbol:
-            known = self._session.contracts.get(conid)
-            return known.currency if known else ""
+            return self._session.contracts.get(conid)
 
 
 def _is_about(answer: HttpAnswer, broker_order_id: str) -> bool:

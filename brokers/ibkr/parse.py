@@ -6,15 +6,18 @@ Source of every shape: IBKR Web API 1.0 (OpenAPI) and the Web API documents at i
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace as with_changes
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from brokers import spreads
 from brokers.decimals import plain
 from brokers.http import Garbled
-from brokers.instrument_id import ticker_of, venue_of
+from brokers.instrument_id import InstrumentId, InstrumentKind, ticker_of, venue_of
 from brokers.json_values import code, epoch, number, optional_number, quoted_text, record, records, text
-from brokers.symbol_lookup import parse_occ
+from brokers.spreads import Spread, SpreadLeg
+from brokers.symbol_lookup import occ_symbol, parse_occ
 from brokers.types import (
     AccountState,
     AssetClass,
@@ -204,8 +207,10 @@ def position(told: Mapping[str, Any], now: datetime) -> Position | None:
         last, source = average, f"{SOURCE}, at cost (no price)"
     if last is None:
         raise Garbled("no price")
+    option = re.search(r"\[([A-Z0-9. ]{1,6}[0-9]{6}[CP][0-9]{8})\b", str(told.get("contractDesc") or ""))
+    ticker = option[1] if option else str(told.get("ticker") or told.get("contractDesc") or "?")
     return Position(
-        symbol=symbol_of(str(told.get("ticker") or told.get("contractDesc") or "?"), code(told.get("conid"))),
+        symbol=symbol_of(ticker, code(told.get("conid"))),
         asset_class=kind,
         currency=text(told.get("currency")),
         quantity=quantity,
@@ -247,6 +252,132 @@ def ticket(request: OrderRequest, conid: str) -> dict[str, Any]:
     if request.trail_percent is not None:
         told |= {"trailingType": "%", "trailingAmt": request.trail_percent}
     return told
+
+
+SPREAD_CONID = "28812380"
+"""Stands for several contracts in US dollars in one order, and before their numbers; IBKR calls such an order a BAG."""
+
+
+def spread_ticket(request: OrderRequest, spread: Spread, conids: Mapping[str, str]) -> dict[str, Any]:
+    """One order of several options as it is sent: always bought, its legs turned around where it is sold, so that a
+    debit is a price above zero and a credit one below. ``conids``: by the symbol of each leg.
+
+    Source: IBKR's Web API documents, "Combo / Spread Orders"; its users' guide, "Notes on Combination Orders".
+    """
+    told = ticket(request, SPREAD_CONID)
+    del told["conid"]
+    traded = spread if request.side is Side.BUY else spread.turned
+    legs = ",".join(f"{conids[leg.symbol]}/{leg.sign * leg.ratio}" for leg in traded.legs)
+    told |= {"conidex": f"{SPREAD_CONID};;;{legs}", "side": Side.BUY.value}
+    if request.limit_price is not None and request.side is Side.SELL:
+        told["price"] = -request.limit_price
+    return told
+
+
+def spread_legs(told: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """The contracts of an order of several and how many of each, below zero for what it sells; empty for any other.
+
+    Raises Garbled.
+    """
+    named = str(told.get("conidex") or "")
+    if ";;;" not in named:
+        return []
+    legs = [re.fullmatch(r"([0-9]{1,12})/([+-]?[0-9]{1,3})", each) for each in named.partition(";;;")[2].split(",")]
+    found = [(each[1], int(each[2])) for each in legs if each is not None]
+    if len(found) != len(legs):
+        raise Garbled(f"conidex {named}")
+    way = -1 if side(told.get("side")) is Side.SELL else 1
+    return [(conid, way * ratio) for conid, ratio in found]
+
+
+def spread_of(legs: Iterable[tuple[Instrument, int]]) -> Spread | None:
+    """What an order buys and sells; None where that is no spread of options."""
+    made = []
+    for known, signed in legs:
+        if known.asset_class is not AssetClass.OPTION or known.strike is None or not known.expiry:
+            return None
+        made.append(
+            SpreadLeg(
+                sign=1 if signed > 0 else -1,
+                ratio=abs(signed),
+                root=known.ticker,
+                expiry=date.fromisoformat(known.expiry),
+                right=known.right,
+                strike=known.strike,
+            )
+        )
+    try:
+        return spreads.make(made)
+    except ValueError:
+        return None
+
+
+def order_of_spread(told: BrokerOrder, traded: Spread, fills: list[Fill]) -> BrokerOrder:
+    """``told`` as an order of ``traded``, with the fills of its legs. Who receives money sells."""
+    way = -1 if told.side is Side.SELL else 1  # traded has the side in it already, the price has not
+    sells = way * (told.limit_price or told.average_price or Decimal(0)) < 0
+    spread = traded.turned if sells else traded
+    average = told.average_price
+    if average is None and told.filled_quantity:
+        average = _net_of(fills, traded, told.filled_quantity)
+    limit = told.limit_price
+    return with_changes(
+        told,
+        symbol=spread.symbol,
+        side=Side.SELL if sells else Side.BUY,
+        limit_price=None if limit is None else abs(limit),
+        average_price=None if average is None else abs(average),
+        fills=tuple(fills),
+        fees=sum((fill.fee for fill in fills), Decimal(0)),
+        currency=told.currency or "USD",
+    )
+
+
+def _net_of(fills: Iterable[Fill], spread: Spread, quantity: Decimal) -> Decimal | None:
+    """What one of ``quantity`` spreads came to; None unless the fills are all of it."""
+    cost, mine = Decimal(0), list(fills)
+    for leg in spread.legs:
+        of_leg = [fill for fill in mine if leg.is_called(fill.symbol)]
+        if sum((fill.quantity for fill in of_leg), Decimal(0)) != quantity * leg.ratio:
+            return None
+        cost += leg.sign * sum((fill.quantity * fill.price for fill in of_leg), Decimal(0))
+    return round(cost / quantity, 12)
+
+
+def is_whole(told: Mapping[str, Any]) -> bool:
+    """Whether an execution is of several contracts as one: those of its legs are told beside it."""
+    named = str(told.get("conidEx") or "")
+    return str(told.get("sec_type")).upper() == "BAG" or ";;;" in named or str(told.get("conid")) == SPREAD_CONID
+
+
+def executed_spread(client_order_id: str, spread: Spread, fills: list[Fill], wholes: list[Fill]) -> BrokerOrder | None:
+    """As ``executed``, of several options: as many as were told as one, else as its legs have filled. IBKR does not
+    document which of the two it tells."""
+    done = sum((fill.quantity for fill in wholes), Decimal(0))
+    if not wholes:
+        units = {leg: sum((f.quantity for f in fills if leg.is_called(f.symbol)), Decimal(0)) for leg in spread.legs}
+        done = min(each // leg.ratio for leg, each in units.items())
+    if not done:
+        return None
+    bought = {leg.sign if fill.side is Side.BUY else -leg.sign for fill in fills for leg in spread.legs
+              if leg.is_called(fill.symbol)}  # fmt: skip
+    net = _net_of(fills, spread, done)
+    if net is None and wholes:
+        net = sum((fill.quantity * fill.price for fill in wholes), Decimal(0)) / done
+    every = fills or wholes
+    return BrokerOrder(
+        broker_order_id="",
+        client_order_id=client_order_id,
+        status=BrokerStatus.FILLED,
+        filled_quantity=done,
+        average_price=None if net is None else abs(net),
+        fees=sum((fill.fee for fill in every), Decimal(0)),
+        updated_at=max(fill.filled_at for fill in every),
+        fills=tuple(fills),
+        symbol=spread.symbol,
+        side=(Side.BUY if bought == {1} else Side.SELL) if len(bought) == 1 else None,
+        currency="USD",
+    )
 
 
 def order_name(told: Mapping[str, Any]) -> str:
@@ -291,7 +422,7 @@ def order(
         updated_at=_moved(told) or datetime.now(UTC),
         reason=reason,
         fills=mine,
-        symbol=symbol_of(str(told.get("ticker") or "?"), code(told.get("conid"))),
+        symbol=symbol_of(str(told.get("ticker") or "?"), code(told.get("conid") or _first_number(told))),
         side=side_or_none(told.get("side"), name, unknown),
         order_type=kind,
         tif=_tif_or_none(told.get("timeInForce"), name, unknown),
@@ -300,6 +431,11 @@ def order(
         stop_price=(second or price) if stops else second,
         currency=str(told.get("cashCcy") or ""),
     )
+
+
+def _first_number(told: Mapping[str, Any]) -> Any:
+    """Of an order of several contracts, which need not have another number."""
+    return str(told.get("conidex") or "").partition(";")[0] or None
 
 
 def _price(told: Mapping[str, Any], field: str, unknown: UnknownWords) -> Decimal | None:
@@ -515,10 +651,18 @@ def future(told: Mapping[str, Any]) -> FuturesContract:
 
 
 def option_contract(told: Mapping[str, Any], prices: Mapping[str, Any]) -> OptionContract:
-    """Of GET /iserver/secdef/info, with its row of /iserver/marketdata/snapshot."""
+    """Of GET /iserver/secdef/info, with its row of /iserver/marketdata/snapshot. Named as the contract itself."""
+    named = InstrumentId(
+        kind=InstrumentKind.OPTION,
+        name=text(told.get("tradingClass") or told.get("symbol")),
+        currency="",
+        expiry=date_of(told.get("maturityDate")).isoformat(),
+        right="P" if told.get("right") == "P" else "C",
+        strike=number(told.get("strike")),
+    )
     volatility = _figure(prices.get("7633"))
     return OptionContract(
-        symbol=symbol_of(text(told.get("symbol")), code(told.get("conid"))),
+        symbol=symbol_of(occ_symbol(named), code(told.get("conid"))),
         right=OptionRight.PUT if told.get("right") == "P" else OptionRight.CALL,
         strike=number(told.get("strike")),
         bid=price(prices.get("84")),

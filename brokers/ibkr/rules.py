@@ -7,6 +7,8 @@ from decimal import Decimal
 
 from brokers.decimals import is_multiple, nearest_steps, plain
 from brokers.errors import InvalidOrder, NotSupported
+from brokers.spread_prices import check_bounded
+from brokers.spreads import Spread
 from brokers.types import (
     Ability,
     AssetClass,
@@ -35,6 +37,7 @@ CAPABILITIES = Capabilities(
     extended_hours=True,
     bars_outside_hours=True,
     margin_in_preview=True,
+    spreads=True,
     # Earnings as well, for who subscribes to them: what IBKR does not send is not known to be none.
     events=frozenset({InstrumentEvent.DIVIDEND, InstrumentEvent.HALT}),
 )
@@ -62,6 +65,8 @@ def check(request: OrderRequest, instrument: Instrument) -> None:
         )
     if request.outside_rth and (request.order_type is not OrderType.LIMIT or request.tif not in _RESTING):
         raise InvalidOrder("Outside regular hours, only LMT orders are accepted, DAY or GTC.", "outside_rth")
+    if instrument.spread is not None:
+        _check_spread(request, instrument.spread)
     check_quantity(request.quantity, instrument)
     for field, price in (
         ("limit_price", request.limit_price),
@@ -69,6 +74,16 @@ def check(request: OrderRequest, instrument: Instrument) -> None:
         ("trail_amount", request.trail_amount),
     ):
         check_price(field, price, instrument)
+
+
+def _check_spread(request: OrderRequest, spread: Spread) -> None:
+    if request.order_type not in (OrderType.MARKET, OrderType.LIMIT) or request.order_class is not OrderClass.SIMPLE:
+        raise InvalidOrder("Several options in one order go as MKT or LMT here, with no other order.", "order_type")
+    if request.tif not in _RESTING:
+        raise InvalidOrder("Several options in one order go as DAY or GTC here.", "tif")
+    if request.outside_rth:
+        raise InvalidOrder("Several options in one order go to the regular session only.", "outside_rth")
+    check_bounded(spread, request.side)
 
 
 def exits(request: OrderRequest) -> list[OrderRequest]:

@@ -15,6 +15,7 @@ CAPABILITIES = replace(
     change_may_rename=False,
     bars_outside_hours=False,
     margin_in_preview=False,
+    spreads=False,
     events=frozenset(),
 )
 

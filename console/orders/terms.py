@@ -441,7 +441,9 @@ def spread_symbol(symbol: str, side: Side, legs: Sequence[LegAsked]) -> str:
 def _leg(field: str, asked: LegAsked, side: Side) -> spreads.SpreadLeg:
     named = _parsed_id(asked.symbol, f"{field}.symbol")
     is_option = named is not None and named.kind is InstrumentKind.OPTION and named.strike is not None
-    option = symbol_lookup.parse_occ(symbol_lookup.occ_symbol(named) if named and is_option else asked.symbol)
+    option = symbol_lookup.parse_occ(
+        symbol_lookup.occ_symbol(named) if named and is_option else asked.symbol.partition("@")[0]
+    )
     if option is None:
         raise Refusal(
             Code.INVALID_ARGUMENT,

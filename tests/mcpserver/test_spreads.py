@@ -17,7 +17,8 @@ from console.orders.models import Order
 from mcpserver import catalog, pipeline, server
 from mcpserver.arguments import base
 from tests.brokers.alpaca.fake import FakeAlpaca
-from tests.console.connections.fakes import ALPACA
+from tests.brokers.ibkr.fake import OPTION, FakeIbkr
+from tests.console.connections.fakes import ALPACA, IBKR
 from tests.mcpserver.linked_brokers import call, link
 from tests.mcpserver.steps import TRADE_LIST
 
@@ -172,3 +173,24 @@ def test_the_name_of_a_spread_can_be_asked_about_like_any_symbol(key: str) -> No
         symbol="AAPL-260618C260+C250",
     )
     assert shown["order"]["symbol"] == "AAPL+260618C250-C260"
+
+
+def test_at_interactive_brokers_the_legs_are_those_of_its_option_chain(owner: User) -> None:
+    low, high = OPTION + 21_180, OPTION + 21_185
+    with IBKR.running() as fake:
+        assert isinstance(fake, FakeIbkr)
+        fake.option_prices |= {low: ("4.20", "4.15", "4.25"), high: ("2.90", "2.85", "2.95")}
+        key = link(owner, IBKR, fake, limits=Limits(order_notional=Decimal(100_000), daily_notional=Decimal(100_000)))
+        Connection.objects.update(policy=Policy.TWO_STEP, confirmation_delay=0)
+        chain = call(key, "get_option_chain", symbol="AAPL", expiration="2029-12-21", right="call", strikes=9)
+        listed = {each["symbol"].partition("@")[2]: each["symbol"] for each in chain["contracts"]}
+        legs = [{"symbol": listed[str(low)], "side": "SELL"}, {"symbol": listed[str(high)], "side": "BUY"}]
+        shown = call(key, "place_order", **(DEBIT | {"side": "SELL", "limit_price": "1.4", "legs": legs}))
+        assert "net credit at least 1.40 USD each" in shown["summary"]
+        done = call(key, "confirm_trade", confirmation_id=shown["confirmation_id"])
+        assert [(each["conidex"], each["price"]) for each in fake.sent] == [
+            (f"28812380;;;{low}/-1,{high}/1", Decimal("-1.4"))
+        ]
+        told = call(key, "get_order_status", order_id=done["order"]["order_id"])
+        assert (told["order"]["status"], told["order"]["symbol"]) == ("working", "AAPL+291221C180-C185")
+        assert "spreads" in call(key, "get_capabilities")["trading"]["also"]

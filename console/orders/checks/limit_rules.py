@@ -276,9 +276,13 @@ def _parts(
 def _check_kind(request: OrderRequest, facts: RiskInputs, bound: ScopedLimits) -> None:
     limits, symbol = bound.limits, request.symbol.upper()
     for name, identity in _traded(request, facts):
-        if limits.symbols is not None and not limits.allows(name, identity):
+        if limits.symbols is not None and not any(
+            limits.allows(each, identity) for each in _named(name, limits, facts)
+        ):
             raise _outside(bound, "symbols", f"allow only {_some(limits.symbols)}, not {name}")
-        denied = limits.denies(name, identity, asset_class=facts.asset_class, told=facts.aliases)
+        denied = limits.denies(
+            name, identity, asset_class=facts.asset_class, told=(*facts.aliases, *_named(name, limits, facts)[1:])
+        )
         if denied is None:
             raise _unprovable(bound, "denied_symbols", f"the broker does not say enough about {name} to compare it")
         if denied:
@@ -316,6 +320,13 @@ def _traded(request: OrderRequest, facts: RiskInputs) -> list[tuple[str, Instrum
         )
         for leg in facts.spread.legs
     ]
+
+
+def _named(symbol: str, limits: Limits, facts: RiskInputs) -> list[str]:
+    """What it trades and, of an option in a spread, as the limits write it with a broker's number behind it."""
+    leg = next((leg for leg in facts.spread.legs if leg.symbol == symbol), None) if facts.spread else None
+    listed = (limits.symbols or frozenset()) | limits.denied_symbols
+    return [symbol, *(each for each in listed if leg is not None and each != symbol and leg.is_called(each))]
 
 
 def _is_exit(request: OrderRequest, facts: RiskInputs) -> bool:

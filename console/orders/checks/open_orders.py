@@ -95,7 +95,7 @@ def _in_spreads(
 ) -> Decimal:
     """Contracts of one option that orders of several can add to a side. Which of their fills a position has already is
     not told by option, so an order that can still fill counts whole."""
-    if (option := symbol_lookup.parse_occ(symbol)) is None:
+    if (option := symbol_lookup.parse_occ(symbol.partition("@")[0])) is None:
         return Decimal(0)
     named = Q(symbol__startswith=f"{option.root}+") | Q(symbol__startswith=f"{option.root}-")
     rows = Order.objects.filter(can_fill, named, connection=connection_id, asset_class=AssetClass.OPTION)
@@ -106,7 +106,7 @@ def _in_spreads(
         if row.spread is None or (row.state in _UNSENT and not row.filled_quantity):
             continue
         way = 1 if row.side == side else -1
-        ratios = [leg.ratio for leg in row.spread.legs if leg.symbol == symbol and leg.sign == way]
+        ratios = [leg.ratio for leg in row.spread.legs if leg.is_called(symbol) and leg.sign == way]
         adds += sum(ratios) * daily_usage.units_of(row)
     return adds
 

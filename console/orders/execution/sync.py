@@ -185,7 +185,7 @@ def _of_legs(order: Order, answer: BrokerOrder) -> str:
     """What became of each option of an order of several, at its average price."""
     said = []
     for leg in () if order.spread is None else order.spread.legs:
-        fills = [fill for fill in answer.fills if fill.symbol == leg.symbol]
+        fills = [fill for fill in answer.fills if leg.is_called(fill.symbol)]
         if units := sum((fill.quantity for fill in fills), Decimal(0)):
             paid = sum((fill.quantity * fill.price for fill in fills), Decimal(0)) / units
             done = "bought" if fills[0].side is Side.BUY else "sold"

@@ -389,7 +389,8 @@ def _effects_on_legs(items: Sequence[ReviewItem]) -> list[Effect]:
     before: dict[str, Decimal] = {}
     for item in items:
         for leg in () if item.order.spread is None else item.order.spread.legs:
-            before[leg.words] = item.held_of.get(leg.symbol, Decimal(0))
+            held = (quantity for symbol, quantity in item.held_of.items() if leg.is_called(symbol))
+            before[leg.words] = sum(held, Decimal(0))
             moved[leg.words] = moved.get(leg.words, Decimal(0)) + leg.sign * leg.ratio * (item.signed or Decimal(0))
     return [
         Effect(what=f"Position in {name}", before=before[name], after=before[name] + by, unit="", is_money=False)

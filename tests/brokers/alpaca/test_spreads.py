@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from brokers import spread_prices
 from brokers.alpaca import adapter
 from brokers.alpaca.adapter import AlpacaBroker
 from brokers.errors import (
@@ -212,7 +213,7 @@ def test_its_bid_sells_what_is_bought_and_buys_what_is_sold(alpaca: AlpacaBroker
     }
     known = alpaca.instrument(CALLS).spread
     assert known is not None
-    net = adapter._net_quote(known, legs)
+    net = spread_prices.net_quote(known, legs)
     assert (net.bid, net.ask, net.last) == (Decimal("0.9"), Decimal("1.6"), Decimal("1.25"))
 
 

@@ -146,6 +146,11 @@ class FakeIbkr(FakeBroker):
         self.halted = False
         """What an order may be worth."""
         self.clock_ahead = 0.0
+        self.option_prices: dict[int, tuple[str, str, str]] = {}
+        """Last, bid and ask of some options; the others have one price."""
+        self.held_options: dict[int, int] = {}
+        self.tells_legs = self.tells_wholes = True
+        """What of an order of several contracts the list of executions has; IBKR does not document which."""
         self.dead: set[int] = set()
         self.fills_before_cancel = Decimal(0)
         self.next_id = 1234567890
@@ -247,7 +252,7 @@ class FakeIbkr(FakeBroker):
                 self.looked_at.add(f"search {asked.body['symbol']}")
                 return self._search(asked.body)
             case "GET", ["iserver", "contract", conid, "info-and-rules"]:
-                known = _CONTRACTS.get(int(conid))
+                known = _contract_of(int(conid))
                 return (404, {"error": "Contract not found"}) if known is None else (200, known)
             case "GET", ["iserver", "marketdata", "snapshot"]:
                 return 200, self._snapshot(asked.query)
@@ -307,7 +312,17 @@ class FakeIbkr(FakeBroker):
             "assetClass": "STK",
             "ticker": "AAPL",
         }
-        return [row, row | {"conid": 1, "position": 0.0, "ticker": "GONE"}]
+        return [row, row | {"conid": 1, "position": 0.0, "ticker": "GONE"}, *self._option_positions(row)]
+
+    def _option_positions(self, row: dict[str, Any]) -> list[dict[str, Any]]:
+        told = []
+        for conid, held in self.held_options.items():
+            known = _contract_of(conid)
+            assert known is not None
+            named = f"AAPL   DEC2029 180 C [{known['local_symbol']} 100]"
+            more = {"conid": conid, "contractDesc": named, "position": float(held), "assetClass": "OPT", "ticker": None}
+            told.append(row | more | {"multiplier": 100.0, "mktPrice": 4.1, "mktValue": 410.0 * held})
+        return told
 
     def _stocks(self, symbol: str) -> dict[str, Any]:
         places = {
@@ -356,6 +371,8 @@ class FakeIbkr(FakeBroker):
                 if int(conid) in range(OPTION, OPTION + 100_000):
                     prices = {"31": "4.10", "84": "4.15", "86": "4.30", "7308": "0.752", "7309": "0.062"}
                     day = {"7310": "-0.285", "7311": "0.048", "7633": "33.7%", "7638": "1.2K"}
+                    if int(conid) in self.option_prices:
+                        prices |= dict(zip(("31", "84", "86"), self.option_prices[int(conid)], strict=True))
                     if conid.endswith("685"):
                         prices, day = {}, {}
                 if "7288" in query["fields"].split(","):
@@ -393,15 +410,25 @@ class FakeIbkr(FakeBroker):
             if ticket["cOID"] and any(each["order_ref"] == ticket["cOID"] for each in self.live.values()):
                 text = f"Order couldn't be submitted: Local order ID={ticket['cOID']} is already registered."
                 return 200, {"error": text}
-            if ticket["quantity"] * self.price > self.most:
+            if ticket["quantity"] * self._worth(ticket) > self.most:
                 return 200, {"error": "We cannot accept an order at the limit price you selected. Insufficient funds."}
         if self.questions:
             return self._ask(tickets[0], list(self.questions), *tickets[1:])
         return 200, self._accept_all(tickets)
 
     def _broken_rule(self, ticket: Mapping[str, Any]) -> str | None:
-        if ticket["conid"] not in _CONTRACTS:
+        if "conidex" in ticket:
+            if "conid" in ticket:
+                return "conidex stands instead of conid"
+            known = [_contract_of(conid) for conid, _ in _legs(ticket["conidex"])]
+            if any(each is None or each["instrument_type"] != "OPT" for each in known) or len(known) > 4:
+                return "unknown conidex"
+            if ticket["orderType"] not in ("MKT", "LMT"):
+                return "several contracts go as MKT or LMT"
+        elif _contract_of(ticket.get("conid", 0)) is None:
             return "unknown conid"
+        elif ticket.get("price", 0) < 0:
+            return "price is below zero"
         if ticket["orderType"] in ("LMT", "STP", "STOP_LIMIT") and "price" not in ticket:
             return "price is missing"
         if (ticket["orderType"] == "STOP_LIMIT") is not ("auxPrice" in ticket):
@@ -409,6 +436,17 @@ class FakeIbkr(FakeBroker):
         if (ticket["orderType"] == "TRAIL") is not ("trailingAmt" in ticket):
             return "trailingAmt belongs to TRAIL"
         return None
+
+    def _worth(self, ticket: Mapping[str, Any]) -> Decimal:
+        if "conidex" not in ticket:
+            return self.price
+        return 100 * (ticket["price"] if "price" in ticket else self._net(ticket["conidex"])).copy_abs()
+
+    def _net(self, conidex: str) -> Decimal:
+        return sum((ratio * self._last(conid) for conid, ratio in _legs(conidex)), Decimal(0))
+
+    def _last(self, conid: int) -> Decimal:
+        return Decimal(self.option_prices.get(conid, ("4.10", "", ""))[0])
 
     def _accept_all(self, tickets: list[dict[str, Any]]) -> list[dict[str, Any]]:
         told = [self._accept(ticket) for ticket in tickets]
@@ -436,16 +474,19 @@ class FakeIbkr(FakeBroker):
 
     def _accept(self, ticket: dict[str, Any]) -> dict[str, Any]:
         self.next_id += 1
-        order_id, contract = self.next_id, _CONTRACTS[ticket["conid"]]
+        order_id, conidex = self.next_id, ticket.get("conidex", "")
+        contract = _contract_of(_legs(conidex)[0][0] if conidex else ticket["conid"])
+        assert contract is not None
         kind = {"MKT": "MARKET", "LMT": "LIMIT", "STP": "STOP", "STOP_LIMIT": "STOP_LIMIT", "TRAIL": "TRAILING_STOP"}
         self.live[order_id] = {
             "acct": self.account,
             "account": self.account,
-            "conid": ticket["conid"],
+            "conid": int(conidex.partition(";")[0]) if conidex else ticket["conid"],
+            "conidex": conidex or str(ticket["conid"]),
             "orderId": order_id,
             "cashCcy": "USD",
             "ticker": contract["symbol"],
-            "secType": contract["instrument_type"],
+            "secType": "BAG" if conidex else contract["instrument_type"],
             "totalSize": ticket["quantity"],
             "remainingQuantity": ticket["quantity"],
             "filledQuantity": 0,
@@ -458,7 +499,7 @@ class FakeIbkr(FakeBroker):
             **{name: str(ticket[name]) for name in ("price", "auxPrice") if name in ticket},
         }
         if ticket["orderType"] == "MKT":
-            self.fill(ticket["cOID"], ticket["quantity"], self.price)
+            self.fill(ticket["cOID"], ticket["quantity"], self._net(conidex) if conidex else self.price)
         return {
             "order_id": str(order_id),
             "local_order_id": ticket["cOID"],
@@ -477,23 +518,37 @@ class FakeIbkr(FakeBroker):
                 if each["order_ref"] in others and each["status"] in WORKING:
                     each["status"] = "Cancelled"
         order["avgPrice"] = f"{price:,}"
+        if order["secType"] != "BAG":
+            self._trade(order, order["conid"], order["side"], quantity, price, commission)
+            return
+        if self.tells_wholes:
+            self._trade(order, order["conid"], order["side"], quantity, price, "0.00")
+        for conid, ratio in _legs(order["conidex"]) if self.tells_legs else ():
+            side = "BUY" if ratio > 0 else "SELL"
+            self._trade(order, conid, side, quantity * abs(ratio), self._last(conid), commission)
+
+    def _trade(
+        self, order: Mapping[str, Any], conid: int, side: str, quantity: Decimal, price: Decimal, commission: str
+    ) -> None:
+        known = _contract_of(conid)
         self.trades.append(
             {
                 "execution_id": f"0000e0d5.{len(self.trades):08x}.01.01",
                 "symbol": order["ticker"],
-                "side": order["side"][0],
+                "side": side[0],
                 "trade_time": time.strftime("%Y%m%d-%H:%M:%S", time.gmtime()),
                 "trade_time_r": int(time.time() * 1000),
                 "size": quantity,
                 "price": f"{price:,}",
-                "order_ref": order_ref,
+                "order_ref": order["order_ref"],
                 "exchange": "NASDAQ",
                 "commission": commission,
                 "net_amount": quantity * price,
                 "account": self.account,
                 "accountCode": self.account,
-                "sec_type": order["secType"],
-                "conid": order["conid"],
+                "sec_type": order["secType"] if known is None else known["instrument_type"],
+                "conid": conid,
+                "conidEx": order["conidex"] if known is None else str(conid),
             }
         )
 
@@ -504,6 +559,10 @@ class FakeIbkr(FakeBroker):
         if problem := self._broken_rule(ticket):
             self.violations.append(problem)
             return 400, {"error": problem, "statusCode": 400}
+        named = ticket.get("conidex") or str(ticket["conid"])
+        if (named, ticket["side"]) != (order["conidex"], order["side"]):
+            self.violations.append("a change names what the order is in")
+            return 400, {"error": "Contract or side cannot be modified", "statusCode": 400}
         order["remainingQuantity"] = ticket["quantity"] - order["filledQuantity"]
         order["totalSize"] = ticket["quantity"]
         order |= {name: str(ticket[name]) for name in ("price", "auxPrice") if name in ticket}
@@ -526,9 +585,9 @@ class FakeIbkr(FakeBroker):
     def _what_if(self, ticket: dict[str, Any]) -> Reply:
         if problem := self._broken_rule(ticket):
             return 400, {"error": problem, "statusCode": 400}
-        if ticket["quantity"] * self.price > self.most:
+        value = ticket["quantity"] * self._worth(ticket)
+        if value > self.most:
             return 200, {"error": "Insufficient funds for this order.", "amount": None}
-        value = ticket["quantity"] * self.price
         return 200, {
             "amount": {"amount": f"{value:,} USD", "commission": "1.1 ... 1.2 USD", "total": f"{value:,} USD"},
             "equity": {"current": "119,295.75", "change": "-1.2", "after": "119,294.55"},
@@ -661,6 +720,26 @@ def _options(query: Mapping[str, str]) -> list[dict[str, Any]]:
          "multiplier": "100", "tradingClass": "AAPL", "validExchanges": "SMART,AMEX,CBOE"}
         for day in OPTION_DAYS[query["month"]]
     ]  # fmt: skip
+
+
+def _legs(conidex: str) -> list[tuple[int, int]]:
+    return [(int(conid), int(ratio)) for conid, ratio in (e.split("/") for e in conidex.split(";;;")[1].split(","))]
+
+
+def _contract_of(conid: int) -> dict[str, Any] | None:
+    """Also of the options that ``_options`` lists."""
+    if conid not in range(OPTION, OPTION + 100_000):
+        return _CONTRACTS.get(conid)
+    place, strike = divmod(conid - OPTION, 1000)
+    right, strike = ("C", strike) if strike < 500 else ("P", strike - 500)
+    exact = 192_500 if strike == 192 else strike * 1000
+    for day in (day for days in OPTION_DAYS.values() for day in days if int(day) % 100 == place):
+        named = f"AAPL  {day[2:]}{right}{exact:08d}"
+        rules = {"increment": 0.01, "incrementRules": [], "sizeIncrement": 1}
+        return _contract(
+            conid, "AAPL", "OPT", "SMART", local_symbol=named, multiplier="100", maturity_date=int(day), rules=rules
+        )
+    return None
 
 
 _CONTRACTS = {

@@ -8,9 +8,11 @@ from tests.brokers.requests import NUMBER, TEXT, WHOLE, YES_NO, Call, json_of
 
 _NUMBER, _YES_NO = json_of(NUMBER), json_of(YES_NO)
 _LIST = r"[0-9]+(,[0-9]+)*"
-_PRICES = {"price": _NUMBER, "auxPrice": _NUMBER}
+_PRICES = {"price": json_of(f"-?{NUMBER}"), "auxPrice": _NUMBER}
+"""Below zero for several contracts that bring money in."""
+_WHAT = {"conid": json_of(WHOLE), "conidex": "28812380;;;[0-9]+/-?[1-9][0-9]*(,[0-9]+/-?[1-9][0-9]*)+"}
+"""One of them: the second is newer, of several contracts in one order."""
 _ORDER = {
-    "conid": json_of(WHOLE),
     "orderType": "MKT|LMT|STP|STOP_LIMIT|TRAIL",
     "side": "BUY|SELL",
     "tif": "DAY|GTC|IOC|OPG",
@@ -23,6 +25,7 @@ _HOURS = {"outsideRTH": _YES_NO, "outsideRth": _YES_NO}
 _TICKET = Call(
     needs=_ORDER,
     takes={
+        **_WHAT,
         "cOID": "[0-9a-f]{32}",
         "acctId": TEXT,
         "secType": TEXT,
@@ -68,7 +71,7 @@ CALLS = {
     "POST /iserver/account/{account}/orders/whatif": Call(rows=("orders", _TICKET)),
     "POST /iserver/account/{account}/order/{order}": Call(
         needs=_ORDER,
-        takes={"acctId": TEXT, "cOID": TEXT, **_HOURS, **_PRICES, **_TRAIL},  # how it trails is newer
+        takes={**_WHAT, "acctId": TEXT, "cOID": TEXT, **_HOURS, **_PRICES, **_TRAIL},  # how it trails is newer
     ),
     "DELETE /iserver/account/{account}/order/{order}": Call(),
     "POST /iserver/reply/{question}": Call(needs={"confirmed": _YES_NO}),

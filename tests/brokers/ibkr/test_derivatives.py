@@ -41,7 +41,7 @@ def test_a_chain_has_the_contracts_of_its_day_alone_and_names_that_can_be_traded
         (Decimal(strike), right) for strike in ("185", "190", "192.5") for right in (OptionRight.CALL, OptionRight.PUT)
     ]
     call, never_quoted = found.contracts[0], found.contracts[1]
-    assert call.symbol == f"AAPL@{OPTION + 28_185}"
+    assert call.symbol == f"AAPL291228C00185000@{OPTION + 28_185}" == ibkr.instrument(call.symbol).symbol
     assert (call.bid, call.ask, call.delta) == (Decimal("4.15"), Decimal("4.30"), Decimal("0.752"))
     assert (call.implied_volatility, call.open_interest) == (Decimal("0.337"), None), "1.2K is not exact"
     assert (never_quoted.bid, never_quoted.delta, never_quoted.as_of) == (None, None, None)

@@ -10,7 +10,8 @@ from tests.vendors import probe
 _STATES = {"Submitted": "open", "PreSubmitted": "open", "Filled": "filled", "Cancelled": "cancelled"}
 _TYPES = {"LIMIT": "LMT", "MARKET": "MKT", "STOP": "STP", "STOP_LIMIT": "STP_LIMIT", "TRAILING_STOP": "TRAIL"}
 _BID, _ASK, _LAST = "84", "86", "31"
-APPLE = 265598
+APPLE, LOW, HIGH = 265598, 700021180, 700021185
+NAMES = {LOW: "AAPL291221C00180000", HIGH: "AAPL291221C00185000"}
 
 
 def main() -> None:
@@ -71,6 +72,25 @@ def main() -> None:
         )
         client.modify_order(theirs["moved"], asked, answers)
         return look("moved")
+
+    def spread() -> dict[str, Any]:
+        legs = f"28812380;;;{LOW}/-1,{HIGH}/1"
+        place("spread", conid=None, conidex=legs, price=-1.4, tif="DAY")
+        row = next(each for each in rows() if each["order_ref"] == ids["spread"])
+        parts = [each.split("/") for each in row["conidex"].partition(";;;")[2].split(",")]
+        size = float(row["totalSize"])
+        return {
+            "net": probe.plain(row["price"]),
+            "quantity": probe.plain(row["totalSize"]),
+            "legs": sorted(
+                [NAMES[int(conid)], "buy" if int(ratio) > 0 else "sell", probe.plain(abs(int(ratio)) * size)]
+                for conid, ratio in parts
+            ),
+        }
+
+    def cancel_spread() -> str:
+        client.cancel_order(theirs["spread"])
+        return _STATES[next(each for each in rows() if each["order_ref"] == ids["spread"])["status"]]
 
     def fills() -> list[Any]:
         found = client.trades(days="1").data
@@ -146,6 +166,8 @@ def main() -> None:
             ("place_outside_hours", lambda: place("spend", price=90, outside_rth=True)),
             ("answers_a_question", lambda: place("asked", price=90)),
             ("what_if", whatif),
+            ("option_spread", spread),
+            ("cancel_spread", cancel_spread),
             ("replace", replace),
             ("cancel_by_their_id", cancel_by_their_id),
             ("duplicate", lambda: probe.refused(lambda: place("rests", price=90))),
