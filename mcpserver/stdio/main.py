@@ -9,6 +9,7 @@ from mcpserver.stdio import bridge, call, target_instance
 from mcpserver.stdio.target_instance import Misused
 
 _KEY_HELP = "The API key comes from TRADELATCH_API_KEY or from a file that only you can read; it is never an argument."
+_JSON_HELP = """; a tool's arguments are one JSON object, such as --json '{"symbols": ["AAPL"]}'"""
 _EXIT_HELP = (
     "Exit codes: 0 done; 1 refused, with the reason as JSON on standard error; 2 the command line is wrong; "
     "3 no answer: nothing is running there, or the key is not accepted."
@@ -18,7 +19,9 @@ _EXIT_HELP = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     parser = _parser()
-    options = parser.parse_args(argv)
+    options, others = parser.parse_known_args(argv)
+    if others:
+        parser.error(f"unrecognized arguments: {' '.join(others)}{_JSON_HELP if options.command == 'call' else ''}")
     try:
         match options.command:
             case "run":

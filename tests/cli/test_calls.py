@@ -97,6 +97,14 @@ def test_arguments_that_cannot_be_sent_as_they_are_never_leave(given: str, words
         assert up.asked.empty()
 
 
+def test_arguments_by_name_and_value_are_answered_with_the_form_they_have() -> None:
+    ran = run("call", "get_quote", "symbols=AAPL")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.endswith(
+        'symbols=AAPL; a tool\'s arguments are one JSON object, such as --json \'{"symbols": ["AAPL"]}\'\n'
+    )
+
+
 def test_all_follows_the_pages_to_the_last() -> None:
     pages = {None: (["a", "b"], "p2"), "p2": (["c"], "p3"), "p3": (["d"], None)}
 

@@ -22,6 +22,8 @@ def test_a_stranger_reads_every_page(slug: str, db: None) -> None:
     response = Browser().get(documentation.url_of(slug))
     assert response.status_code == 200
     assert "sign-out" not in text_of(response)
+    styled = re.findall(r"<[^>]+ style=[^>]*>", text_of(response))
+    assert styled == [], "the content security policy lets no style attribute through"
 
 
 def test_every_link_and_picture_leads_somewhere(db: None) -> None:
