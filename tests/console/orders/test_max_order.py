@@ -26,7 +26,7 @@ from console.orders import actions as order_actions
 from console.orders import max_order as sizing
 from console.orders import prepare as preparing
 from console.orders import preview as previewing
-from console.orders.max_order import BoundKind, MaxOrder
+from console.orders.largest.bounds import BoundKind, MaxOrder
 from console.orders.models import Order
 from console.orders.terms import Terms
 from console.principal import Principal
