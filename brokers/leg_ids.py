@@ -5,7 +5,6 @@ the hex digits of a UUID of version 4 (RFC 9562, section 5.4); in that of an exi
 """
 
 import re
-from collections.abc import Iterator
 
 _VERSION = 12
 _EXITS = "abcdef"
@@ -17,12 +16,6 @@ def of_exit(client_order_id: str, place: int) -> str:
     if not is_ours(client_order_id):
         raise ValueError("Only an id of ours can name an exit.")
     return client_order_id[:_VERSION] + _EXITS[place] + client_order_id[_VERSION + 1 :]
-
-
-def all_following(client_order_id: str) -> Iterator[str]:
-    """Of the first exit of an order, the second, and so on. Raises ValueError where that is no id of ours."""
-    for place in range(len(_EXITS)):
-        yield of_exit(client_order_id, place)
 
 
 def following(client_order_id: str) -> str:

@@ -3,7 +3,7 @@
 import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -193,8 +193,6 @@ def terms(row: Row) -> VenueTerms:
 _BRACKET = "trigger_bracket_gtc"
 _TRIGGERED = "STOP_TRIGGERED"
 _OTHER_HALF = "The other exit took its place."
-_PLACED_WITHIN = timedelta(minutes=2)
-NOT_PLACED = "Coinbase lists no exits of this order: look there whether they are open."
 TARGET, STOP = 0, 1
 
 
@@ -277,11 +275,8 @@ def planned_half(answer: parse.Answer, half: int, ours: str, now: datetime) -> p
     prices = bracket(row.get("attached_order_configuration")) or {}
     status, reason = "open", ""
     if answer["status"] != "open":
-        ended = parse.moment(answer.get("lastUpdateTimestamp"))
-        if not parse.number_or_zero(answer.get("filled")):
-            status, reason = "canceled", "Its order ended before it filled."
-        elif ended is None or now - ended > _PLACED_WITHIN:
-            status, reason = "rejected", NOT_PLACED
+        filled, ended = parse.number_or_zero(answer.get("filled")), parse.moment(answer.get("lastUpdateTimestamp"))
+        status, reason = parse.unplaced_exit(VENUE, filled, ended, now)
     return {
         "info": row,
         "id": "",

@@ -50,6 +50,7 @@ _TRANSFER = {
     "failed": TransferStatus.FAILED,
     "canceled": TransferStatus.CANCELLED,
 }
+_PLACED_WITHIN = timedelta(minutes=2)
 _LEDGER = {"trade": "trade", "fee": "fee", "deposit": "deposit", "withdrawal": "withdrawal"}
 
 
@@ -330,6 +331,15 @@ def status(answer: Answer, filled: Decimal, venue: str = "") -> BrokerStatus:
 
 _STILL_OPEN = frozenset({"canceling", "CANCEL_QUEUED", "EDIT_QUEUED", "PENDING", "QUEUED", "PENDING_NEW"})
 _ENDED_EARLY = (BrokerStatus.CANCELLED, BrokerStatus.EXPIRED, BrokerStatus.REJECTED)
+
+
+def unplaced_exit(venue: str, filled: Decimal, ended: datetime | None, now: datetime) -> tuple[str, str]:
+    """What became of an exit that its venue placed nothing of, and why. Its order ended then, having filled so much."""
+    if not filled:
+        return "canceled", "Its order ended before it filled."
+    if ended is None or now - ended > _PLACED_WITHIN:
+        return "rejected", f"{venue} lists no exit of this order: look there whether one is open."
+    return "open", ""
 
 
 def order(answer: Answer, found: Instrument, now: datetime, fills: tuple[Fill, ...] = ()) -> BrokerOrder:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -219,8 +219,6 @@ def _price(value: Any) -> Decimal | None:
 # -- an order with a conditional close, and what that placed ---------------------------------------------------------
 
 _CLOSE = re.compile(r"close position @ ([a-z ]+?) ([+-]?[0-9.]+%?)(?: -> limit ([+-]?[0-9.]+%?))?")
-_PLACED_WITHIN = timedelta(minutes=2)
-NOT_PLACED = "Kraken lists no exit of this order: look there whether one is open."
 
 
 def placed_by(row: "Row") -> str:
@@ -257,12 +255,10 @@ def close_of(whole: parse.Answer, placed: Sequence[parse.Answer], now: datetime)
         state = "open"
     elif placed:
         state = states.pop() if len(states) == 1 else "canceled"
-    elif not parse.number_or_zero(whole.get("filled")):
-        state, reason = "canceled", "Its order ended before it filled."
     else:
-        ended = parse.positive(row.get("closetm"))
-        is_late = ended is None or now - parse.at_milliseconds(ended * 1000) > _PLACED_WITHIN
-        state, reason = ("rejected", NOT_PLACED) if is_late else ("open", "")
+        closed = parse.positive(row.get("closetm"))
+        ended = None if closed is None else parse.at_milliseconds(closed * 1000)
+        state, reason = parse.unplaced_exit(VENUE, parse.number_or_zero(whole.get("filled")), ended, now)
     first = next(iter(placed), None)
     told = (first or {}).get("terms") or planned
     quantities = [each["terms"].quantity for each in placed if each.get("terms")]

@@ -8,7 +8,7 @@ Source: www.okx.com/docs-v5/en/ (order book trading, algo trading; place order, 
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -38,8 +38,6 @@ _STATUS = {
 }
 _WITH_THE_OTHER = "OKX ended it when the other order of the pair was triggered."
 _ENDED_ENTRY = frozenset({"filled", "canceled", "mmp_canceled"})
-_PLACED_WITHIN = timedelta(minutes=2)
-NOT_PLACED = "OKX lists no exit of this order: look there whether one is open."
 Row = Mapping[str, Any]
 
 
@@ -267,11 +265,7 @@ def answer_waiting(row: Row, part: Part, exits: Row, entry: parse.Answer, now: d
     if failed not in ("", "0"):
         status, reason = "rejected", f"OKX could not place it ({failed})."
     elif has_ended(row):
-        ended = parse.moment(row.get("uTime"))
-        if not filled:
-            status, reason = "canceled", "Its order ended before it filled."
-        elif ended is None or now - ended > _PLACED_WITHIN:
-            status, reason = "rejected", NOT_PLACED
+        status, reason = parse.unplaced_exit(VENUE, filled, parse.moment(row.get("uTime")), now)
     side = Side(str(row.get("side")).upper()).opposite
     return {
         "id": f"{row.get('ordId')}-{part.half}",

@@ -16,7 +16,7 @@ _SCHEME = {
     CredentialKind.PLATFORM: "platform",
     CredentialKind.MANAGEMENT: "management",
 }
-_READING = (400, 401, 403, 404, 429, 500, 503)
+_READING = (400, 401, 403, 404, 422, 429, 500, 503)
 _CHANGING = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503)
 _REQUEST_ID = {
     "schema": {"type": "string"},

@@ -22,6 +22,7 @@ from console.errors import Code, Refusal
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _IN_QUERY = "query"
+_UNKNOWN = "unknown"
 _AMOUNT = r"^-?[0-9]{1,20}(\.[0-9]{1,18})?$"
 
 
@@ -98,7 +99,21 @@ class Amount(serializers.Field[Decimal, str, str, Any]):
 
 
 class Strict(serializers.Serializer[Any]):
-    """What a body or a query string may hold, and nothing beside it."""
+    """What a body, a part of one or a query string may hold, and nothing beside it."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = [name for name in data if name not in self.fields] if isinstance(data, Mapping) else []
+        text = f"This takes: {', '.join(self.fields) or 'nothing'}."
+        errors: dict[str, Any] = {str(name)[:60]: [ErrorDetail(text, code=_UNKNOWN)] for name in unknown}
+        try:
+            found = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            if not errors or not isinstance(error.detail, Mapping):
+                raise
+            raise serializers.ValidationError(errors | dict(error.detail)) from error
+        if errors:
+            raise serializers.ValidationError(errors)
+        return found
 
 
 class Nothing(Strict):
@@ -124,15 +139,8 @@ class Invalid(Refusal):
 def read(kind: type[Strict], given: Mapping[str, Any], *, in_query: bool = False) -> dict[str, Any]:
     """The fields of ``kind``, parsed. Raises Invalid."""
     form = kind(data=given, context={_IN_QUERY: in_query})
-    errors = [
-        FieldError(name[:60], Code.UNKNOWN_ARGUMENT, f"This takes: {', '.join(form.fields) or 'nothing'}.")
-        for name in given
-        if name not in form.fields
-    ]
     if not form.is_valid():
-        errors += [error for name, details in form.errors.items() for error in _field_error(name, details)]
-    if errors:
-        raise Invalid(errors)
+        raise Invalid([error for name, details in form.errors.items() for error in _field_error(name, details)])
     return dict(form.validated_data)
 
 
@@ -143,7 +151,8 @@ def _field_error(name: str, details: Any) -> list[FieldError]:
 
 
 def _code(detail: ErrorDetail) -> Code:
-    return Code.MISSING_ARGUMENT if detail.code == "required" else Code.INVALID_ARGUMENT
+    named = {"required": Code.MISSING_ARGUMENT, _UNKNOWN: Code.UNKNOWN_ARGUMENT}
+    return named.get(detail.code or "", Code.INVALID_ARGUMENT)
 
 
 def read_query(kind: type[Strict], given: QueryDict) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from brokers import instrument_id, spreads
+from brokers import instrument_id
 from brokers.errors import BrokerError
 from brokers.types import LONGEST_SYMBOL, OrderClass, OrderType, Side, TimeInForce
 from console.accounts.presence import PresenceAct as Presence
@@ -30,7 +30,7 @@ from console.orders.models import Order, OutsideOrder
 from console.orders.owner import approvals
 from console.orders.owner.approvals import Evidence
 from console.orders.states import STATUS_LABELS, AmendmentStatus, Status
-from console.orders.terms import LegAsked, Terms, no_leverage, spread_symbol
+from console.orders.terms import MOST_LEGS, MOST_RATIO, LegAsked, Terms, no_leverage, spread_symbol
 from console.principal import Principal, Redeemer
 from console.toolsets import Toolset
 
@@ -175,12 +175,7 @@ class PreparedOut(serializers.Serializer[Any]):
 class SpreadLegIn(Strict):
     symbol = Text(max_length=LONGEST_SYMBOL)
     side = Choice(choices=[side.value for side in Side])
-    ratio = Whole(default=1, min_value=1, max_value=spreads.MOST_RATIO, help_text="Contracts for one of quantity.")
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
-            raise serializers.ValidationError({str(unknown[0])[:60]: [f"This takes: {', '.join(self.fields)}."]})
-        return super().to_internal_value(data)
+    ratio = Whole(default=1, min_value=1, max_value=MOST_RATIO, help_text="Contracts for one of quantity.")
 
 
 class OrderIn(Strict):
@@ -209,7 +204,7 @@ class OrderIn(Strict):
     legs = serializers.ListField(
         child=SpreadLegIn(),
         required=False,
-        max_length=4,
+        max_length=MOST_LEGS,
         help_text="2 to 4 options on symbol as one order: side BUY pays limit_price net, SELL receives it.",
     )
     leverage = Amount(required=False, help_text="Refused: no broker here takes it with an order.")

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
+from functools import partial
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
@@ -180,8 +181,7 @@ def order_request(broker: Broker, terms: Terms) -> tuple[OrderRequest, Instrumen
     tif = terms.tif or broker.capabilities.usual_tif(terms.order_type, known.asset_class)
     terms = replace(terms, symbol=known.symbol, tif=tif)
     wire_id = uuid.uuid4().hex
-    following = leg_ids.all_following(wire_id)
-    return terms.request(wire_id, terms.legs(lambda: next(following))), known
+    return terms.request(wire_id, terms.legs(partial(leg_ids.of_exit, wire_id))), known
 
 
 def _checked_draft(

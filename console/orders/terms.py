@@ -29,7 +29,7 @@ from console.errors import Code, Refusal
 # Twenty digits before the point and eighteen after fit the column and every venue.
 _LARGEST = Decimal(10) ** 15
 
-MOST_RATIO = spreads.MOST_RATIO
+MOST_RATIO, MOST_LEGS = spreads.MOST_RATIO, 4
 """Contracts of one leg for one spread."""
 
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -247,16 +247,16 @@ class Terms:
                     field=field,
                 )
 
-    def legs(self, name: Callable[[], str]) -> tuple[LegRequest, ...]:
-        """The exits of the order, each with its own client order id from ``name``."""
+    def legs(self, name: Callable[[int], str]) -> tuple[LegRequest, ...]:
+        """The exits of the order, each with its own client order id: ``name`` of its place, from 0."""
         if self.order_class is OrderClass.SIMPLE:
             return ()
         side = self.side if self.order_class is OrderClass.OCO else self.side.opposite
-        made = []
+        made = list[LegRequest]()
         if self.take_profit is not None and self.order_class is not OrderClass.OCO:
             made.append(
                 LegRequest(
-                    client_order_id=name(),
+                    client_order_id=name(len(made)),
                     side=side,
                     order_type=OrderType.LIMIT,
                     tif=self._exit_tif,
@@ -266,7 +266,7 @@ class Terms:
         if self.stop_loss is not None or self.stop_loss_trail_percent is not None:
             made.append(
                 LegRequest(
-                    client_order_id=name(),
+                    client_order_id=name(len(made)),
                     side=side,
                     order_type=OrderType.STOP if self.stop_loss is not None else OrderType.TRAIL,
                     tif=self._exit_tif,

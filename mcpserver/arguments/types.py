@@ -9,11 +9,9 @@ from typing import Any, ClassVar
 
 from brokers.types import LONGEST_SYMBOL, Side
 from console.errors import Code, Refusal
-from console.orders.terms import MOST_RATIO, LegAsked, no_leverage
+from console.orders.terms import MOST_LEGS, MOST_RATIO, LegAsked, no_leverage
 from mcpserver.arguments.base import Amount, Arg, Choice, Text, Whole, parse, parse_number
 from mcpserver.arguments.lenient import from_json_text
-
-_MOST_LEGS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,8 +204,8 @@ class OptionLegs(Arg):
     def parse(self, value: Any) -> list[LegAsked]:
         if not isinstance(value, list):
             raise self._wrong("must be a list of options, each with symbol, side and ratio.")
-        if len(value) > _MOST_LEGS:
-            raise self._wrong(f"can have at most {_MOST_LEGS} options.")
+        if len(value) > MOST_LEGS:
+            raise self._wrong(f"can have at most {MOST_LEGS} options.")
         return [self._one(number, item) for number, item in enumerate(value)]
 
     def _one(self, number: int, item: Any) -> LegAsked:

@@ -19,6 +19,7 @@ from console.orders import queries as order_queries
 from console.orders import states, summary
 from console.orders.execution import sync
 from console.orders.execution.external_orders import AtBroker
+from console.orders.largest.bounds import SizeBound
 from console.orders.models import Action, Confirmation, Modification, Order
 from console.orders.terms import Terms, spread_symbol
 from console.orders.transitions import amendment_state
@@ -333,7 +334,7 @@ def get_max_order(call: ToolCall) -> dict[str, Any]:
     )
 
 
-def _size_bound(bound: sizing.SizeBound, size: str) -> dict[str, Any]:
+def _size_bound(bound: SizeBound, size: str) -> dict[str, Any]:
     return compact(
         bound=bound.bound,
         of=bound.of,

@@ -15,17 +15,22 @@ from brokers.errors import (
     BrokerError,
     InsufficientFunds,
     InvalidOrder,
-    InvalidRequest,
     InvalidSymbol,
     NotSupported,
     Rejected,
     UnknownOutcome,
 )
-from brokers.types import BarSize, BrokerStatus, OrderChanges, OrderRequest, OrderType, Side, TimeInForce
+from brokers.types import BrokerStatus, OrderChanges, OrderRequest, Side, TimeInForce
 from tests.brokers.alpaca.conftest import settings_for
 from tests.brokers.alpaca.fake import ACCOUNT, FakeAlpaca
 from tests.brokers.faults import SENDING, Fault
 from tests.brokers.paper.support import new_id, order
+from tests.brokers.spread_steps import (
+    check_asked_of_each_leg,
+    check_fills,
+    check_told_as_sent,
+    check_turned_is_refused,
+)
 
 LOW, HIGH = "AAPL260618C00250000", "AAPL260618C00260000"
 CALLS = "AAPL+260618C250-C260"
@@ -83,10 +88,7 @@ def test_it_is_told_as_it_was_sent_by_itself_and_in_lists(
     alone = fresh.order(ACCOUNT, asked.client_order_id, symbol=CALLS)
     (listed,) = fresh.orders(ACCOUNT, open_only=True)  # its legs are no orders of their own
     for told in (placed, alone, listed):
-        assert told is not None
-        assert (told.client_order_id, told.symbol, told.side) == (asked.client_order_id, CALLS, Side(side))
-        assert (told.quantity, told.limit_price, told.order_type) == (Decimal(2), Decimal(limit), OrderType.LIMIT)
-        assert (told.status, told.tif) == (BrokerStatus.WORKING, TimeInForce.DAY)
+        check_told_as_sent(told, asked)
     assert fresh.unknown_words == ()
 
 
@@ -98,13 +100,8 @@ def test_each_leg_has_its_fills_under_the_id_of_the_order(alpaca: AlpacaBroker) 
     assert (done.status, done.filled_quantity) == (BrokerStatus.FILLED, Decimal(2))
     assert done.average_price == Decimal("1.3")
     expected = {(LOW, Side.BUY, Decimal(2), Decimal("4.2")), (HIGH, Side.SELL, Decimal(2), Decimal("2.9"))}
-    for fills in (
-        done.fills,
-        alpaca.fills(ACCOUNT, client_order_id=asked.client_order_id, symbol=CALLS, limit=9),
-        alpaca.fills(ACCOUNT, limit=9),
-    ):
-        assert {(each.symbol, each.side, each.quantity, each.price) for each in fills} == expected
-        assert {each.client_order_id for each in fills} == {asked.client_order_id}
+    assert (done.client_order_id, done.symbol) == (asked.client_order_id, CALLS)
+    check_fills(alpaca, ACCOUNT, done, expected)
 
 
 def test_what_has_filled_of_some_is_told_for_each_leg(alpaca: AlpacaBroker, fake: FakeAlpaca) -> None:
@@ -218,14 +215,7 @@ def test_its_bid_sells_what_is_bought_and_buys_what_is_sold(alpaca: AlpacaBroker
 
 
 def test_a_side_that_contradicts_the_market_is_refused_by_name(alpaca: AlpacaBroker) -> None:
-    turned = "AAPL-260618C250+C260"
-    with pytest.raises(InvalidRequest, match="AAPL\\+260618C250-C260"):
-        alpaca.quotes([turned])
-    with pytest.raises(InvalidOrder, match="give side SELL") as found:
-        alpaca.preview(ACCOUNT, spread("BUY", "1.2", symbol=turned))
-    assert found.value.field == "side"
-    with pytest.raises(InvalidOrder, match="give side BUY"):
-        alpaca.preview(ACCOUNT, spread("SELL", "1.2", symbol=turned))
+    check_turned_is_refused(alpaca, ACCOUNT, "AAPL-260618C250+C260", CALLS)
 
 
 @pytest.mark.parametrize(
@@ -266,8 +256,6 @@ def test_what_it_can_lose_must_be_there(alpaca: AlpacaBroker, fake: FakeAlpaca) 
 
 
 def test_what_only_one_instrument_has_is_asked_of_a_leg(alpaca: AlpacaBroker) -> None:
-    with pytest.raises(InvalidRequest, match="each leg alone"):
-        alpaca.bars(CALLS, BarSize.DAY)
-    for ask in (alpaca.order_book, alpaca.prints):
-        with pytest.raises(InvalidRequest, match="each leg alone"):
-            ask(CALLS, 5)
+    check_asked_of_each_leg(
+        alpaca, CALLS, lambda symbol: alpaca.order_book(symbol, 5), lambda symbol: alpaca.prints(symbol, 5)
+    )

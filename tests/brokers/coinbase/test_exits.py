@@ -7,13 +7,11 @@ from typing import Any
 
 import pytest
 
-from brokers import leg_ids
 from brokers.coinbase.adapter import CoinbaseBroker
 from brokers.errors import BrokerUnavailable, InvalidOrder, NotSupported, Rejected
 from brokers.types import (
     BrokerOrder,
     BrokerStatus,
-    LegRequest,
     OrderChanges,
     OrderClass,
     OrderRequest,
@@ -22,6 +20,8 @@ from brokers.types import (
 )
 from tests.brokers.coinbase.fake import CoinbaseFake
 from tests.brokers.contract.cases import COINBASE, Rig, new_id
+from tests.brokers.crypto import exit_steps
+from tests.brokers.crypto.exit_steps import profit_leg, seen, stop_leg
 from tests.brokers.exchange import SimOrder
 
 _WORKING, _FILLED, _CANCELLED = BrokerStatus.WORKING, BrokerStatus.FILLED, BrokerStatus.CANCELLED
@@ -38,42 +38,21 @@ def fake_of(rig: Rig) -> CoinbaseFake:
     return rig.fake
 
 
-def leg(ours: str, place: int, kind: OrderType, **prices: Decimal) -> LegRequest:
-    given: dict[str, Any] = dict(prices)
-    return LegRequest(client_order_id=leg_ids.of_exit(ours, place), side=Side.SELL, order_type=kind, **given)
-
-
 def bracket(rig: Rig) -> OrderRequest:
     """To buy at 29,000, and then to sell at 32,000 or below 28,000."""
-    ours = new_id()
-    legs = (
-        leg(ours, 0, OrderType.LIMIT, limit_price=Decimal(32000)),
-        leg(ours, 1, OrderType.STOP, stop_price=Decimal(28000)),
-    )
-    price = Decimal(29000)
-    return rig.order(client_order_id=ours, limit_price=price, order_class=OrderClass.BRACKET, legs=legs)
+    return exit_steps.bracket(rig, profit_leg(32000), stop_leg(28000))
 
 
 def pair(rig: Rig) -> OrderRequest:
     """To sell at 32,000 or below 28,000."""
-    ours = new_id()
-    stop = leg(ours, 0, OrderType.STOP, stop_price=Decimal(28000))
-    price = Decimal(32000)
-    return rig.order(client_order_id=ours, side=Side.SELL, limit_price=price, order_class=OrderClass.OCO, legs=(stop,))
+    return exit_steps.pair(rig, stop_leg(28000), limit_price=Decimal(32000))
 
 
 def halves(rig: Rig, asked: OrderRequest) -> tuple[BrokerOrder, BrokerOrder]:
     """The target and the stop."""
     names = [each.client_order_id for each in asked.legs]
     target, stop = names if len(names) == 2 else (asked.client_order_id, names[0])
-    return found(rig, target), found(rig, stop)
-
-
-def found(rig: Rig, client_order_id: str) -> BrokerOrder:
-    told = rig.broker.order(rig.account_id, client_order_id, symbol=rig.symbol)
-    assert told is not None
-    assert told.client_order_id == client_order_id
-    return told
+    return seen(rig, target), seen(rig, stop)
 
 
 def states(rig: Rig, asked: OrderRequest) -> tuple[BrokerStatus, BrokerStatus]:

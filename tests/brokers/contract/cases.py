@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
-from itertools import count, islice
+from itertools import count
 from typing import Any, Protocol, runtime_checkable
 
 import pytest
@@ -210,7 +210,7 @@ class Rig:
         tick = self.broker.instrument(self.symbol).tick
         above, below = self.price * 2 // tick * tick, self.low_price / 2 // tick * tick
         first = new_id()
-        following = list(islice(leg_ids.all_following(first), 2))
+        following = [leg_ids.of_exit(first, place) for place in (0, 1)]
         profit = LegRequest(
             client_order_id=following[0],
             side=Side.SELL,

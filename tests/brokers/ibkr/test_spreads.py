@@ -9,7 +9,6 @@ import pytest
 from brokers.errors import (
     BrokerError,
     InvalidOrder,
-    InvalidRequest,
     InvalidSymbol,
     NeedsAnswer,
     NotSupported,
@@ -18,11 +17,17 @@ from brokers.errors import (
 )
 from brokers.ibkr import session
 from brokers.ibkr.adapter import IbkrBroker
-from brokers.types import BarSize, BrokerOrder, BrokerStatus, OrderChanges, OrderRequest, OrderType, Side, TimeInForce
+from brokers.types import BrokerOrder, BrokerStatus, OrderChanges, OrderRequest, OrderType, Side, TimeInForce
 from tests.brokers.faults import SENDING, Fault
 from tests.brokers.ibkr.conftest import settings_for
 from tests.brokers.ibkr.fake import OPTION, PAPER, QUESTION, FakeIbkr
 from tests.brokers.paper.support import new_id, order
+from tests.brokers.spread_steps import (
+    check_asked_of_each_leg,
+    check_fills,
+    check_told_as_sent,
+    check_turned_is_refused,
+)
 
 LOW, HIGH, NEXT = OPTION + 21_180, OPTION + 21_185, OPTION + 21_190
 NAMES = {LOW: "AAPL291221C00180000", HIGH: "AAPL291221C00185000", NEXT: "AAPL291221C00190000"}
@@ -90,9 +95,8 @@ def test_it_is_told_as_it_was_sent_by_itself_and_in_lists(
     fresh = IbkrBroker.open(settings_for(fake))
     (listed,) = fresh.orders(PAPER, open_only=True)
     for told in (found(fresh, asked), listed):
-        assert (told.client_order_id, told.symbol, told.side) == (asked.client_order_id, CALLS, Side(side))
-        assert (told.quantity, told.limit_price, told.order_type) == (Decimal(2), Decimal(limit), OrderType.LIMIT)
-        assert (told.status, told.tif, told.currency) == (BrokerStatus.WORKING, TimeInForce.DAY, "USD")
+        check_told_as_sent(told, asked)
+        assert told.currency == "USD"
     assert fresh.unknown_words == ()
 
 
@@ -152,13 +156,8 @@ def test_each_leg_has_its_fills_under_the_id_of_the_order(
         (f"{NAMES[LOW]}@{LOW}", bought, Decimal(2), Decimal("4.20")),
         (f"{NAMES[HIGH]}@{HIGH}", sold, Decimal(2), Decimal("2.90")),
     }
-    for fills in (
-        done.fills,
-        ibkr.fills(PAPER, client_order_id=asked.client_order_id, symbol=CALLS, limit=9),
-        ibkr.fills(PAPER, limit=9),
-    ):
-        assert {(each.symbol, each.side, each.quantity, each.price) for each in fills} == expected
-        assert {each.client_order_id for each in fills} == {asked.client_order_id}
+    assert (done.client_order_id, done.symbol) == (asked.client_order_id, CALLS)
+    check_fills(ibkr, PAPER, done, expected)
 
 
 def test_what_has_filled_of_some_is_told_for_each_leg(ibkr: IbkrBroker, fake: FakeIbkr) -> None:
@@ -301,14 +300,7 @@ def test_the_largest_is_what_the_account_can_lose(ibkr: IbkrBroker) -> None:
 
 
 def test_a_side_that_contradicts_the_market_is_refused_by_name(ibkr: IbkrBroker, fake: FakeIbkr) -> None:
-    turned = "AAPL-291221C180+C185"
-    with pytest.raises(InvalidRequest, match="AAPL\\+291221C180-C185"):
-        ibkr.quotes([turned])
-    with pytest.raises(InvalidOrder, match="give side SELL") as refused:
-        ibkr.preview(PAPER, spread("BUY", "1.2", symbol=turned))
-    assert refused.value.field == "side"
-    with pytest.raises(InvalidOrder, match="give side BUY"):
-        ibkr.preview(PAPER, spread("SELL", "1.2", symbol=turned))
+    check_turned_is_refused(ibkr, PAPER, "AAPL-291221C180+C185", CALLS)
     fake.option_prices[HIGH] = ("2.90", "1.00", "4.50")
     with pytest.raises(InvalidOrder, match="too far apart"):
         ibkr.preview(PAPER, spread("SELL", None))
@@ -344,11 +336,7 @@ def test_legs_of_different_sizes_are_refused(ibkr: IbkrBroker) -> None:
 
 
 def test_what_only_one_instrument_has_is_asked_of_a_leg(ibkr: IbkrBroker) -> None:
-    with pytest.raises(InvalidRequest, match="each leg alone"):
-        ibkr.bars(CALLS, BarSize.DAY)
-    for ask in (ibkr.instrument_events, ibkr.option_expirations):
-        with pytest.raises(InvalidRequest, match="each leg alone"):
-            ask(CALLS)
+    check_asked_of_each_leg(ibkr, CALLS, ibkr.instrument_events, ibkr.option_expirations)
 
 
 def test_an_option_has_one_name_in_chains_positions_and_fills(ibkr: IbkrBroker, fake: FakeIbkr) -> None:

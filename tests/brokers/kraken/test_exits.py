@@ -10,9 +10,7 @@ import pytest
 from brokers import leg_ids
 from brokers.errors import BrokerUnavailable, InvalidOrder, NotSupported, Rejected
 from brokers.types import (
-    BrokerOrder,
     BrokerStatus,
-    LegRequest,
     OrderChanges,
     OrderClass,
     OrderRequest,
@@ -20,6 +18,7 @@ from brokers.types import (
     Side,
 )
 from tests.brokers.contract.cases import KRAKEN, Rig, new_id
+from tests.brokers.crypto.exit_steps import bracket, exit_leg, seen
 from tests.brokers.exchange import SimOrder
 from tests.brokers.kraken.fake import KrakenFake
 
@@ -37,16 +36,8 @@ def fake_of(rig: Rig) -> KrakenFake:
 
 def with_exit(rig: Rig, kind: OrderType, **terms: Any) -> OrderRequest:
     """To buy at 29,000, below the market, and one exit after that."""
-    ours = new_id()
     prices: dict[str, Any] = {name: Decimal(value) for name, value in terms.items()}
-    leg = LegRequest(client_order_id=leg_ids.of_exit(ours, 0), side=Side.SELL, order_type=kind, **prices)
-    return rig.order(client_order_id=ours, limit_price=Decimal(29000), order_class=OrderClass.OTO, legs=(leg,))
-
-
-def found(rig: Rig, client_order_id: str) -> BrokerOrder:
-    told = rig.broker.order(rig.account_id, client_order_id, symbol=rig.symbol)
-    assert told is not None
-    return told
+    return bracket(rig, exit_leg(kind, **prices), order_class=OrderClass.OTO)
 
 
 def closes(rig: Rig) -> list[SimOrder]:
@@ -77,7 +68,7 @@ def test_each_kind_of_exit_goes_out_as_the_close_of_its_order_and_is_told_before
     leg = asked.legs[0]
     for price, is_held in (("29500", True), ("29000", False)):
         fake_of(rig).move(rig.symbol, price)
-        told = found(rig, leg.client_order_id)
+        told = seen(rig, leg.client_order_id)
         assert (told.held, told.status, told.side, told.order_type) == (is_held, BrokerStatus.WORKING, Side.SELL, kind)
         assert (told.limit_price, told.trail_amount, told.trail_percent) == (
             leg.limit_price,
@@ -86,7 +77,7 @@ def test_each_kind_of_exit_goes_out_as_the_close_of_its_order_and_is_told_before
         )
         assert told.stop_price == leg.stop_price or kind is OrderType.TRAIL
         assert (told.quantity, told.parent_client_order_id) == (asked.quantity, asked.client_order_id)
-    assert found(rig, asked.client_order_id).status is BrokerStatus.FILLED
+    assert seen(rig, asked.client_order_id).status is BrokerStatus.FILLED
 
 
 def test_a_stop_that_triggers_fills_the_exit_by_our_id_in_every_process(rig: Rig) -> None:
@@ -94,7 +85,7 @@ def test_a_stop_that_triggers_fills_the_exit_by_our_id_in_every_process(rig: Rig
     rig.broker.submit(rig.account_id, asked)
     fake_of(rig).move(rig.symbol, "29000")
     fake_of(rig).move(rig.symbol, "27950")
-    done = found(rig, asked.legs[0].client_order_id)
+    done = seen(rig, asked.legs[0].client_order_id)
     assert (done.status, done.filled_quantity, done.average_price) == (
         BrokerStatus.FILLED,
         asked.quantity,
@@ -110,10 +101,10 @@ def test_a_trailing_stop_follows_the_price_and_never_goes_back(rig: Rig) -> None
     rig.broker.submit(rig.account_id, asked)
     for price in ("29000", "30000", "29500"):
         fake_of(rig).move(rig.symbol, price)
-    told = found(rig, asked.legs[0].client_order_id)
+    told = seen(rig, asked.legs[0].client_order_id)
     assert (told.status, told.stop_price) == (BrokerStatus.WORKING, Decimal(28500))
     fake_of(rig).move(rig.symbol, "28500")
-    assert found(rig, asked.legs[0].client_order_id).status is BrokerStatus.FILLED
+    assert seen(rig, asked.legs[0].client_order_id).status is BrokerStatus.FILLED
 
 
 def test_an_order_that_fills_in_parts_has_one_exit_of_all_that_was_placed(rig: Rig) -> None:
@@ -123,7 +114,7 @@ def test_an_order_that_fills_in_parts_has_one_exit_of_all_that_was_placed(rig: R
     assert order is not None
     leg = asked.legs[0].client_order_id
     fake_of(rig).fill(order, "29000", "0.2")
-    coming = found(rig, leg)
+    coming = seen(rig, leg)
     assert (coming.held, coming.quantity, coming.status) == (False, asked.quantity, BrokerStatus.WORKING)
     with pytest.raises(NotSupported, match="cancel the order"):
         rig.broker.cancel(rig.account_id, leg, symbol=rig.symbol)
@@ -153,7 +144,7 @@ def test_an_exit_ends_with_an_order_that_never_filled(rig: Rig) -> None:
     asked = with_exit(rig, OrderType.STOP, stop_price="28000")
     rig.broker.submit(rig.account_id, asked)
     rig.broker.cancel(rig.account_id, asked.client_order_id, symbol=rig.symbol)
-    told = found(rig, asked.legs[0].client_order_id)
+    told = seen(rig, asked.legs[0].client_order_id)
     assert (told.status, told.held) == (BrokerStatus.CANCELLED, False)
     assert "before it filled" in told.reason
 
@@ -164,13 +155,13 @@ def test_an_exit_that_is_late_waits_and_one_that_never_comes_is_told_as_refused(
     rig.broker.submit(rig.account_id, asked)
     fake_of(rig).move(rig.symbol, "29000")
     leg = asked.legs[0].client_order_id
-    assert (found(rig, leg).status, found(rig, leg).held) == (BrokerStatus.WORKING, True)
+    assert (seen(rig, leg).status, seen(rig, leg).held) == (BrokerStatus.WORKING, True)
     with pytest.raises(BrokerUnavailable, match="not placed this exit yet"):
         rig.broker.cancel(rig.account_id, leg, symbol=rig.symbol)
     order = fake_of(rig).by_client(asked.client_order_id)
     assert order is not None
     order.updated -= 121_000
-    told = found(rig, leg)
+    told = seen(rig, leg)
     assert (told.status, told.held) == (BrokerStatus.REJECTED, False)
     assert "look there" in told.reason
 
@@ -181,7 +172,7 @@ def test_a_close_that_cannot_be_read_is_told_without_its_terms(rig: Rig) -> None
     order = fake_of(rig).by_client(asked.client_order_id)
     assert order is not None
     order.exits = {"ordertype": "levitating", "price": "up"}
-    told = found(rig, asked.legs[0].client_order_id)
+    told = seen(rig, asked.legs[0].client_order_id)
     assert (told.order_type, told.held, told.status) == (None, True, BrokerStatus.WORKING)
 
 

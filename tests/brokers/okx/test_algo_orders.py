@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from brokers import leg_ids
 from brokers.errors import (
     BrokerError,
     BrokerUnavailable,
@@ -18,8 +17,9 @@ from brokers.errors import (
     Rejected,
     UnknownOutcome,
 )
-from brokers.types import BrokerOrder, BrokerStatus, LegRequest, OrderChanges, OrderClass, OrderRequest, OrderType, Side
+from brokers.types import BrokerStatus, OrderChanges, OrderClass, OrderRequest, OrderType, Side
 from tests.brokers.contract.cases import OKX, Rig, new_id
+from tests.brokers.crypto.exit_steps import bracket, exit_leg, ids, pair, profit_leg, seen, stop_leg
 from tests.brokers.crypto.recorded import steady
 from tests.brokers.faults import Asked, Fault, Reply
 from tests.brokers.okx.fake import OkxFake
@@ -38,35 +38,6 @@ def _fake(rig: Rig) -> OkxFake:
     return rig.fake
 
 
-def _named(rig: Rig, *legs: LegRequest, **terms: Any) -> OrderRequest:
-    """With ids that follow from that of the order."""
-    first = new_id()
-    mine = tuple(replace(leg, client_order_id=leg_ids.of_exit(first, place)) for place, leg in enumerate(legs))
-    return rig.order(client_order_id=first, legs=mine, **terms)
-
-
-def _leg(kind: OrderType, side: Side = Side.SELL, **terms: Any) -> LegRequest:
-    return LegRequest(client_order_id="", side=side, order_type=kind, **terms)
-
-
-def _profit(price: int = 33000) -> LegRequest:
-    return _leg(OrderType.LIMIT, limit_price=Decimal(price))
-
-
-def _stop(price: int = 27000) -> LegRequest:
-    return _leg(OrderType.STOP, stop_price=Decimal(price))
-
-
-def _bracket(rig: Rig, *legs: LegRequest, **terms: Any) -> OrderRequest:
-    given = {"limit_price": Decimal(29000), "order_class": OrderClass.BRACKET, **terms}
-    return _named(rig, *(legs or (_profit(), _stop())), **given)
-
-
-def _pair(rig: Rig, stop: LegRequest | None = None, **terms: Any) -> OrderRequest:
-    given = {"side": Side.SELL, "limit_price": Decimal(33000), "order_class": OrderClass.OCO, **terms}
-    return _named(rig, stop or _stop(), **given)
-
-
 def _single(rig: Rig, kind: OrderType, **terms: Any) -> OrderRequest:
     return rig.order(order_type=kind, **{"side": Side.SELL, "limit_price": None, **terms})
 
@@ -75,20 +46,10 @@ def _stop_order(rig: Rig, **terms: Any) -> OrderRequest:
     return _single(rig, OrderType.STOP, **{"stop_price": Decimal(29000), **terms})
 
 
-def _seen(rig: Rig, client_order_id: str) -> BrokerOrder:
-    found = rig.broker.order(rig.account_id, client_order_id, symbol=rig.symbol)
-    assert found is not None
-    return found
-
-
-def _ids(order: OrderRequest) -> list[str]:
-    return [order.client_order_id, *(leg.client_order_id for leg in order.legs)]
-
-
 def _sent(rig: Rig, order: OrderRequest) -> dict[str, Any]:
     """The body without its own names; our ids as their place in the order."""
     rig.broker.submit(rig.account_id, order)
-    names = {ours: str(place) for place, ours in enumerate(_ids(order))}
+    names = {ours: str(place) for place, ours in enumerate(ids(order))}
     body = dict(rig.wire.bodies[-1])
     algo = "algoClOrdId" in body
     assert names[body.pop("algoClOrdId" if algo else "clOrdId")] == "0"
@@ -135,7 +96,7 @@ def _written(rig: Rig, path: str) -> list[Any]:
             {**_SELL, "ordType": "move_order_stop", "callbackSpread": "500"},
         ),
         (
-            _pair,
+            pair,
             {
                 **_SELL, "ordType": "oco", "tag": "pair", "tpTriggerPx": "33000", "tpOrdPx": "33000",
                 "tpTriggerPxType": "last", "slTriggerPx": "27000", "slOrdPx": "-1", "slTriggerPxType": "last",
@@ -157,7 +118,7 @@ def test_an_algo_order_goes_out_under_okx_s_names(rig: Rig, make: Any, body: dic
 
 
 def test_exits_go_out_with_their_order_under_one_id(rig: Rig) -> None:
-    order = _bracket(rig)
+    order = bracket(rig)
     body = _sent(rig, order)
     assert body.pop("attachAlgoOrds") == [
         {
@@ -175,19 +136,19 @@ def test_coins_are_traded_in_the_mode_that_the_account_has(rig: Rig, level: str,
 
 
 def test_one_exit_ends_the_other_once_the_order_has_filled(rig: Rig) -> None:
-    order = _bracket(rig)
+    order = bracket(rig)
     rig.broker.submit(rig.account_id, order)
     profit, stop = (leg.client_order_id for leg in order.legs)
-    assert [(_seen(rig, each).held, _seen(rig, each).order_class) for each in _ids(order)] == [
+    assert [(seen(rig, each).held, seen(rig, each).order_class) for each in ids(order)] == [
         (False, OrderClass.BRACKET), (True, OrderClass.BRACKET), (True, OrderClass.BRACKET),
     ]  # fmt: skip
     _fake(rig).move(rig.symbol, "28900")
-    assert _seen(rig, order.client_order_id).status is BrokerStatus.FILLED
-    assert [_seen(rig, each).held for each in (profit, stop)] == [False, False]
+    assert seen(rig, order.client_order_id).status is BrokerStatus.FILLED
+    assert [seen(rig, each).held for each in (profit, stop)] == [False, False]
     listed = {each.client_order_id for each in rig.broker.orders(rig.account_id, open_only=True)}
     assert listed == {profit, stop}
     _fake(rig).move(rig.symbol, "26900")
-    done, other = _seen(rig, stop), _seen(rig, profit)
+    done, other = seen(rig, stop), seen(rig, profit)
     assert (done.status, done.average_price, [each.client_order_id for each in done.fills]) == (
         BrokerStatus.FILLED, Decimal(26900), [stop],
     )  # fmt: skip
@@ -196,21 +157,21 @@ def test_one_exit_ends_the_other_once_the_order_has_filled(rig: Rig) -> None:
 
 
 def test_the_target_of_a_pair_ends_the_stop_and_fills_at_its_price_or_better(rig: Rig) -> None:
-    order = _pair(rig)
+    order = pair(rig)
     rig.broker.submit(rig.account_id, order)
     (stop,) = (leg.client_order_id for leg in order.legs)
-    assert _seen(rig, stop).parent_client_order_id == order.client_order_id
+    assert seen(rig, stop).parent_client_order_id == order.client_order_id
     _fake(rig).move(rig.symbol, "33010")
-    done = _seen(rig, order.client_order_id)
+    done = seen(rig, order.client_order_id)
     assert (done.status, done.order_type, done.average_price) == (BrokerStatus.FILLED, OrderType.LIMIT, Decimal(33010))
-    assert _seen(rig, stop).status is BrokerStatus.CANCELLED
+    assert seen(rig, stop).status is BrokerStatus.CANCELLED
 
 
 def test_a_stop_that_was_triggered_goes_by_our_id_as_the_order_it_became(rig: Rig) -> None:
     order = _single(rig, OrderType.STOP_LIMIT, stop_price=Decimal(29000), limit_price=Decimal(28900))
     rig.broker.submit(rig.account_id, order)
     _fake(rig).move(rig.symbol, "28000")
-    found = _seen(rig, order.client_order_id)
+    found = seen(rig, order.client_order_id)
     assert (found.status, found.order_type, found.filled_quantity) == (
         BrokerStatus.WORKING, OrderType.STOP_LIMIT, Decimal(0),
     )  # fmt: skip
@@ -231,19 +192,19 @@ def test_what_a_trigger_could_not_place_is_told_as_rejected_with_okx_s_code(rig:
     rig.broker.submit(rig.account_id, order)
     rig.wire.balances["BTC"] = Decimal(0)
     _fake(rig).move(rig.symbol, "28000")
-    found = _seen(rig, order.client_order_id)
+    found = seen(rig, order.client_order_id)
     assert (found.status, found.reason) == (BrokerStatus.REJECTED, "OKX could not place it (51008).")
 
 
 def test_an_exit_that_okx_could_not_place_is_told_as_rejected(rig: Rig) -> None:
-    order = _bracket(rig, _stop(), order_class=OrderClass.OTO)
+    order = bracket(rig, stop_leg(), order_class=OrderClass.OTO)
     rig.broker.submit(rig.account_id, order)
     (exits,) = _fake(rig).attached.values()
     _fake(rig).move(rig.symbol, "28900")
     _fake(rig).algos.clear()
     (stop,) = (leg.client_order_id for leg in order.legs)
     exits["failCode"] = "51020"
-    assert (_seen(rig, stop).status, _seen(rig, stop).reason) == (
+    assert (seen(rig, stop).status, seen(rig, stop).reason) == (
         BrokerStatus.REJECTED, "OKX could not place it (51020).",
     )  # fmt: skip
 
@@ -256,46 +217,46 @@ def _partly_filled(rig: Rig, order: OrderRequest, amount: str = "0.2") -> None:
 
 
 def test_exits_of_what_filled_before_the_rest_was_cancelled_stand_and_are_told(rig: Rig) -> None:
-    order = _bracket(rig)
+    order = bracket(rig)
     _partly_filled(rig, order)
     profit, stop = (leg.client_order_id for leg in order.legs)
-    assert _seen(rig, stop).held
+    assert seen(rig, stop).held
     ended = rig.broker.cancel(rig.account_id, order.client_order_id, symbol=rig.symbol)
     assert (ended.status, ended.filled_quantity) == (BrokerStatus.CANCELLED, Decimal("0.2"))
     for each in (profit, stop):
-        told = _seen(rig, each)
+        told = seen(rig, each)
         assert (told.status, told.quantity, told.held) == (BrokerStatus.WORKING, Decimal("0.2"), False)
     _fake(rig).move(rig.symbol, "26900")
-    done, other = _seen(rig, stop), _seen(rig, profit)
+    done, other = seen(rig, stop), seen(rig, profit)
     assert (done.status, done.filled_quantity) == (BrokerStatus.FILLED, Decimal("0.2"))
     assert other.status is BrokerStatus.CANCELLED
 
 
 @pytest.mark.parametrize("place", [1, 2])
 def test_an_exit_of_an_order_that_has_filled_in_part_is_not_ended_with_the_rest_of_it(rig: Rig, place: int) -> None:
-    order = _bracket(rig)
+    order = bracket(rig)
     _partly_filled(rig, order)
     with pytest.raises(NotSupported, match="cancel the order"):
-        rig.broker.cancel(rig.account_id, _ids(order)[place], symbol=rig.symbol)
-    statuses = [_seen(rig, each).status for each in _ids(order)]
+        rig.broker.cancel(rig.account_id, ids(order)[place], symbol=rig.symbol)
+    statuses = [seen(rig, each).status for each in ids(order)]
     assert statuses == [BrokerStatus.PARTIALLY_FILLED, BrokerStatus.WORKING, BrokerStatus.WORKING]
 
 
 def test_a_fill_is_told_of_one_order_of_a_pair_even_while_okx_does_not_say_of_which(rig: Rig) -> None:
-    order = _pair(rig)
+    order = pair(rig)
     rig.broker.submit(rig.account_id, order)
     _fake(rig).move(rig.symbol, "26900")
     (algo,) = _fake(rig).algos.values()
     algo.actual = ""
-    for each in _ids(order):
-        told = _seen(rig, each)
+    for each in ids(order):
+        told = seen(rig, each)
         assert (told.status, told.filled_quantity) == (BrokerStatus.WORKING, Decimal(0))
     algo.actual = "sl"
-    assert [_seen(rig, each).status for each in _ids(order)] == [BrokerStatus.CANCELLED, BrokerStatus.FILLED]
+    assert [seen(rig, each).status for each in ids(order)] == [BrokerStatus.CANCELLED, BrokerStatus.FILLED]
 
 
 def test_exits_that_cannot_be_read_are_not_told_as_missing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    order = _bracket(rig)
+    order = bracket(rig)
     rig.broker.submit(rig.account_id, order)
     monkeypatch.setattr(_fake(rig), "attached_rows", lambda one: ["?"])
     for leg in order.legs:
@@ -306,48 +267,48 @@ def test_exits_that_cannot_be_read_are_not_told_as_missing(rig: Rig, monkeypatch
 @pytest.mark.parametrize("in_part", [False, True])
 def test_exits_that_are_late_wait_and_those_that_never_come_are_told_as_refused(rig: Rig, in_part: bool) -> None:
     _fake(rig).exits_late = True
-    order = _bracket(rig)
+    order = bracket(rig)
     _partly_filled(rig, order, "0.2" if in_part else "0.5")
     entry = rig.wire.by_client(order.client_order_id)
     assert entry is not None
     if in_part:
         rig.wire.take_back(entry)
     for leg in order.legs:
-        told = _seen(rig, leg.client_order_id)
+        told = seen(rig, leg.client_order_id)
         assert (told.status, told.held, told.quantity) == (BrokerStatus.WORKING, True, Decimal(entry.filled))
         with pytest.raises(BrokerUnavailable, match="not placed this exit yet"):
             rig.broker.cancel(rig.account_id, leg.client_order_id, symbol=rig.symbol)
     entry.updated -= 121_000
     for leg in order.legs:
-        told = _seen(rig, leg.client_order_id)
+        told = seen(rig, leg.client_order_id)
         assert told.status is BrokerStatus.REJECTED
         assert told.reason == "OKX lists no exit of this order: look there whether one is open."
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_a_cancel_before_the_order_fills_ends_it_and_its_exits(rig: Rig, place: int) -> None:
-    order = _bracket(rig)
+    order = bracket(rig)
     rig.broker.submit(rig.account_id, order)
-    rig.broker.cancel(rig.account_id, _ids(order)[place], symbol=rig.symbol)
-    assert [_seen(rig, each).status for each in _ids(order)] == [BrokerStatus.CANCELLED] * 3
+    rig.broker.cancel(rig.account_id, ids(order)[place], symbol=rig.symbol)
+    assert [seen(rig, each).status for each in ids(order)] == [BrokerStatus.CANCELLED] * 3
     with pytest.raises(NotCancellable):
         rig.broker.cancel(rig.account_id, order.legs[1].client_order_id, symbol=rig.symbol)
 
 
 @pytest.mark.parametrize("place", [1, 2])
 def test_a_cancel_of_one_exit_after_it_ends_both(rig: Rig, place: int) -> None:
-    order = _bracket(rig)
+    order = bracket(rig)
     rig.broker.submit(rig.account_id, order)
     _fake(rig).move(rig.symbol, "28900")
-    rig.broker.cancel(rig.account_id, _ids(order)[place], symbol=rig.symbol)
-    assert [_seen(rig, each).status for each in _ids(order)] == [
+    rig.broker.cancel(rig.account_id, ids(order)[place], symbol=rig.symbol)
+    assert [seen(rig, each).status for each in ids(order)] == [
         BrokerStatus.FILLED, BrokerStatus.CANCELLED, BrokerStatus.CANCELLED,
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("filled", [False, True])
 def test_an_exit_is_moved_by_itself_before_and_after_its_order_fills(rig: Rig, filled: bool) -> None:
-    order = _bracket(rig)
+    order = bracket(rig)
     rig.broker.submit(rig.account_id, order)
     profit, stop = (leg.client_order_id for leg in order.legs)
     if filled:
@@ -356,7 +317,7 @@ def test_an_exit_is_moved_by_itself_before_and_after_its_order_fills(rig: Rig, f
     assert (moved.client_order_id, moved.stop_price, moved.held) == (stop, Decimal(28000), not filled)
     moved = rig.broker.replace(rig.account_id, profit, OrderChanges(limit_price=Decimal(34000)))
     assert (moved.client_order_id, moved.limit_price) == (profit, Decimal(34000))
-    assert _seen(rig, stop).stop_price == Decimal(28000)
+    assert seen(rig, stop).stop_price == Decimal(28000)
     with pytest.raises(NotSupported, match="the quantity of its order"):
         rig.broker.replace(rig.account_id, stop, OrderChanges(quantity=Decimal("0.25")))
 
@@ -388,8 +349,8 @@ def test_a_stop_is_changed_in_place_and_a_trailing_stop_is_not(rig: Rig) -> None
             OrderChanges(limit_price=Decimal(28800)),
             {"newSlTriggerPx": "29000", "newSlOrdPx": "28800"},
         ),
-        (_pair, 0, OrderChanges(limit_price=Decimal(34000)), {"newTpTriggerPx": "34000", "newTpOrdPx": "34000"}),
-        (_pair, 1, OrderChanges(stop_price=Decimal(28000)), {"newSlTriggerPx": "28000", "newSlOrdPx": "-1"}),
+        (pair, 0, OrderChanges(limit_price=Decimal(34000)), {"newTpTriggerPx": "34000", "newTpOrdPx": "34000"}),
+        (pair, 1, OrderChanges(stop_price=Decimal(28000)), {"newSlTriggerPx": "28000", "newSlOrdPx": "-1"}),
     ],
 )
 def test_a_change_of_an_algo_order_goes_out_under_okx_s_names(
@@ -398,12 +359,12 @@ def test_a_change_of_an_algo_order_goes_out_under_okx_s_names(
     order = make(rig)
     rig.broker.submit(rig.account_id, order)
     bodies, (algo_id,) = _written(rig, "/api/v5/trade/amend-algos"), _fake(rig).algos
-    rig.broker.replace(rig.account_id, _ids(order)[place], changes)
+    rig.broker.replace(rig.account_id, ids(order)[place], changes)
     assert bodies == [{"instId": "BTC-USDT", "algoId": algo_id, **new}]
 
 
 def test_a_change_of_exits_that_wait_names_them_and_their_order(rig: Rig) -> None:
-    order = _bracket(rig)
+    order = bracket(rig)
     rig.broker.submit(rig.account_id, order)
     profit, stop = (leg.client_order_id for leg in order.legs)
     bodies, (order_id,) = _written(rig, "/api/v5/trade/amend-order"), _fake(rig).attached
@@ -433,20 +394,20 @@ def test_a_trailing_stop_follows_the_price_and_never_goes_back(rig: Rig) -> None
     assert (taken.order_type, taken.trail_percent, taken.stop_price) == (OrderType.TRAIL, Decimal(5), Decimal(28500))
     for price in ("40000", "38500"):
         _fake(rig).move(rig.symbol, price)
-        assert _seen(rig, order.client_order_id).stop_price == Decimal(38000)
+        assert seen(rig, order.client_order_id).stop_price == Decimal(38000)
     _fake(rig).move(rig.symbol, "37999")
-    assert _seen(rig, order.client_order_id).status is BrokerStatus.FILLED
+    assert seen(rig, order.client_order_id).status is BrokerStatus.FILLED
 
 
 @pytest.mark.parametrize("kind", ["hang", "500", "cut"])
-@pytest.mark.parametrize("make", [_bracket, _pair])
+@pytest.mark.parametrize("make", [bracket, pair])
 def test_after_a_lost_answer_every_order_is_found_by_our_id(rig: Rig, kind: str, make: Any) -> None:
     order = make(rig)
     rig.server.faults.set(Fault(kind=kind, effect=True, path="/api/v5/trade/order"))
     with pytest.raises(UnknownOutcome):
         rig.broker.submit(rig.account_id, order)
-    assert [_seen(rig, each).client_order_id for each in _ids(order)] == _ids(order)
-    for each in _ids(order):
+    assert [seen(rig, each).client_order_id for each in ids(order)] == ids(order)
+    for each in ids(order):
         found = rig.broker.order(rig.account_id, each)
         assert found is not None
         assert found.client_order_id == each
@@ -475,15 +436,15 @@ def test_what_was_sent_elsewhere_is_listed_as_what_it_is(rig: Rig) -> None:
     ("make", "error", "words"),
     [
         (
-            lambda rig: _bracket(rig, _profit(), _leg(OrderType.TRAIL, trail_percent=Decimal(2))),
+            lambda rig: bracket(rig, profit_leg(), exit_leg(OrderType.TRAIL, trail_percent=Decimal(2))),
             NotSupported,
             "not a trailing stop",
         ),
-        (lambda rig: _pair(rig, post_only=True), NotSupported, "not post-only"),
-        (lambda rig: _bracket(rig, _profit(), replace(_stop(), quantity=Decimal(1))), NotSupported, "quantity"),
-        (lambda rig: _bracket(rig, _profit(), _profit()), NotSupported, "one profit target and one stop"),
+        (lambda rig: pair(rig, post_only=True), NotSupported, "not post-only"),
+        (lambda rig: bracket(rig, profit_leg(), replace(stop_leg(), quantity=Decimal(1))), NotSupported, "quantity"),
+        (lambda rig: bracket(rig, profit_leg(), profit_leg()), NotSupported, "one profit target and one stop"),
         (
-            lambda rig: replace(_bracket(rig), client_order_id=new_id()),
+            lambda rig: replace(bracket(rig), client_order_id=new_id()),
             InvalidOrder,
             "does not tell which order it belongs to",
         ),

@@ -47,3 +47,15 @@ def test_an_amount_is_a_plain_decimal(session: Rest, trader: Rest, paper: Connec
     practice = f"/connections/{paper.pk}/practice-accounts"
     assert trader.refused("POST", practice, {"name": "x", "cash": value})["code"] == "invalid_argument"
     assert not Connection.objects.filter(name="New").exists()
+
+
+def test_what_nobody_takes_is_named_where_it_stands_beside_all_else_that_is_wrong(trader: Rest) -> None:
+    legs = [{"symbol": "AAPL", "side": "BUY", "colour": "red"}, {"symbol": "AAPL", "size": "2"}]
+    told = trader.refused("POST", "/orders", {**ORDER, "legs": legs, "mood": "good", "side": "UP"})
+    assert {(each["field"], each["code"]) for each in told["errors"]} == {
+        ("mood", "unknown_argument"),
+        ("side", "invalid_argument"),
+        ("legs.0.colour", "unknown_argument"),
+        ("legs.1.size", "unknown_argument"),
+        ("legs.1.side", "missing_argument"),
+    }

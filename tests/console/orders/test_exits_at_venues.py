@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import islice
 from typing import Any
 
 import pytest
@@ -83,7 +82,7 @@ def _bracket(**terms: Any) -> Terms:
 
 def test_the_ids_of_the_exits_follow_from_that_of_their_order(desk: Desk) -> None:
     order = desk.placed(_bracket())
-    names = list(islice(leg_ids.all_following(order.wire_id), 2))
+    names = [leg_ids.of_exit(order.wire_id, place) for place in (0, 1)]
     assert [leg.wire_id for leg in order.legs.order_by("pk")] == names
     assert desk.fake.sent[order.wire_id] == 1
 

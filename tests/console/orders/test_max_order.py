@@ -26,7 +26,8 @@ from console.orders import actions as order_actions
 from console.orders import max_order as sizing
 from console.orders import prepare as preparing
 from console.orders import preview as previewing
-from console.orders.max_order import BoundKind, MaxOrder
+from console.orders.largest import at_broker, at_limits
+from console.orders.largest.bounds import BoundKind, MaxOrder, SizeBound
 from console.orders.models import Order
 from console.orders.terms import Terms
 from console.principal import Principal
@@ -180,6 +181,39 @@ def test_what_refuses_every_size_is_named_and_is_no_size(
     assert halted.size
     assert [each.refusal.code for each in halted.refused if each.refusal] == [Code.HALTED]
     assert "of any size would be refused now" in halted.summary
+
+
+def test_after_few_looks_the_size_passes_and_is_said_to_be_near(
+    trader: Principal, limit: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(at_broker, "_PROBES", 2)
+    found = sizing.max_order(trader, "BTC/USD", Side.BUY)
+    assert (bound(found)[0], found.is_exact) == ("funds", False)
+    assert found.size
+    assert refusals(trader, of_size(found, found.size)) == []
+    limit("app", order_notional="1234.56")
+    limited = sizing.max_order(trader, "BTC/USD", Side.BUY)
+    assert bound(limited)[0] == "order_notional"
+    holds(trader, limited)
+
+
+def test_where_the_account_changes_meanwhile_the_size_is_one_that_passed(
+    trader: Principal, limit: Callable[..., None], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit("app", order_notional="50000")
+    of_limits = at_limits.SizesAtLimits.bounds
+
+    def spent_before(sizes: at_limits.SizesAtLimits) -> list[SizeBound]:
+        account = PaperAccount.objects.get()
+        ledger.post(account=account, at=clock.now, kind="transfer", currency="USD", amount=Decimal(-99_000))
+        return of_limits(sizes)
+
+    monkeypatch.setattr(at_limits.SizesAtLimits, "bounds", spent_before)
+    found = sizing.max_order(trader, "BTC/USD", Side.BUY)
+    assert found.bound is not None and found.size is not None and found.preview is not None
+    assert (found.bound.name, found.is_exact) == ("order_notional", False)
+    assert 0 < found.size < found.bound.size
+    assert refusals(trader, of_size(found, found.size)) == []
 
 
 def test_it_keeps_nothing_and_sends_nothing(trader: Principal, watch: Watch, clock: Clock) -> None:

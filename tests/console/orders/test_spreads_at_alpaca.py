@@ -14,13 +14,11 @@ from console.authority import bearer
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.keys import minting
-from console.limits import Limits
 from console.orders import actions as order_actions
 from console.orders import max_order as sizing
 from console.orders import prepare as preparing
 from console.orders import preview as previewing
 from console.orders import queries as order_queries
-from console.orders.execution import external_orders, reconcile
 from console.orders.models import Order
 from console.orders.owner import review
 from console.orders.states import Status
@@ -30,6 +28,18 @@ from console.scopes import Scope
 from tests.brokers.faults import Fault
 from tests.chaos.exchange import Exchange
 from tests.chaos.venues import Alpaca
+from tests.console.orders.spread_steps import (
+    check_another_user_reaches_none_of,
+    check_close_is_short_by_the_spread,
+    check_filled,
+    check_stands_and_is_not_made_elsewhere,
+    check_two_sold_change_positions,
+    confirmed,
+    refused,
+    set_limits,
+    spread_terms,
+    swept,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -60,28 +70,7 @@ def trader(owner: User, account: Connection) -> Principal:
 
 
 def spread(side: Side = Side.BUY, limit: str = "1.2", symbol: str = CALLS, quantity: int = 2) -> Terms:
-    return Terms(
-        symbol=symbol,
-        side=side,
-        quantity=Decimal(quantity),
-        order_type=OrderType.LIMIT,
-        limit_price=Decimal(limit),
-    )
-
-
-def confirmed(trader: Principal, terms: Terms) -> Order:
-    return order_actions.confirm(trader, preparing.prepare(trader, terms).confirmation.public_id)
-
-
-def limit(account: Connection, **values: object) -> None:
-    account.limits = Limits(**values).stored()  # type: ignore[arg-type]  # by name
-    account.save()
-
-
-def refused(trader: Principal, terms: Terms) -> Refusal:
-    with pytest.raises(Refusal) as found:
-        preparing.prepare(trader, terms)
-    return found.value
+    return spread_terms(symbol, side, limit, quantity)
 
 
 # -- shown, confirmed, sent once ------------------------------------------------------------------------------
@@ -115,24 +104,14 @@ def test_it_is_one_order_that_is_sent_once_and_not_made_elsewhere(trader: Princi
     order = confirmed(trader, spread())
     assert (order.state, order.symbol, order.legs.count()) == (Status.WORKING, CALLS, 0)
     assert len([each for each in exchange.sent if each.get("order_class") == "mleg"]) == 1
-    reconcile.sweep()
-    order.refresh_from_db()
-    assert order.state is Status.WORKING
-    external_orders.store(order.connection)
-    assert list(external_orders.seen_by(order.connection.owner)) == []
+    check_stands_and_is_not_made_elsewhere(order)
 
 
 def test_each_fill_says_which_leg_it_was(trader: Principal) -> None:
     order = confirmed(trader, spread(limit="1.3"))
-    reconcile.sweep()
-    order.refresh_from_db()
-    assert (order.state, order.filled_quantity, order.average_price) == (Status.FILLED, 2, Decimal("1.3"))
+    check_filled(order, "AAPL 2026-06-18 250 call: bought 2 at 4.2; AAPL 2026-06-18 260 call: sold 2 at 2.9")
     told = {(each["symbol"], each["side"], each["quantity"], each["price"]) for each in order_queries.fills(order)}
     assert told == {(LOW, "BUY", "2", "4.2"), (HIGH, "SELL", "2", "2.9")}
-    assert (
-        "AAPL 2026-06-18 250 call: bought 2 at 4.2; AAPL 2026-06-18 260 call: sold 2 at 2.9"
-        in [each.what for each in order.events.order_by("pk")][-1]
-    )
 
 
 def test_a_market_order_is_held_to_the_price_it_was_shown_with(trader: Principal, exchange: Exchange) -> None:
@@ -144,8 +123,7 @@ def test_a_market_order_is_held_to_the_price_it_was_shown_with(trader: Principal
         order_actions.confirm(trader, prepared.confirmation.public_id)
     assert (found.value.code, exchange.orders) == (Code.PRICE_MOVED, {})
     order = confirmed(trader, at_market)
-    reconcile.sweep()
-    order.refresh_from_db()
+    swept(order)
     assert (order.state, order.average_price) == (Status.FILLED, Decimal("1.4"))
 
 
@@ -162,22 +140,18 @@ def test_a_lost_answer_is_looked_up_and_nothing_is_sent_again(trader: Principal,
     exchange.faults.set(Fault(kind="garbage", effect=True))
     order = order_actions.confirm(trader, prepared.confirmation.public_id)
     assert (order.state, len(exchange.sent)) == (Status.UNKNOWN, 1)
-    reconcile.sweep()
-    order.refresh_from_db()
+    swept(order)
     assert (order.state, len(exchange.sent)) == (Status.WORKING, 1)
     change = preparing.prepare_change(trader, order.public_id, OrderChanges(limit_price=Decimal("1.25")))
     exchange.faults.set(Fault(kind="garbage", effect=True, method="PATCH"))
     order_actions.confirm(trader, change.confirmation.public_id)
-    reconcile.sweep()
-    order.refresh_from_db()
+    swept(order)
     assert (order.state, order.limit_price) == (Status.WORKING, Decimal("1.25"))
     assert (len(exchange.sent), len(exchange.changed)) == (1, 1)
     exchange.faults.set(Fault(kind="garbage", effect=True, method="DELETE"))
     with pytest.raises(Refusal):
         order_actions.cancel(trader, order.public_id)
-    reconcile.sweep()
-    order.refresh_from_db()
-    assert order.state is Status.CANCELLED
+    assert swept(order).state is Status.CANCELLED
 
 
 def test_it_is_cancelled_as_one(trader: Principal, exchange: Exchange) -> None:
@@ -210,37 +184,18 @@ def test_its_owner_sees_what_becomes_of_each_position_and_who_pays(
 ) -> None:
     Connection.objects.update(policy=Policy.OWNER_APPROVAL)
     exchange.held[LOW] = 3
-    prepared = preparing.prepare(trader, spread(Side.SELL, "1.4"))
-    told = {each.what: (each.before, each.after) for each in review.load(prepared.confirmation).effects}
-    assert told["Position in AAPL 2026-06-18 250 call"] == (Decimal(3), Decimal(1))
-    assert told["Position in AAPL 2026-06-18 260 call"] == (Decimal(0), Decimal(2))
-    assert f"Position in {CALLS}" not in told
+    terms = spread(Side.SELL, "1.4")
+    others = check_two_sold_change_positions(trader, terms, "AAPL 2026-06-18 250 call", "AAPL 2026-06-18 260 call")
+    assert f"Position in {CALLS}" not in others
+    prepared = preparing.prepare(trader, terms)
     client.force_login(owner)
     page = client.get(f"/orders/{prepared.order.public_id}/", follow=True).content.decode()
     for words in ("Net credit, received", "Net credit, at least", "Sell 1 AAPL 2026-06-18 250 call", "2</", "spreads"):
         assert words in page, words
 
 
-def test_another_user_reaches_none_of_it(trader: Principal, other: User, account: Connection) -> None:
-    order = confirmed(trader, spread())
-    theirs = Connection.objects.create(
-        owner=other,
-        name="Theirs",
-        broker="alpaca",
-        environment="paper",
-        trading_enabled=True,
-        settings=account.settings,
-    )
-    _, key = minting.mint(other, theirs, frozenset({Scope.TRADE}), name="theirs")
-    stranger = bearer.authenticate(key)
-    for act in (
-        lambda: order_actions.cancel(stranger, order.public_id),
-        lambda: preparing.prepare_change(stranger, order.public_id, OrderChanges(limit_price=Decimal(1))),
-        lambda: order_actions.confirm(stranger, order.confirmation.public_id),
-    ):
-        with pytest.raises(Refusal) as found:
-            act()
-        assert found.value.code in (Code.UNKNOWN_ORDER, Code.CONFIRMATION_UNKNOWN)
+def test_another_user_reaches_none_of_it(trader: Principal, other: User) -> None:
+    check_another_user_reaches_none_of(confirmed(trader, spread()), other)
 
 
 # -- refused --------------------------------------------------------------------------------------------------
@@ -271,42 +226,39 @@ def test_the_side_must_say_who_pays(trader: Principal) -> None:
 
 
 def test_limits_count_what_a_seller_can_owe_and_not_what_is_received(trader: Principal, account: Connection) -> None:
-    limit(account, order_notional=Decimal(1999))
+    set_limits(account, order_notional=Decimal(1999))
     assert "needs 2000 USD" in str(refused(trader, spread(Side.SELL, "1.4")))
-    limit(account, order_notional=Decimal(2000), daily_notional=Decimal(3000))
+    set_limits(account, order_notional=Decimal(2000), daily_notional=Decimal(3000))
     order = confirmed(trader, spread(Side.SELL, "1.4"))
     assert order.worst_notional == 2000
     assert "Used: 2000 USD, left: 1000 USD" in str(refused(trader, spread(Side.SELL, "1.45")))
 
 
 def test_a_buyer_s_most_is_the_debit_and_what_may_be_owed_beside_it(trader: Principal, account: Connection) -> None:
-    limit(account, order_notional=Decimal(239))
+    set_limits(account, order_notional=Decimal(239))
     assert "needs 240 USD" in str(refused(trader, spread()))
 
 
 def test_every_leg_must_be_allowed(trader: Principal, account: Connection) -> None:
-    limit(account, symbols=frozenset({LOW}))
+    set_limits(account, symbols=frozenset({LOW}))
     assert f"not {HIGH}" in str(refused(trader, spread()))
-    limit(account, denied_symbols=frozenset({"AAPL"}))
+    set_limits(account, denied_symbols=frozenset({"AAPL"}))
     assert f"do not allow {LOW}" in str(refused(trader, spread()))
-    limit(account, denied_symbols=frozenset({"OPT:AAPL.USD:2026-06-18:C:260"}))
+    set_limits(account, denied_symbols=frozenset({"OPT:AAPL.USD:2026-06-18:C:260"}))
     assert f"do not allow {HIGH}" in str(refused(trader, spread()))
-    limit(account, symbols=frozenset({LOW, HIGH}))
+    set_limits(account, symbols=frozenset({LOW, HIGH}))
     assert preparing.prepare(trader, spread()).order.symbol == CALLS
 
 
 @pytest.mark.parametrize("name", ["position_value", "equity_share"])
 def test_a_limit_on_positions_is_not_passed_unproved(trader: Principal, account: Connection, name: str) -> None:
-    limit(account, **{name: Decimal(50)})
+    set_limits(account, **{name: Decimal(50)})
     assert refused(trader, spread()).code is Code.LIMIT_UNPROVABLE
 
 
 def test_a_spread_on_its_way_counts_against_the_position_in_its_legs(trader: Principal, exchange: Exchange) -> None:
     exchange.held[LOW] = 3
-    confirmed(trader, spread(Side.SELL, "1.4"))
-    with pytest.raises(Refusal) as found:
-        order_actions.confirm(trader, preparing.prepare_close(trader, LOW).confirmation.public_id)
-    assert (found.value.code, "with 2 of it offered" in str(found.value)) == (Code.POSITION_CHANGED, True)
+    check_close_is_short_by_the_spread(trader, spread(Side.SELL, "1.4"), LOW)
     free = preparing.prepare_close(trader, LOW, quantity=Decimal(1), order_type=OrderType.LIMIT, limit_price=Decimal(9))
     assert order_actions.confirm(trader, free.confirmation.public_id).state is Status.WORKING
 

@@ -10,22 +10,30 @@ from brokers.types import OrderChanges, OrderType, Side
 from console.accounts.models import User
 from console.authority import bearer
 from console.connections.models import Connection
-from console.errors import Code, Refusal
-from console.keys import minting
+from console.errors import Refusal
 from console.limits import Limits
 from console.orders import actions as order_actions
 from console.orders import max_order as sizing
 from console.orders import prepare as preparing
-from console.orders.execution import external_orders, reconcile
-from console.orders.models import Order
-from console.orders.owner import broker_questions, review
+from console.orders.owner import broker_questions
 from console.orders.states import Status
 from console.orders.terms import LegAsked, Terms, spread_symbol
 from console.principal import Principal
-from console.scopes import Scope
 from tests.brokers.faults import Fault
 from tests.brokers.ibkr.fake import OPTION, QUESTION, FakeIbkr
 from tests.console.connections.fakes import IBKR
+from tests.console.orders.spread_steps import (
+    check_another_user_reaches_none_of,
+    check_close_is_short_by_the_spread,
+    check_filled,
+    check_stands_and_is_not_made_elsewhere,
+    check_two_sold_change_positions,
+    confirmed,
+    refused,
+    set_limits,
+    spread_terms,
+    swept,
+)
 from tests.mcpserver.linked_brokers import link
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,25 +60,11 @@ def trader(owner: User, fake: FakeIbkr) -> Principal:
 
 
 def spread(side: Side = Side.BUY, limit: str = "1.2", symbol: str = CALLS, quantity: int = 2) -> Terms:
-    return Terms(
-        symbol=symbol, side=side, quantity=Decimal(quantity), order_type=OrderType.LIMIT, limit_price=Decimal(limit)
-    )
-
-
-def confirmed(trader: Principal, terms: Terms) -> Order:
-    return order_actions.confirm(trader, preparing.prepare(trader, terms).confirmation.public_id)
+    return spread_terms(symbol, side, limit, quantity)
 
 
 def limit(**values: object) -> None:
-    account = Connection.objects.get()
-    account.limits = Limits(**values).stored()  # type: ignore[arg-type]  # by name
-    account.save()
-
-
-def refused(trader: Principal, terms: Terms) -> Refusal:
-    with pytest.raises(Refusal) as found:
-        preparing.prepare(trader, terms)
-    return found.value
+    set_limits(Connection.objects.get(), **values)
 
 
 def test_it_is_one_order_that_is_sent_once_and_not_made_elsewhere(trader: Principal, fake: FakeIbkr) -> None:
@@ -80,23 +74,13 @@ def test_it_is_one_order_that_is_sent_once_and_not_made_elsewhere(trader: Princi
     order = order_actions.confirm(trader, shown.confirmation.public_id)
     assert (order.state, order.symbol, len(fake.sent)) == (Status.WORKING, CALLS, 1)
     assert fake.sent[0]["price"] == Decimal("-1.4")
-    reconcile.sweep()
-    order.refresh_from_db()
-    assert order.state is Status.WORKING
-    external_orders.store(order.connection)
-    assert list(external_orders.seen_by(order.connection.owner)) == []
+    check_stands_and_is_not_made_elsewhere(order)
 
 
 def test_each_fill_says_which_leg_it_was(trader: Principal, fake: FakeIbkr) -> None:
     order = confirmed(trader, spread(limit="1.3"))
     fake.fill(order.client_order_id, Decimal(2), Decimal("1.3"))
-    reconcile.sweep()
-    order.refresh_from_db()
-    assert (order.state, order.filled_quantity, order.average_price) == (Status.FILLED, 2, Decimal("1.3"))
-    assert (
-        "AAPL 2029-12-21 180 call: bought 2 at 4.2; AAPL 2029-12-21 185 call: sold 2 at 2.9"
-        in [each.what for each in order.events.order_by("pk")][-1]
-    )
+    check_filled(order, "AAPL 2029-12-21 180 call: bought 2 at 4.2; AAPL 2029-12-21 185 call: sold 2 at 2.9")
 
 
 def test_a_lost_answer_is_looked_up_and_nothing_is_sent_again(trader: Principal, fake: FakeIbkr) -> None:
@@ -104,21 +88,17 @@ def test_a_lost_answer_is_looked_up_and_nothing_is_sent_again(trader: Principal,
     fake.faults.set(Fault(kind="garbage", effect=True))
     order = order_actions.confirm(trader, prepared.confirmation.public_id)
     assert (order.state, len(fake.sent)) == (Status.UNKNOWN, 1)
-    reconcile.sweep()
-    order.refresh_from_db()
+    swept(order)
     assert (order.state, len(fake.sent)) == (Status.WORKING, 1)
     change = preparing.prepare_change(trader, order.public_id, OrderChanges(limit_price=Decimal("1.25")))
     assert "net debit at most 1.25 USD each" in change.confirmation.terms["summary"]
     order_actions.confirm(trader, change.confirmation.public_id)
-    reconcile.sweep()
-    order.refresh_from_db()
+    swept(order)
     assert (order.state, order.limit_price, len(fake.sent)) == (Status.WORKING, Decimal("1.25"), 1)
     fake.faults.set(Fault(kind="garbage", effect=True, method="DELETE"))
     with pytest.raises(Refusal):
         order_actions.cancel(trader, order.public_id)
-    reconcile.sweep()
-    order.refresh_from_db()
-    assert order.state is Status.CANCELLED
+    assert swept(order).state is Status.CANCELLED
 
 
 def test_only_its_price_can_be_changed(trader: Principal) -> None:
@@ -136,18 +116,13 @@ def test_a_question_waits_for_its_owner(trader: Principal, fake: FakeIbkr) -> No
 
 def test_its_owner_sees_what_becomes_of_each_position(trader: Principal, fake: FakeIbkr) -> None:
     fake.held_options[LOW] = 3
-    prepared = preparing.prepare(trader, spread(Side.SELL, "1.4"))
-    told = {each.what: (each.before, each.after) for each in review.load(prepared.confirmation).effects}
-    assert told["Position in AAPL 2029-12-21 180 call"] == (Decimal(3), Decimal(1))
-    assert told["Position in AAPL 2029-12-21 185 call"] == (Decimal(0), Decimal(2))
+    terms = spread(Side.SELL, "1.4")
+    check_two_sold_change_positions(trader, terms, "AAPL 2029-12-21 180 call", "AAPL 2029-12-21 185 call")
 
 
 def test_a_spread_on_its_way_counts_against_the_position_in_its_legs(trader: Principal, fake: FakeIbkr) -> None:
     fake.held_options[LOW] = 3
-    confirmed(trader, spread(Side.SELL, "1.4"))
-    with pytest.raises(Refusal) as found:
-        order_actions.confirm(trader, preparing.prepare_close(trader, f"{OCC_LOW}@{LOW}").confirmation.public_id)
-    assert (found.value.code, "with 2 of it offered" in str(found.value)) == (Code.POSITION_CHANGED, True)
+    check_close_is_short_by_the_spread(trader, spread(Side.SELL, "1.4"), f"{OCC_LOW}@{LOW}")
 
 
 @pytest.mark.parametrize("listed", [OCC_LOW, f"{OCC_LOW}@{LOW}", "OPT:AAPL.USD:2029-12-21:C:180", "AAPL"])
@@ -186,21 +161,7 @@ def test_what_is_refused_is_refused_before_anything_is_sent(trader: Principal, f
 
 
 def test_another_user_reaches_none_of_it(trader: Principal, other: User) -> None:
-    order = confirmed(trader, spread())
-    theirs = Connection.objects.create(
-        owner=other, name="Theirs", broker="ibkr", environment="paper", trading_enabled=True,
-        settings=order.connection.settings,
-    )  # fmt: skip
-    _, key = minting.mint(other, theirs, frozenset({Scope.TRADE}), name="theirs")
-    stranger = bearer.authenticate(key)
-    for act in (
-        lambda: order_actions.cancel(stranger, order.public_id),
-        lambda: preparing.prepare_change(stranger, order.public_id, OrderChanges(limit_price=Decimal(1))),
-        lambda: order_actions.confirm(stranger, order.confirmation.public_id),
-    ):
-        with pytest.raises(Refusal) as found:
-            act()
-        assert found.value.code in (Code.UNKNOWN_ORDER, Code.CONFIRMATION_UNKNOWN)
+    check_another_user_reaches_none_of(confirmed(trader, spread()), other)
 
 
 def test_legs_are_named_as_the_option_chain_names_them() -> None:

@@ -87,7 +87,7 @@ def test_what_the_broker_does_not_do_is_refused_and_never_imitated(terms: dict[s
 def line(**terms: Any) -> str:
     made = Terms(**{"tif": TimeInForce.DAY} | BUY | terms)
     made.check()
-    return describe(made.request("a" * 32, made.legs(lambda: "b" * 32)), "USD")
+    return describe(made.request("a" * 32, made.legs(lambda place: "b" * 32)), "USD")
 
 
 LIMIT = {"order_type": OrderType.LIMIT, "limit_price": Decimal("5411.19")}
@@ -139,7 +139,7 @@ def test_the_line_names_the_exits() -> None:
 
 
 def test_exits_are_on_the_other_side_and_outlive_the_day_of_their_entry() -> None:
-    target, stop = Terms(**BRACKET).legs(lambda: "c" * 32)
+    target, stop = Terms(**BRACKET).legs(lambda place: "c" * 32)
     assert (target.side, target.order_type, target.limit_price, target.tif) == (
         Side.SELL,
         OrderType.LIMIT,
