@@ -232,10 +232,13 @@ class _Search:
         if price is None:
             quote = self._broker.quotes([request.symbol])[0]
             price = quote.ask if request.side is Side.BUY else quote.bid
-        least = max(found.minimum_notional or _CENT, _CENT) / (price * found.multiplier)
-        units = max(found.minimum, self._step, least)
-        if self._by_value:
-            units = units * price * found.multiplier
+        least, units = max(found.minimum_notional or _CENT, _CENT), max(found.minimum, self._step)
+        if price.is_finite() and price > 0:
+            units = max(units, least / (price * found.multiplier))
+            if self._by_value:
+                units = units * price * found.multiplier
+        elif self._by_value:  # nobody asks for it or bids: whether any size passes is for the checks to say
+            units = least
         return int((units / self._step).to_integral_value(ROUND_CEILING))
 
     def _look_at_first(self) -> tuple[int, Facts]:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from django.test import Client
 
-from brokers import registry
+from brokers import registry, spread_prices
 from brokers.types import OrderChanges, OrderClass, OrderType, Side
 from console.accounts.models import User
 from console.authority import bearer
@@ -155,6 +155,26 @@ def test_the_largest_that_passes_is_bound_by_what_it_can_lose(trader: Principal,
     assert found.size == 2  # 870 each
     bought = sizing.max_order(trader, CALLS, Side.BUY, order_type=OrderType.LIMIT, limit_price=Decimal("1.3"))
     assert bought.size == 15
+
+
+def test_legs_that_are_quoted_far_apart_take_a_limit_and_no_market_order(
+    trader: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net_quote = spread_prices.net_quote
+    monkeypatch.setattr(
+        spread_prices,
+        "net_quote",
+        lambda *about: replace(net_quote(*about), bid=Decimal("-0.1"), ask=Decimal("2.7")),
+    )
+    with pytest.raises(Refusal, match="Give a LMT order"):
+        sizing.max_order(trader, CALLS, Side.SELL)
+    at_market = replace(spread(Side.SELL), order_type=OrderType.MARKET, limit_price=None)
+    assert "Give a LMT order" in str(refused(trader, at_market))
+    sold = confirmed(trader, spread(Side.SELL, "1.25"))
+    assert (sold.state, sold.worst_notional) == (Status.WORKING, Decimal(2000))
+    assert "Limit 1.25: 3.8% below, waits." in sold.confirmation.terms["summary"]
+    (item,) = review.load(preparing.prepare(trader, spread(Side.SELL, "1.3")).confirmation).items
+    assert (item.worst, item.refusals) == (Decimal(2000), [])
 
 
 def test_a_lost_answer_is_looked_up_and_nothing_is_sent_again(trader: Principal, exchange: Exchange) -> None:
