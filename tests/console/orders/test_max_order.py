@@ -272,7 +272,7 @@ def test_of_any_account_and_limits_the_largest_passes_and_a_step_more_is_refused
         transaction.set_rollback(True)
 
 
-def test_what_nobody_bids_for_is_refused_and_crashes_nothing(trader: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_nobody_bids_for_is_refused(trader: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
     with broker_access.broker_for(trader) as broker:
         quotes = type(broker).quotes
     monkeypatch.setattr(

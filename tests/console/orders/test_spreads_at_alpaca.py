@@ -20,6 +20,8 @@ from console.orders import max_order as sizing
 from console.orders import prepare as preparing
 from console.orders import preview as previewing
 from console.orders import queries as order_queries
+from console.orders.checks import order_access
+from console.orders.execution import cancel as cancelling
 from console.orders.execution import external_orders, reconcile
 from console.orders.models import Order
 from console.orders.owner import review
@@ -329,6 +331,62 @@ def test_a_spread_on_its_way_counts_against_the_position_in_its_legs(trader: Pri
     assert (found.value.code, "with 2 of it offered" in str(found.value)) == (Code.POSITION_CHANGED, True)
     free = preparing.prepare_close(trader, LOW, quantity=Decimal(1), order_type=OrderType.LIMIT, limit_price=Decimal(9))
     assert order_actions.confirm(trader, free.confirmation.public_id).state is Status.WORKING
+
+
+# -- what stands in a leg --------------------------------------------------------------------------------------
+
+
+def test_closing_everything_takes_a_spread_back_with_its_leg(trader: Principal, exchange: Exchange) -> None:
+    exchange.held[LOW] = 3
+    order = confirmed(trader, spread())  # it would buy more of what is closed
+    plan, _ = preparing.prepare_flatten(trader)
+    assert "1 working order will be cancelled first" in plan.confirmation.terms["summary"]
+    closing = order_actions.confirm(trader, plan.confirmation.public_id)
+    order.refresh_from_db()
+    assert (order.state, closing.symbol) == (Status.CANCELLED, LOW)
+
+
+def test_a_leg_is_not_closed_while_its_spread_may_still_fill(
+    trader: Principal, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange.held[LOW] = 3
+    monkeypatch.setattr(cancelling, "_PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(cancelling, "cancel_at_broker", lambda order: None)  # taken, and not confirmed yet
+    order = confirmed(trader, spread())
+    plan, _ = preparing.prepare_flatten(trader)
+    with pytest.raises(Refusal) as found:
+        order_actions.confirm(trader, plan.confirmation.public_id)
+    assert (found.value.code, order.public_id in str(found.value)) == (Code.OUTCOME_UNKNOWN, True)
+    assert [each.get("symbol") for each in exchange.sent] == [None]
+
+
+def test_a_leg_with_another_app_s_spread_is_not_closed_by_an_app(
+    owner: User, account: Connection, trader: Principal, exchange: Exchange
+) -> None:
+    exchange.held[LOW] = 3
+    _, key = minting.mint(owner, account, frozenset({Scope.TRADE}), name="another")
+    theirs = confirmed(bearer.authenticate(key), spread())
+    with pytest.raises(Refusal) as found:
+        preparing.prepare_flatten(trader)
+    assert (found.value.code, theirs.public_id in str(found.value)) == (Code.ANOTHER_APPS_ORDER, True)
+
+
+def test_a_spread_that_closes_a_leg_is_cancelled_by_its_owner_where_orders_are_the_owner_s(
+    trader: Principal, exchange: Exchange
+) -> None:
+    order, opens = confirmed(trader, spread(Side.SELL, "1.4")), confirmed(trader, spread())
+    exchange.held[LOW] = 3
+    Connection.objects.update(policy=Policy.OWNER_APPROVAL)
+    for each, waits in ((order, True), (opens, False)):
+        each.refresh_from_db()
+        each.connection.refresh_from_db()
+        assert order_access.cancel_needs_owner(each) is waits
+
+
+def test_the_orders_in_an_option_are_also_those_of_its_spreads(trader: Principal) -> None:
+    order = confirmed(trader, spread())
+    assert order_actions.cancel_all(trader, symbol="AAPL")[1] == []
+    assert [each.order.pk for each in order_actions.cancel_all(trader, symbol=HIGH)[1]] == [order.pk]
 
 
 # -- terms ----------------------------------------------------------------------------------------------------
