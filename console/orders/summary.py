@@ -161,7 +161,10 @@ def _loss_text(draft: Draft) -> str:
     if each is None:
         return ""
     lost = each * request.units * draft.instrument.multiplier
-    return f" It can lose at most {_money(lost)} {draft.instrument.currency}, fees not counted."
+    said = f"{_money(lost)} {draft.instrument.currency}, fees not counted"
+    if request.limit_price is None:
+        return f" At that price it can lose at most {said}; it may fill at a worse one."
+    return f" It can lose at most {said}."
 
 
 def with_fee(worth: Decimal, preview: Preview) -> Decimal:

@@ -140,7 +140,9 @@ def test_each_fill_says_which_leg_it_was(trader: Principal) -> None:
 def test_a_market_order_is_held_to_the_price_it_was_shown_with(trader: Principal, exchange: Exchange) -> None:
     at_market = replace(spread(), order_type=OrderType.MARKET, limit_price=None)
     prepared = preparing.prepare(trader, at_market)
-    assert "sell 1 AAPL 2026-06-18 260 call; at the market, day" in prepared.confirmation.terms["summary"]
+    summary = prepared.confirmation.terms["summary"]
+    assert "sell 1 AAPL 2026-06-18 260 call; at the market, day" in summary
+    assert "At that price it can lose at most 260.00 USD, fees not counted; it may fill at a worse one." in summary
     exchange.prices[HIGH] = Decimal("2.8")
     with pytest.raises(Refusal) as found:
         order_actions.confirm(trader, prepared.confirmation.public_id)
