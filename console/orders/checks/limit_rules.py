@@ -588,7 +588,7 @@ def check_together(previews: Sequence[Preview], rates: Mapping[tuple[str, str], 
         return
     drawn: dict[str, list[Preview]] = {}
     for preview in previews:
-        if preview.cash_effect < 0:
+        if preview.drawn > 0:
             drawn.setdefault(preview.buying_power_currency, []).append(preview)
     for currency, some in drawn.items():
         costs: list[tuple[Decimal, Decimal]] = []
@@ -596,7 +596,7 @@ def check_together(previews: Sequence[Preview], rates: Mapping[tuple[str, str], 
             own = preview.quote.currency
             rate = Decimal(1) if own == currency else rates.get((own, currency))
             if rate is not None:
-                costs.append((preview.buying_power, -preview.cash_effect * rate))
+                costs.append((preview.buying_power, preview.drawn * rate))
         if len(costs) < len(some):
             if len(some) == 1:
                 continue  # its broker has held it against the same already

@@ -25,6 +25,7 @@ from console.orders.execution import cancel as cancelling
 from console.orders.execution import external_orders, reconcile
 from console.orders.models import Order
 from console.orders.owner import review
+from console.orders.prepare import PlanItem
 from console.orders.states import Status
 from console.orders.terms import LegAsked, Terms, spread_symbol
 from console.principal import Principal
@@ -220,6 +221,14 @@ def test_its_price_can_be_changed_and_nothing_else(trader: Principal, exchange: 
     order_actions.confirm(trader, change.confirmation.public_id)
     order.refresh_from_db()
     assert (order.state, order.limit_price) == (Status.WORKING, Decimal("1.25"))
+
+
+def test_what_two_can_lose_must_be_there_at_once(trader: Principal, exchange: Exchange) -> None:
+    exchange.cash = Decimal(1_000)  # 870 each
+    items = [PlanItem(terms=spread(Side.SELL, "1.3", quantity=1)) for _ in range(2)]
+    with pytest.raises(Refusal, match="Together the orders need 1,740") as found:
+        preparing.prepare_plan(trader, items)
+    assert (found.value.code, Order.objects.count()) == (Code.INSUFFICIENT_FUNDS, 0)
 
 
 def test_what_its_owner_looks_at_names_the_legs_and_the_most_it_can_come_to(trader: Principal) -> None:
