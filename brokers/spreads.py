@@ -128,6 +128,14 @@ def make(legs: Sequence[SpreadLeg]) -> Spread:
     return made
 
 
+def is_part(symbol: str, name: str) -> bool:
+    """Whether what is traded as ``name`` is ``symbol``, or a spread that has it as a leg."""
+    if symbol == name:
+        return True
+    spread = parse(name)
+    return spread is not None and any(leg.is_called(symbol) for leg in spread.legs)
+
+
 def parse(symbol: str) -> Spread | None:
     """The spread that ``symbol`` names, however its legs are ordered; None for any other symbol."""
     if len(symbol) > LONGEST or (told := _SPREAD.fullmatch(symbol.strip().upper())) is None:

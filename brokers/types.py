@@ -564,6 +564,13 @@ class Preview:
     """None for a cash account, and where the broker does not report it."""
     notes: tuple[str, ...] = ()
     """What the account's own settings at the broker mean for it, a sentence each."""
+    held_back: Decimal = Decimal(0)
+    """What must be there for it where that is more than it costs: the most that several options together can lose."""
+
+    @property
+    def drawn(self) -> Decimal:
+        """What it takes of the buying power, in the currency of its price; 0 where it takes none."""
+        return max(-self.cash_effect, self.held_back, Decimal(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

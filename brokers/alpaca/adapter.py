@@ -684,6 +684,7 @@ class AlpacaBroker(Extras):
             buying_power=power,
             buying_power_currency=account.currency,
             quote=quote,
+            held_back=Decimal(0) if instrument.spread is None else needed,
         )
 
     def largest_quantity(self, account_id: str, request: OrderRequest) -> Decimal | None:

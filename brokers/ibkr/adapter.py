@@ -665,7 +665,10 @@ class IbkrBroker(Lacking, Extras):
             if listed is not None:
                 return self._order(listed, fills)
             if (spread := spreads.parse(symbol)) is not None:
-                return parse.executed_spread(client_order_id, spread, fills, wholes)
+                told = parse.executed_spread(client_order_id, spread, fills, wholes)
+                if told is None and fills:
+                    raise BrokerUnavailable(f"{BROKER} lists this order no more, and tells fills of some legs alone.")
+                return told
             return parse.executed(client_order_id, fills or wholes) if fills or wholes else None
 
     def _order(self, row: Mapping[str, Any], fills: list[Fill]) -> BrokerOrder:

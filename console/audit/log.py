@@ -140,16 +140,20 @@ def mask(text: str) -> str:
     return escape_hidden(_SECRET.sub(_MASK, text))
 
 
+_DEEPEST = 4
+"""Of the arguments themselves, which are 0: the legs of a batch's orders are objects this far in."""
+
+
 def _bounded(value: Any, depth: int = 0) -> Any:
     """A JSON value small enough to keep: whatever a caller sends, a row stays under a few kilobytes."""
     if type(value) is str:
         return truncate(mask(value[:400]), 200)
     if type(value) is dict or isinstance(value, Mapping):
-        if depth > 3:
+        if depth > _DEEPEST:
             return "[nested too deep]"
         return {_masked(str(key)[:400], 60): _bounded(item, depth + 1) for key, item in list(value.items())[:30]}
     if isinstance(value, (list, tuple)):
-        if depth > 3:
+        if depth > _DEEPEST:
             return "[nested too deep]"
         return [_bounded(item, depth + 1) for item in value[:30]]
     if value is None or isinstance(value, bool):

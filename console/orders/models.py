@@ -202,6 +202,10 @@ class Order(models.Model):
         """The options it buys and sells as one; None for an order in one instrument."""
         return spreads.parse(self.symbol)
 
+    def trades(self, symbol: str) -> bool:
+        """Whether it is in that symbol, or in several options of which that is one."""
+        return spreads.is_part(symbol, self.symbol)
+
     @property
     def traded_options(self) -> list[dict[str, Any]]:
         """What such an order does with each: ``symbol``, ``side`` and ``ratio``; empty for any other order."""

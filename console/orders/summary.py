@@ -1,6 +1,5 @@
 """What people see of an order or a plan, as text and as terms: what the digest binds."""
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -162,7 +161,10 @@ def _loss_text(draft: Draft) -> str:
     if each is None:
         return ""
     lost = each * request.units * draft.instrument.multiplier
-    return f" It can lose at most {_money(lost)} {draft.instrument.currency}, fees not counted."
+    said = f"{_money(lost)} {draft.instrument.currency}, fees not counted"
+    if request.limit_price is None:
+        return f" At that price it can lose at most {said}; it may fill at a worse one."
+    return f" It can lose at most {said}."
 
 
 def with_fee(worth: Decimal, preview: Preview) -> Decimal:
@@ -215,17 +217,18 @@ def opening_text(
     left_out: Sequence[Unclosable],
     whose: ConnectedApp | None,
     *,
-    only: Collection[str] | None = None,
+    closing: Collection[str],
+    only_closed: bool,
 ) -> str:
-    """``only``: symbols whose orders are cancelled; None: all but those of positions left out."""
-    rows = cancelling.open_root_orders(connection, whose).filter(account_id=account_id)
-    if only is not None:
-        rows = rows.filter(symbol__in=[*only, *(each.symbol for each in left_out)])
-    working = Counter(rows.values_list("symbol", flat=True))
-    kept = [(each, working.pop(each.symbol, 0)) for each in left_out]
+    """``closing``: symbols of the positions that are closed; ``only_closed``: orders in no other are cancelled."""
+    rows = list(cancelling.open_root_orders(connection, whose).filter(account_id=account_id))
+    stays = [each.symbol for each in left_out]
+    going = cancelling.going_with(rows, closing=closing, stays=stays, only_closed=only_closed)
+    staying = [order for order in rows if order not in going]
+    kept = [(each, sum(order.trades(each.symbol) for order in staying)) for each in left_out]
     what = f"all positions except {', '.join(each.symbol for each in left_out)}" if left_out else "all positions"
     text = f"Close {what} in account {account_id}. "
-    if count := working.total():
+    if count := len(going):
         text += f"{_count_of_orders(count).capitalize()} will be cancelled first. "
     for each, count in kept:
         and_orders = f" with {_count_of_orders(count)}" if count else ""

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from console.accounts.models import User
+from console.audit.models import Call
 from console.authority import bearer, call_quota
 from console.connections.models import Connection, Policy
 from console.limits import Limits
@@ -90,6 +91,12 @@ def test_a_preview_and_a_batch_take_legs_too(key: str) -> None:
     assert call(key, "preview_order", **DEBIT)["would_pass"] is True
     batch = call(key, "place_batch_orders", orders=[DEBIT | {"legs": json.dumps(LEGS)}, DEBIT])
     assert [order["symbol"] for order in batch["orders"]] == ["AAPL+260618C250-C260"] * 2
+
+
+def test_the_audit_log_says_which_options_a_batch_asked_for(key: str) -> None:
+    call(key, "place_batch_orders", orders=[DEBIT, DEBIT])
+    (row,) = Call.objects.filter(tool="place_batch_orders")
+    assert [each["legs"] for each in row.arguments["orders"]] == [LEGS, LEGS]
 
 
 @pytest.mark.parametrize(

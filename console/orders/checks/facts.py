@@ -5,10 +5,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from brokers import market_hours
+from brokers import market_hours, symbol_lookup
 from brokers.base import Broker
 from brokers.errors import BrokerError
 from brokers.types import (
@@ -137,6 +137,15 @@ def in_position(symbol: str, asset_class: str, of: str = "") -> Q:
     if coin := coin_of(symbol, asset_class):
         return Q(**{f"{of}symbol__startswith": f"{coin}/", f"{of}asset_class": AssetClass.CRYPTO})
     return Q(**{f"{of}symbol": symbol})
+
+
+def trading(orders: QuerySet[Order], symbol: str) -> QuerySet[Order]:
+    """Those in one symbol; in an option also those of several options of which it is one."""
+    if (option := symbol_lookup.parse_occ(symbol.partition("@")[0])) is None:
+        return orders.filter(symbol=symbol)
+    named = Q(symbol__startswith=f"{option.root}+") | Q(symbol__startswith=f"{option.root}-")
+    combined = [order.pk for order in orders.filter(named) if order.trades(symbol)]
+    return orders.filter(Q(symbol=symbol) | Q(pk__in=combined))
 
 
 def total_equity(broker: Broker, accounts: Sequence[str], currency: str) -> Decimal | None:

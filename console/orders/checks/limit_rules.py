@@ -199,7 +199,12 @@ def check_limits(
     for bound in bounds:
         _check_kind(request, facts, bound)
     owed = owed_beside(request, facts.spread)
-    quote = _priced(facts.quote)
+    quote = facts.quote
+    if not is_priced(request, quote, facts.spread):
+        raise Refusal(
+            Code.LIMIT_UNPROVABLE,
+            f"There is no usable price for {quote.symbol} now. Nothing was sent; try again later.",
+        )
     collar = collar_of(bounds, is_live=is_live, takes_market=takes_market(request, quote))
     if collar is not None:
         for each in _live(request, quote):
@@ -474,13 +479,13 @@ def _check_position(
             )  # fmt: skip
 
 
-def _priced(quote: Quote) -> Quote:
-    if not all(price.is_finite() and price > 0 for price in (quote.last, quote.bid, quote.ask)):
-        raise Refusal(
-            Code.LIMIT_UNPROVABLE,
-            f"There is no usable price for {quote.symbol} now. Nothing was sent; try again later.",
-        )
-    return quote
+def is_priced(request: OrderRequest, quote: Quote, spread: Spread | None) -> bool:
+    """Whether what the order comes to can be told. The legs of a spread may be quoted so far apart that nobody pays for
+    it now: its limit bounds what is paid or received all the same."""
+    told = [quote.last, quote.ask]
+    if spread is None or request.limit_price is None:
+        told.append(quote.bid)
+    return quote.bid.is_finite() and all(price.is_finite() and price > 0 for price in told)
 
 
 def _in_currency(bound: ScopedLimits, name: str, amount: Decimal | None, facts: RiskInputs) -> Decimal:
@@ -583,7 +588,7 @@ def check_together(previews: Sequence[Preview], rates: Mapping[tuple[str, str], 
         return
     drawn: dict[str, list[Preview]] = {}
     for preview in previews:
-        if preview.cash_effect < 0:
+        if preview.drawn > 0:
             drawn.setdefault(preview.buying_power_currency, []).append(preview)
     for currency, some in drawn.items():
         costs: list[tuple[Decimal, Decimal]] = []
@@ -591,7 +596,7 @@ def check_together(previews: Sequence[Preview], rates: Mapping[tuple[str, str], 
             own = preview.quote.currency
             rate = Decimal(1) if own == currency else rates.get((own, currency))
             if rate is not None:
-                costs.append((preview.buying_power, -preview.cash_effect * rate))
+                costs.append((preview.buying_power, preview.drawn * rate))
         if len(costs) < len(some):
             if len(some) == 1:
                 continue  # its broker has held it against the same already

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from brokers import spreads
 from brokers.decimals import money, plain
 from brokers.types import LegRequest, OrderClass, OrderRequest, OrderType, Quote, Side, TimeInForce
 from console.errors import Code, Refusal
@@ -41,12 +42,16 @@ class PriceStanding:
 
 
 def usable(quote: Quote) -> Quote | None:
-    """The quote with its last price where a side of the book is missing; None without a last price."""
+    """The quote with its last price where a side of the book is missing; None without a last price.
+
+    Of a spread no side is missing: a net of its legs below zero says that nobody pays for it.
+    """
     if not _is_price(quote.last):
         return None
+    is_net = quote.bid.is_finite() and spreads.parse(quote.symbol) is not None
     return replace(
         quote,
-        bid=quote.bid if _is_price(quote.bid) else quote.last,
+        bid=quote.bid if is_net or _is_price(quote.bid) else quote.last,
         ask=quote.ask if _is_price(quote.ask) else quote.last,
     )
 

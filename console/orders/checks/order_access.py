@@ -79,8 +79,10 @@ def check_no_other_orders(
     """Closing a position takes every order in its symbol away, so none of somebody else's may stand. Raises Refusal."""
     if app is None:
         return
-    rows = Order.objects.filter(connection=connection, account_id=account_id, symbol=symbol, status__in=states.OPEN)
-    others = rows.exclude(app__in=ConnectedApp.objects.filter(app.same)).exclude(confirmation=exclude)
+    rows = Order.objects.filter(connection=connection, account_id=account_id, status__in=states.OPEN)
+    others = (
+        facts.trading(rows, symbol).exclude(app__in=ConnectedApp.objects.filter(app.same)).exclude(confirmation=exclude)
+    )
     for order in others.select_related("app")[:1]:
         check_may_change(app, order)
 
@@ -98,5 +100,10 @@ def _guards_position(order: Order) -> bool:
         positions = broker_access.broker_of(order.connection).positions(order.account_id)
     except BrokerError:
         return True  # not known is not no, and the owner can cancel it all the same
+    if (spread := order.spread) is not None:
+        traded = spread if order.side == Side.BUY else spread.turned
+        return any(
+            leg.sign * each.quantity < 0 for leg in traded.legs for each in positions if leg.is_called(each.symbol)
+        )
     held = [each.quantity for each in positions if each.is_in(order.symbol, order.asset_class)]
     return any(each < 0 if order.side == Side.BUY else each > 0 for each in held)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,7 @@ from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of
 from console.orders import states
+from console.orders.checks import facts as check_facts
 from console.orders.execution import sync
 from console.orders.models import Confirmation, Order
 from console.orders.states import Status
@@ -56,6 +57,19 @@ def open_root_orders(connection: Connection, app: ConnectedApp | None = None) ->
     return rows.exclude(parent__status__in=states.OPEN)
 
 
+def going_with(
+    orders: Iterable[Order], *, closing: Collection[str], stays: Collection[str], only_closed: bool
+) -> list[Order]:
+    """What is cancelled before these positions are closed: their own orders, and all that belong to no position that
+    stays. ``only_closed``: their own alone."""
+    return [
+        order
+        for order in orders
+        if any(order.trades(symbol) for symbol in closing)
+        or not (only_closed or any(order.trades(symbol) for symbol in stays))
+    ]
+
+
 def cancel_all(
     connection: Connection,
     account_id: str,
@@ -70,15 +84,16 @@ def cancel_all(
 ) -> list[CancelResult]:
     """Take every open order of an account back, one after another, newest first, and say what became of each.
 
-    Orders that hang on another end with it. What still waits for a confirmation is not open and stays, and so does
-    what was released by the confirmation ``exclude``. ``app``: only those that it made. ``may`` is asked about each,
-    and raises Refusal for one that stays. ``should_continue`` is asked before each; False ends it.
+    ``symbol``: only those in it; an order of several options is in each of them. Orders that hang on another end with
+    it. What still waits for a confirmation is not open and stays, and so does what was released by the confirmation
+    ``exclude``. ``app``: only those that it made. ``may`` is asked about each, and raises Refusal for one that stays.
+    ``should_continue`` is asked before each; False ends it.
     """
     rows = Order.objects.select_related("app", "connection", "confirmation").filter(
         connection=connection, account_id=account_id, status__in=states.OPEN
     )
     if symbol is not None:
-        rows = rows.filter(symbol=symbol)
+        rows = check_facts.trading(rows, symbol)
     if app is not None:
         rows = rows.filter(app__in=ConnectedApp.objects.filter(app.same))
     if exclude is not None:

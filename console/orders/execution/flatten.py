@@ -2,6 +2,7 @@
 
 import logging
 
+from brokers import spreads
 from brokers.errors import BrokerError
 from console.connections import broker_access
 from console.connections.models import Connection
@@ -104,7 +105,7 @@ def cancel_conflicting(confirmation: Confirmation, going: list[Order], by: str, 
 def _check_cancelled(order: Order, taken: list[cancelling.CancelResult]) -> None:
     """What still stands in the symbol could fill after its close, and open a position anew. Raises Refusal."""
     for each in taken:
-        if each.order.symbol == order.symbol and each.order.state in states.OPEN:
+        if each.order.trades(order.symbol) and each.order.state in states.OPEN:
             raise Refusal(
                 Code.OUTCOME_UNKNOWN,
                 f"Working order {each.order.public_id} was cancelled, but its broker has not confirmed it yet, so "
@@ -146,7 +147,8 @@ def _without_position(confirmation: Confirmation, connection: Connection, accoun
         if left_out:
             log.warning("Orders without a position are not cancelled, as these positions cannot be read: %s", left_out)
             return []
-        symbols -= {each.symbol for each in positions if each.quantity}
+        held = {each.symbol for each in positions if each.quantity}
+        symbols = {name for name in symbols if not any(spreads.is_part(each, name) for each in held)}
     return sorted(symbols)
 
 

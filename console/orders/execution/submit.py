@@ -231,7 +231,9 @@ def not_as_told(orders: Sequence[Order], told: Sequence[BrokerOrder]) -> list[Or
     has them, unfilled and unchanged, and are noted as looked up.
     """
     listed = {each.client_order_id: each for each in told}
-    changing = Modification.objects.filter(order__in=[order.pk for order in orders], status__in=IN_PROGRESS)
+    # One that was given up may still come.
+    may_change = (*IN_PROGRESS, AmendmentStatus.NOT_DONE)
+    changing = Modification.objects.filter(order__in=[order.pk for order in orders], status__in=may_change)
     others = set(changing.values_list("order_id", flat=True))
     same = {order.pk for order in orders if order.pk not in others and _rests_as(order, listed.get(order.wire_id))}
     if same:

@@ -54,6 +54,8 @@ def _look_up(order: Order, broker: Broker) -> None:
             order.refresh_from_db()
             return  # the next look is at what the change made of it
         answer = _late_replacement(order, broker) or answer
+    elif answer is not None and answer.status.is_open:
+        _notice_late_change(order, answer)
     if answer is not None:
         apply_answer(order, answer)
         return
@@ -114,6 +116,17 @@ def _late_replacement(order: Order, broker: Broker) -> BrokerOrder | None:
             order.refresh_from_db()
             return made
     return None
+
+
+def _notice_late_change(order: Order, answer: BrokerOrder) -> None:
+    """The same at a broker that changes an order in place: it stands there as a change that was given up asked for."""
+    if all(getattr(answer, name) in (None, getattr(order, name)) for name in amendment_state.PRICED):
+        return
+    for change in order.modifications.filter(status=AmendmentStatus.NOT_DONE).order_by("-pk"):
+        is_new = any(getattr(order, name) != value for name, value in amendment_state.terms_of(change).items())
+        if is_new and amendment_state.has_taken_effect(change, answer) and amendment_state.mark_done(change, answer):
+            order.refresh_from_db()
+            return
 
 
 def _not_found_after(broker: Broker) -> float:

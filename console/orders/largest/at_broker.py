@@ -108,10 +108,13 @@ class SizesAtBroker:
         if price is None:
             quote = self._broker.quotes([request.symbol])[0]
             price = quote.ask if request.side is Side.BUY else quote.bid
-        least = max(found.minimum_notional or _CENT, _CENT) / (price * found.multiplier)
-        units = max(found.minimum, self.step, least)
-        if self.by_value:
-            units = units * price * found.multiplier
+        least, units = max(found.minimum_notional or _CENT, _CENT), max(found.minimum, self.step)
+        if price.is_finite() and price > 0:
+            units = max(units, least / (price * found.multiplier))
+            if self.by_value:
+                units = units * price * found.multiplier
+        elif self.by_value:  # nobody asks for it or bids: whether any size passes is for the checks to say
+            units = least
         return int((units / self.step).to_integral_value(ROUND_CEILING))
 
     def _look_at_first(self) -> tuple[int, Facts]:

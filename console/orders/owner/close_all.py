@@ -76,10 +76,14 @@ def cancelled_first(confirmation: Confirmation, kept: Collection[str] = ()) -> l
     if confirmation.action != Action.FLATTEN:
         return []
     order, stays = confirmation.order, {*confirmation.terms.get("stays", ()), *kept}
+    closing = {each.symbol for each in confirmation.orders.all()} - stays
     rows = cancelling.open_root_orders(order.connection, order_access.flatten_scope(confirmation))
-    if confirmation.terms.get("only_closed"):
-        rows = rows.filter(symbol__in=[each.symbol for each in confirmation.orders.all()])
-    return list(rows.filter(account_id=order.account_id).exclude(symbol__in=stays).order_by("-pk"))
+    return cancelling.going_with(
+        rows.filter(account_id=order.account_id).order_by("-pk"),
+        closing=closing,
+        stays=stays,
+        only_closed=bool(confirmation.terms.get("only_closed")),
+    )
 
 
 def _check(connection: Connection, user: User) -> None:

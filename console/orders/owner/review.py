@@ -349,7 +349,7 @@ def _estimate_of_rest(item: ReviewItem, change: Modification, facts: Facts) -> P
 def _most(request: OrderRequest, facts: RiskInputs, connection: Connection, app: ConnectedApp) -> Decimal | None:
     """The most that an order can come to which a limit refuses: what the refusal speaks of."""
     quote, units = facts.quote, request.quantity
-    if facts.rate is None or not all(each.is_finite() and each > 0 for each in (quote.last, quote.bid, quote.ask)):
+    if facts.rate is None or not limit_rules.is_priced(request, quote, facts.spread):
         return None
     if units is None:
         best = quote.ask if request.side is Side.BUY else quote.bid

@@ -8,6 +8,7 @@ import pytest
 
 from brokers.errors import (
     BrokerError,
+    BrokerUnavailable,
     InvalidOrder,
     InvalidSymbol,
     NeedsAnswer,
@@ -204,14 +205,15 @@ def test_one_that_is_listed_no_more_is_told_by_what_was_executed_of_it(
     assert ibkr.order(PAPER, new_id(), symbol=BUTTERFLY) is None
 
 
-def test_a_leg_that_has_not_filled_leaves_no_whole_spread(ibkr: IbkrBroker, fake: FakeIbkr) -> None:
+def test_a_leg_that_filled_alone_is_not_taken_for_an_order_that_never_arrived(ibkr: IbkrBroker, fake: FakeIbkr) -> None:
     fake.tells_wholes = False
     asked = spread(limit="1.3")
     ibkr.submit(PAPER, asked)
     fake.fill(asked.client_order_id, Decimal(2), Decimal("1.3"))
     fake.live.clear()
     fake.trades.pop()
-    assert ibkr.order(PAPER, asked.client_order_id, symbol=CALLS) is None
+    with pytest.raises(BrokerUnavailable, match="some legs alone"):
+        ibkr.order(PAPER, asked.client_order_id, symbol=CALLS)
 
 
 def test_it_is_cancelled_as_one(ibkr: IbkrBroker, fake: FakeIbkr) -> None:

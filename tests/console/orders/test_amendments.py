@@ -12,6 +12,7 @@ from brokers.paper.adapter import PaperBroker
 from brokers.types import Instrument, OrderChanges, OrderType, Quote, Side
 from console.accounts.models import User
 from console.authority import bearer
+from console.connections import broker_access
 from console.connections import paper_linking as paper_connections
 from console.errors import Code, Refusal
 from console.keys import minting
@@ -194,6 +195,23 @@ def test_a_lost_change_that_never_arrived_is_unknown_until_the_horizon_and_never
         Status.WORKING,
     )
     assert len(watch.replaced) == 1
+
+
+def test_a_change_that_comes_after_it_was_given_up_is_noticed(
+    trader: Principal, resting: Order, watch: Watch, clock: Clock
+) -> None:
+    watch.before_replace = lose
+    change = confirm(trader, cheaper(trader, resting))
+    clock.advance(seconds=600)
+    reconcile.sweep()
+    watch.before_replace = lambda changes: None
+    broker = broker_access.broker_of(resting.connection)
+    broker.replace(resting.account_id, resting.wire_id, change.asked, change.wire_id)
+    clock.advance(seconds=600)
+    reconcile.sweep()
+    change.refresh_from_db()
+    resting.refresh_from_db()
+    assert (change.state, resting.limit_price, resting.state) == (AmendmentStatus.DONE, Decimal(900), Status.WORKING)
 
 
 def test_a_change_whose_process_died_is_looked_up_and_an_unsent_one_is_refused(

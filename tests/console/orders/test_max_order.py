@@ -1,6 +1,7 @@
 """The largest order: one of that size passes its preview, and one of a step more is refused by what was named."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -303,3 +304,15 @@ def test_of_any_account_and_limits_the_largest_passes_and_a_step_more_is_refused
         else:
             holds(trader, found)
         transaction.set_rollback(True)
+
+
+def test_what_nobody_bids_for_is_refused(trader: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
+    with broker_access.broker_for(trader) as broker:
+        quotes = type(broker).quotes
+    monkeypatch.setattr(
+        type(broker),
+        "quotes",
+        lambda self, symbols: [replace(each, bid=Decimal(0)) for each in quotes(self, symbols)],
+    )
+    found = sizing.max_order(trader, "AAPL", Side.SELL)
+    assert found.size == 0

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from django.test import Client
 
-from brokers import registry
+from brokers import registry, spread_prices
 from brokers.types import OrderChanges, OrderClass, OrderType, Side
 from console.accounts.models import User
 from console.authority import bearer
@@ -19,8 +19,11 @@ from console.orders import max_order as sizing
 from console.orders import prepare as preparing
 from console.orders import preview as previewing
 from console.orders import queries as order_queries
+from console.orders.checks import order_access
+from console.orders.execution import cancel as cancelling
 from console.orders.models import Order
 from console.orders.owner import review
+from console.orders.prepare import PlanItem
 from console.orders.states import Status
 from console.orders.terms import LegAsked, Terms, spread_symbol
 from console.principal import Principal
@@ -117,7 +120,9 @@ def test_each_fill_says_which_leg_it_was(trader: Principal) -> None:
 def test_a_market_order_is_held_to_the_price_it_was_shown_with(trader: Principal, exchange: Exchange) -> None:
     at_market = replace(spread(), order_type=OrderType.MARKET, limit_price=None)
     prepared = preparing.prepare(trader, at_market)
-    assert "sell 1 AAPL 2026-06-18 260 call; at the market, day" in prepared.confirmation.terms["summary"]
+    summary = prepared.confirmation.terms["summary"]
+    assert "sell 1 AAPL 2026-06-18 260 call; at the market, day" in summary
+    assert "At that price it can lose at most 260.00 USD, fees not counted; it may fill at a worse one." in summary
     exchange.prices[HIGH] = Decimal("2.8")
     with pytest.raises(Refusal) as found:
         order_actions.confirm(trader, prepared.confirmation.public_id)
@@ -133,6 +138,26 @@ def test_the_largest_that_passes_is_bound_by_what_it_can_lose(trader: Principal,
     assert found.size == 2  # 870 each
     bought = sizing.max_order(trader, CALLS, Side.BUY, order_type=OrderType.LIMIT, limit_price=Decimal("1.3"))
     assert bought.size == 15
+
+
+def test_legs_that_are_quoted_far_apart_take_a_limit_and_no_market_order(
+    trader: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net_quote = spread_prices.net_quote
+    monkeypatch.setattr(
+        spread_prices,
+        "net_quote",
+        lambda *about: replace(net_quote(*about), bid=Decimal("-0.1"), ask=Decimal("2.7")),
+    )
+    with pytest.raises(Refusal, match="Give a LMT order"):
+        sizing.max_order(trader, CALLS, Side.SELL)
+    at_market = replace(spread(Side.SELL), order_type=OrderType.MARKET, limit_price=None)
+    assert "Give a LMT order" in str(refused(trader, at_market))
+    sold = confirmed(trader, spread(Side.SELL, "1.25"))
+    assert (sold.state, sold.worst_notional) == (Status.WORKING, Decimal(2000))
+    assert "Limit 1.25: 3.8% below, waits." in sold.confirmation.terms["summary"]
+    (item,) = review.load(preparing.prepare(trader, spread(Side.SELL, "1.3")).confirmation).items
+    assert (item.worst, item.refusals) == (Decimal(2000), [])
 
 
 def test_a_lost_answer_is_looked_up_and_nothing_is_sent_again(trader: Principal, exchange: Exchange) -> None:
@@ -170,6 +195,14 @@ def test_its_price_can_be_changed_and_nothing_else(trader: Principal, exchange: 
     order_actions.confirm(trader, change.confirmation.public_id)
     order.refresh_from_db()
     assert (order.state, order.limit_price) == (Status.WORKING, Decimal("1.25"))
+
+
+def test_what_two_can_lose_must_be_there_at_once(trader: Principal, exchange: Exchange) -> None:
+    exchange.cash = Decimal(1_000)  # 870 each
+    items = [PlanItem(terms=spread(Side.SELL, "1.3", quantity=1)) for _ in range(2)]
+    with pytest.raises(Refusal, match="Together the orders need 1,740") as found:
+        preparing.prepare_plan(trader, items)
+    assert (found.value.code, Order.objects.count()) == (Code.INSUFFICIENT_FUNDS, 0)
 
 
 def test_what_its_owner_looks_at_names_the_legs_and_the_most_it_can_come_to(trader: Principal) -> None:
@@ -261,6 +294,62 @@ def test_a_spread_on_its_way_counts_against_the_position_in_its_legs(trader: Pri
     check_close_is_short_by_the_spread(trader, spread(Side.SELL, "1.4"), LOW)
     free = preparing.prepare_close(trader, LOW, quantity=Decimal(1), order_type=OrderType.LIMIT, limit_price=Decimal(9))
     assert order_actions.confirm(trader, free.confirmation.public_id).state is Status.WORKING
+
+
+# -- what stands in a leg --------------------------------------------------------------------------------------
+
+
+def test_closing_everything_takes_a_spread_back_with_its_leg(trader: Principal, exchange: Exchange) -> None:
+    exchange.held[LOW] = 3
+    order = confirmed(trader, spread())  # it would buy more of what is closed
+    plan, _ = preparing.prepare_flatten(trader)
+    assert "1 working order will be cancelled first" in plan.confirmation.terms["summary"]
+    closing = order_actions.confirm(trader, plan.confirmation.public_id)
+    order.refresh_from_db()
+    assert (order.state, closing.symbol) == (Status.CANCELLED, LOW)
+
+
+def test_a_leg_is_not_closed_while_its_spread_may_still_fill(
+    trader: Principal, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange.held[LOW] = 3
+    monkeypatch.setattr(cancelling, "_PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(cancelling, "cancel_at_broker", lambda order: None)  # taken, and not confirmed yet
+    order = confirmed(trader, spread())
+    plan, _ = preparing.prepare_flatten(trader)
+    with pytest.raises(Refusal) as found:
+        order_actions.confirm(trader, plan.confirmation.public_id)
+    assert (found.value.code, order.public_id in str(found.value)) == (Code.OUTCOME_UNKNOWN, True)
+    assert [each.get("symbol") for each in exchange.sent] == [None]
+
+
+def test_a_leg_with_another_app_s_spread_is_not_closed_by_an_app(
+    owner: User, account: Connection, trader: Principal, exchange: Exchange
+) -> None:
+    exchange.held[LOW] = 3
+    _, key = minting.mint(owner, account, frozenset({Scope.TRADE}), name="another")
+    theirs = confirmed(bearer.authenticate(key), spread())
+    with pytest.raises(Refusal) as found:
+        preparing.prepare_flatten(trader)
+    assert (found.value.code, theirs.public_id in str(found.value)) == (Code.ANOTHER_APPS_ORDER, True)
+
+
+def test_a_spread_that_closes_a_leg_is_cancelled_by_its_owner_where_orders_are_the_owner_s(
+    trader: Principal, exchange: Exchange
+) -> None:
+    order, opens = confirmed(trader, spread(Side.SELL, "1.4")), confirmed(trader, spread())
+    exchange.held[LOW] = 3
+    Connection.objects.update(policy=Policy.OWNER_APPROVAL)
+    for each, waits in ((order, True), (opens, False)):
+        each.refresh_from_db()
+        each.connection.refresh_from_db()
+        assert order_access.cancel_needs_owner(each) is waits
+
+
+def test_the_orders_in_an_option_are_also_those_of_its_spreads(trader: Principal) -> None:
+    order = confirmed(trader, spread())
+    assert order_actions.cancel_all(trader, symbol="AAPL")[1] == []
+    assert [each.order.pk for each in order_actions.cancel_all(trader, symbol=HIGH)[1]] == [order.pk]
 
 
 # -- terms ----------------------------------------------------------------------------------------------------
