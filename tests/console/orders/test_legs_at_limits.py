@@ -166,12 +166,12 @@ def _weigh(paper: Connection, trader: Principal, terms: Terms) -> Decimal | None
 def waits(monkeypatch: pytest.MonkeyPatch, side: Side, quantity: str | None) -> Terms:
     """Buys 0.1 at 100, and once that fills buys or sells at 100."""
 
-    def legs(self: Terms, name: Callable[[], str]) -> tuple[LegRequest, ...]:
+    def legs(self: Terms, name: Callable[[int], str]) -> tuple[LegRequest, ...]:
         if self.order_class is OrderClass.SIMPLE:
             return ()
         size = None if quantity is None else Decimal(quantity)
         leg = LegRequest(
-            client_order_id=name(),
+            client_order_id=name(0),
             side=side,
             order_type=OrderType.LIMIT,
             quantity=size,
