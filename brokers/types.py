@@ -939,6 +939,8 @@ class Capabilities:
     post_only: bool = False
     spreads: bool = False
     """Several options in one order, by the symbols of ``brokers.spreads``."""
+    firm_quotes: bool = False
+    """Some orders are filled at a quote of its own: see ``brokers.base.QuotingBroker``."""
     practice: bool = False
     """Its accounts hold simulated money: they can be opened, reset and tuned from here."""
     bars_outside_hours: bool = False
