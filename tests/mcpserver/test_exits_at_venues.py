@@ -143,14 +143,3 @@ def test_what_a_venue_lacks_is_refused_by_name(desk: Desk, terms: dict[str, str]
     refused = desk.prepare(**terms)
     assert (refused["error"]["code"], lacks in refused["error"]["message"]) == ("not_offered_by_broker", True)
     assert desk.fake.bodies == []
-
-
-@pytest.mark.parametrize("desk", [COINBASE], indirect=True, ids=["coinbase"])
-def test_a_conversion_at_coinbase_is_refused_by_name(desk: Desk) -> None:
-    for symbol in ("USDC/USD", "usd/usdc"):
-        refused = call(desk.key, "place_order", symbol=symbol, side="BUY", quantity="10")
-        assert refused["error"]["code"] == "not_offered_by_broker"
-        assert "converts one into the other" in refused["error"]["message"]
-    assert (
-        call(desk.key, "place_order", symbol="NONE/USD", side="BUY", quantity="10")["error"]["code"] == "unknown_symbol"
-    )
