@@ -204,7 +204,13 @@ class Terms:
         if self.order_class is OrderClass.SIMPLE:
             if exits:
                 field = stops[0] if self.take_profit is None else "take_profit"
-                raise Refusal(Code.INVALID_ARGUMENT, f"{field} needs the order_class bracket, oco or oto.", field=field)
+                alone = {"take_profit": "a LMT order at that price", "stop_loss": "a STP order at that price"}
+                raise Refusal(
+                    Code.INVALID_ARGUMENT,
+                    f"{field} needs the order_class bracket, oco or oto. To protect by itself what is already held, "
+                    f"send {alone.get(field, 'a TRAIL order')} on the other side.",
+                    field=field,
+                )
             return
         if self.tif not in (None, TimeInForce.DAY, TimeInForce.GTC):
             raise Refusal(
