@@ -81,6 +81,8 @@ class BinanceBroker(CryptoBroker):
         not_found_after=120.0,
         order_classes=frozenset(OrderClass),
         replace=True,
+        change_tif=False,
+        change_with_exits=False,
         notional=True,
         post_only=True,
     )

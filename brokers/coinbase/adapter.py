@@ -88,6 +88,8 @@ class CoinbaseBroker(CryptoBroker):
         order_classes=frozenset({OrderClass.SIMPLE, OrderClass.BRACKET, OrderClass.OCO}),
         not_found_after=300.0,
         replace=True,
+        change_tif=False,
+        change_with_exits=False,
         notional=True,
         post_only=True,
         firm_quotes=True,

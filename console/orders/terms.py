@@ -29,7 +29,7 @@ from console.errors import Code, Refusal
 # Twenty digits before the point and eighteen after fit the column and every venue.
 _LARGEST = Decimal(10) ** 15
 
-MOST_RATIO, MOST_LEGS = spreads.MOST_RATIO, 4
+MOST_RATIO, MOST_LEGS = spreads.MOST_RATIO, spreads.MOST_LEGS
 """Contracts of one leg for one spread."""
 
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")

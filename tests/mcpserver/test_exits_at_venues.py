@@ -179,3 +179,15 @@ def test_a_take_profit_at_kraken_is_the_exit_of_an_order_too(desk: Desk) -> None
     desk.fake.move(desk.symbol, "32100")
     desk.statuses()
     assert {each.status for each in Order.objects.all()} == {"filled"}
+
+
+@pytest.mark.parametrize("desk", [COINBASE], indirect=True, ids=["coinbase"])
+def test_a_change_that_the_venue_never_makes_is_refused_before_it_is_shown(desk: Desk) -> None:
+    bracket = desk.place(**AFTER, **BOTH, order_class="bracket")
+    for changes in ({"limit_price": "28500"}, {"quantity": "0.2"}):
+        refused = call(desk.key, "modify_order", order_id=bracket, **changes)
+        assert (refused["error"]["code"], refused["error"]["field"]) == ("not_offered_by_broker", "order_id")
+    alone = desk.place(**AFTER)
+    refused = call(desk.key, "modify_order", order_id=alone, tif="IOC")
+    assert (refused["error"]["code"], refused["error"]["field"]) == ("not_offered_by_broker", "tif")
+    assert len(desk.fake.bodies) == 2
