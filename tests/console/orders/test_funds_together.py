@@ -149,7 +149,7 @@ def margined(trader: Principal, monkeypatch: pytest.MonkeyPatch, told: list[str]
 def test_margin_that_is_free_for_each_order_but_not_for_all_is_refused(
     trader: Principal, monkeypatch: pytest.MonkeyPatch, told: list[str]
 ) -> None:
-    with pytest.raises(Refusal, match="of initial margin, and 100.00 is free") as caught:
+    with pytest.raises(Refusal, match=r"of initial margin, and 100\.00 is free") as caught:
         margined(trader, monkeypatch, told)
     assert caught.value.code is Code.INSUFFICIENT_FUNDS
 
