@@ -352,10 +352,14 @@ class CoinbaseFake(CryptoFake):
         if found["status"] == "TRADE_STATUS_CANCELED":
             found["cancellation_reason"]["message"] = "Your bank declined this conversion."
         if found["status"] == "TRADE_STATUS_COMPLETED":
-            source, target = found["source_currency"], found["target_currency"]
-            self.balances[source] -= Decimal(found["total"]["value"])
-            self.balances[target] = self.balances.get(target, Decimal(0)) + Decimal(found["subtotal"]["value"])
+            self.complete(found)
         return 200, {"trade": found}
+
+    def complete(self, trade: dict[str, Any]) -> None:
+        trade["status"] = "TRADE_STATUS_COMPLETED"
+        source, target = trade["source_currency"], trade["target_currency"]
+        self.balances[source] -= Decimal(trade["total"]["value"])
+        self.balances[target] = self.balances.get(target, Decimal(0)) + Decimal(trade["subtotal"]["value"])
 
     def _check_terms(self, kind: str, terms: dict[str, Any], body: dict[str, Any]) -> None:
         """A stop waits on the side of the market that it names."""
