@@ -40,6 +40,39 @@ def money(value: Decimal) -> str:
     return f"{whole}.{decimals.ljust(2, '0')}"
 
 
+_DECIMALS = {
+    **dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+}
+"""Where ISO 4217 has other than two."""
+_COINS = frozenset(
+    {"AAVE", "ADA", "ATOM", "AVAX", "BCH", "BNB", "BTC", "DOGE", "DOT", "ETC", "ETH", "LINK", "LTC", "MATIC", "NEAR"}
+    | {"POL", "SHIB", "SOL", "SUI", "TON", "TRX", "UNI", "XBT", "XDG", "XLM", "XMR", "XRP"}
+)
+"""Currencies that are divided further than anybody counts: shown with up to eight decimals."""
+
+
+def amount(value: Decimal, currency: str) -> str:
+    """An amount of money as a person reads it: ``12430.5``, ``USD`` → ``"12,430.50 USD"``; yen have no decimals.
+
+    Coins keep up to eight decimals. What would round to nothing keeps two digits: ``0.002 USD``, not ``0.00 USD``.
+    """
+    return f"{rounded(value, currency)} {currency}".rstrip()
+
+
+def rounded(value: Decimal, currency: str) -> str:
+    """The same without its currency."""
+    decimals = 8 if currency in _COINS else _DECIMALS.get(currency, 2)
+    if value and abs(value) < Decimal(5).scaleb(-decimals - 1):
+        value = value.quantize(Decimal(1).scaleb(value.adjusted() - 1))
+        return grouped(value)
+    text = f"{value:,.{decimals}f}"
+    if decimals == 8:
+        whole, _, rest = text.partition(".")
+        text = f"{whole}.{rest.rstrip('0').ljust(2, '0')}"
+    return text.removeprefix("-") if not value else text
+
+
 def is_multiple(value: Decimal, step: Decimal) -> bool:
     return value % step == 0
 

@@ -9,12 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
+import django_htmx
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from brokers import allowed_hosts
 from console import ip_addresses, scopes
-from console.config import email, instance_dir, oidc
+from console.config import email, instance_dir, oidc, static_files
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # A checkout, or an installed package: that one has its templates in console, and its data in the person's own folder.
@@ -200,12 +201,14 @@ INSTALLED_APPS = [
     "console.onboarding",
 ]
 MIDDLEWARE = [
+    # Pads what it sends, so that its length tells nothing of a secret in it (BREACH).
+    "django.middleware.gzip.GZipMiddleware",
     "console.middleware.normalize_address",
     "console.middleware.refuse_nul",
     "console.middleware.escape_hidden_characters",
     "console.middleware.redirect_to_own_name",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "console.static_files.Middleware",
     "csp.middleware.CSPMiddleware",
     "console.middleware.refuse_foreign_host",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -213,6 +216,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "console.middleware.show_times_of_viewer",
     "allauth.account.middleware.AccountMiddleware",
     "console.accounts.second_factor_required.SecondFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -263,11 +267,21 @@ DEFAULT_FROM_EMAIL = os.environ.get("TRADELATCH_EMAIL_FROM", f"Tradelatch <trade
 DOCS_DIR = BASE_DIR / "docs" if _CHECKOUT else BASE_DIR / "console" / "docs"
 
 STATIC_URL = "/static/"
-STATIC_ROOT = HOME / "static"
-STATIC_ROOT.mkdir(exist_ok=True)
-STATICFILES_DIRS = [BASE_DIR / "console" / "static"]
-WHITENOISE_USE_FINDERS = True
-WHITENOISE_AUTOREFRESH = DEVELOPMENT
+STATICFILES_DIRS = [
+    BASE_DIR / "console" / "static",
+    ("django_htmx", Path(django_htmx.__file__).parent / "static" / "django_htmx"),
+]
+STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
+STATIC_ROOT = static_files.folder(HOME, [BASE_DIR / "console" / "static", Path(django_htmx.__file__).parent / "static"])
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEVELOPMENT
+        else "console.static_files.Storage"
+    },
+}
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEVELOPMENT
 
 # Security
 _SECURE = _PUBLIC.scheme == "https"
