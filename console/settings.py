@@ -185,6 +185,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "brokers.paper",
     "console",
+    "console.charts",
     "console.accounts",
     "console.audit",
     "console.outbox",
