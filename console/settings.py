@@ -198,6 +198,7 @@ INSTALLED_APPS = [
     "console.platforms",
     "console.orders",
     "console.journal",
+    "console.desk",
     "console.onboarding",
 ]
 MIDDLEWARE = [

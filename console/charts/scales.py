@@ -39,7 +39,7 @@ def values(low: Decimal, high: Decimal, most: int = 5) -> list[Decimal]:
     raise AssertionError("A step of 25 times the size always fits.")
 
 
-def moments(first: datetime, last: datetime, most: int = 6) -> list[AxisMark]:
+def moments(first: datetime, last: datetime, most: int = 5) -> list[AxisMark]:
     """At most ``most`` round UTC times between the two."""
     first, last = first.astimezone(UTC), last.astimezone(UTC)
     whole = last - first

@@ -103,7 +103,7 @@ def test_an_order_waiting_for_confirmation_is_counted_everywhere_until_it_lapses
     make(app, Status.AWAITING, at=timezone.now() - timedelta(minutes=3))
     home = words_of(browser.get("/"))
     assert "One order is waiting for confirmation." in home
-    assert "confirmation; nothing was sent." in home
+    assert "Waiting for confirmation Claude Practice Paper" in home
     assert "1 waiting" not in words_of(browser.get("/keys/"))
     Connection.objects.update(policy="owner_approval")
     assert "1 waiting" in words_of(browser.get("/keys/"))
