@@ -7,16 +7,9 @@ from django.utils.safestring import SafeString
 from brokers.decimals import grouped, money
 from brokers.types import OrderType
 from console.orders.models import Order
+from console.orders.terms import TYPE_TEXT
 
 register = template.Library()
-
-TYPES = {
-    OrderType.MARKET: "Market",
-    OrderType.LIMIT: "Limit",
-    OrderType.STOP: "Stop",
-    OrderType.STOP_LIMIT: "Stop limit",
-    OrderType.TRAIL: "Trailing stop",
-}
 
 
 @register.filter
@@ -38,7 +31,7 @@ def order_size(order: Order) -> SafeString:
 
 @register.filter
 def order_type(order: Order) -> str:
-    return TYPES.get(OrderType(order.order_type), order.order_type)
+    return TYPE_TEXT[OrderType(order.order_type)]
 
 
 @register.filter
