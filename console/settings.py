@@ -186,6 +186,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "brokers.paper",
     "console",
+    "console.charts",
     "console.accounts",
     "console.audit",
     "console.outbox",
@@ -198,6 +199,7 @@ INSTALLED_APPS = [
     "console.platforms",
     "console.orders",
     "console.journal",
+    "console.desk",
     "console.onboarding",
 ]
 MIDDLEWARE = [

@@ -34,6 +34,13 @@ MOST_RATIO, MOST_LEGS = spreads.MOST_RATIO, spreads.MOST_LEGS
 
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
+TYPE_TEXT = {
+    OrderType.MARKET: "Market",
+    OrderType.LIMIT: "Limit",
+    OrderType.STOP: "Stop",
+    OrderType.STOP_LIMIT: "Stop limit",
+    OrderType.TRAIL: "Trailing stop",
+}
 TIF_TEXT = {
     TimeInForce.DAY: "day",
     TimeInForce.GTC: "GTC",
