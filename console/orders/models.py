@@ -21,7 +21,7 @@ from brokers.types import (
 )
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection, Policy
-from console.elapsed import seconds_text
+from console.elapsed import seconds_text, span_text
 from console.halts import services as halts
 from console.orders.states import AMENDMENT_LABELS, FROM_BROKER, STATUS_LABELS, UNSETTLED, AmendmentStatus, Status
 from console.principal import Redeemer
@@ -40,7 +40,7 @@ class Action(models.TextChoices):
 
 
 class Confirmation(models.Model):
-    """A promise to do exactly what was shown, once, within ``CONFIRMATION_SECONDS``, for the app it was shown to.
+    """A promise to do exactly what was shown, once, before ``expires_at``, for the app it was shown to.
 
     It may cover a bounded plan: every order that hangs on it was shown with it.
     """
@@ -71,6 +71,12 @@ class Confirmation(models.Model):
     def decided_by(self, connection: Connection) -> Redeemer:
         """Whose yes releases it now. A policy that became stricter since counts; one that became looser does not."""
         return Redeemer.OWNER if connection.policy != Policy.TWO_STEP else Redeemer(self.redeemer)
+
+    @property
+    def lifetime_text(self) -> str:
+        """How long it can be used, in words: ``120 s``, ``4 hours``."""
+        seconds = round((self.expires_at - self.created_at).total_seconds())
+        return f"{seconds} s" if seconds < 600 else span_text(seconds)
 
     @property
     def confirmed_after_ms(self) -> int | None:

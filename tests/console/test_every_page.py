@@ -27,7 +27,7 @@ def browser(owner: User) -> Browser:
 def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp, order: Order) -> list[str]:
     on_connection = [f"/connections/{paper.pk}/{verb}/" for verb in ("pause", "resume", "trading-on", "trading-off")]
     on_connection += [f"/connections/{paper.pk}/{verb}/" for verb in ("check", "unlink")]
-    on_connection += [f"/connections/{paper.pk}/{verb}/" for verb in ("policy", "confirmation-delay")]
+    on_connection += [f"/connections/{paper.pk}/{verb}/" for verb in ("policy", "confirmation-delay", "approval-wait")]
     on_connection += [f"/halts/connection/{paper.pk}/"]
     on_app = [f"/apps/{app.pk}/{verb}/" for verb in ("revoke", "pause", "resume", "narrow", "toolsets", "asking")]
     return [

@@ -6,7 +6,6 @@ The assistant's ``actions.confirm`` and the owner's approval both end here; they
 import logging
 from typing import NoReturn
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -96,7 +95,7 @@ def release(
     try:
         gone, over = _redeem(confirmation, going, authorize, by, request_id, on_released)
     except _ReleaseStopped as stopped:
-        if not _is_final(stopped.refusal):
+        if not _is_final(stopped.refusal, confirmation):
             raise stopped.refusal from None
         for order in plan:  # what was moved to INTENT before it was rolled back
             order.refresh_from_db()
@@ -128,9 +127,10 @@ class _ReleaseStopped(Exception):
 _FINAL = frozenset({Code.HALTED, Code.LIMIT_EXCEEDED, Code.OUTSIDE_LIMITS, Code.LIMITS_REQUIRED, Code.POSITION_CHANGED})
 
 
-def _is_final(refusal: Refusal) -> bool:
+def _is_final(refusal: Refusal, confirmation: Confirmation) -> bool:
     """Unless there is room again within the life of the confirmation."""
-    soon = refusal.retry_after is not None and refusal.retry_after < settings.CONFIRMATION_SECONDS
+    left = (confirmation.expires_at - timezone.now()).total_seconds()
+    soon = refusal.retry_after is not None and refusal.retry_after < left
     return refusal.code in _FINAL and not soon
 
 
@@ -219,8 +219,7 @@ def _check_redeemable(confirmation: Confirmation, order: Order) -> None:
     if confirmation.expires_at <= timezone.now() or order.state is not Status.AWAITING:
         raise Refusal(
             Code.CONFIRMATION_EXPIRED,
-            f"This confirmation expired after {settings.CONFIRMATION_SECONDS} s. Nothing was sent; prepare the "
-            "order again.",
+            f"This confirmation expired after {confirmation.lifetime_text}. Nothing was sent; prepare the order again.",
             order_id=order.public_id,
         )
 

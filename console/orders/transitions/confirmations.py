@@ -34,17 +34,19 @@ def create(
     all_or_none: bool = True,
 ) -> Confirmation:
     """A confirmation of what was ``shown``. ``asked``: whose yes its app waits for, where the connection allows it."""
-    now = timezone.now()
+    now, redeemer = timezone.now(), redeemer_of(app, asked)
+    waits_for_owner = redeemer is Redeemer.OWNER and not app.is_console  # who asks in the console is there
+    seconds = app.connection.approval_seconds if waits_for_owner else settings.CONFIRMATION_SECONDS
     return _CONFIRMATIONS.create(
         public_id=ids.new("cnf"),
         app=app,
         action=action,
         all_or_none=all_or_none,
-        redeemer=redeemer_of(app, asked),
+        redeemer=redeemer,
         terms=shown,
         terms_digest=digest(shown),
         created_at=now,
-        expires_at=now + timedelta(seconds=settings.CONFIRMATION_SECONDS),
+        expires_at=now + timedelta(seconds=seconds),
     )
 
 

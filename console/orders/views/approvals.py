@@ -152,8 +152,6 @@ def decision_page(
         "connection": order.connection,
         "asked": asked,
         "seconds": seconds,
-        "minutes": seconds // 60,
-        "rest": seconds % 60,
         "is_live": order.connection.is_live,
         "is_cancel": looked.is_cancel,
         "decided_by": confirmation.decided_by(order.connection).value,

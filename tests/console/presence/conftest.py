@@ -108,6 +108,8 @@ def endpoint_of(
             case PresenceAct.SHORTEN_DELAY:
                 connections.set_confirmation_delay(paper, 9, by=owner)
                 return endpoint(f"{connection}/confirmation-delay/", seconds="5")
+            case PresenceAct.LENGTHEN_WAIT:
+                return endpoint(f"{connection}/approval-wait/", seconds="3600")
             case PresenceAct.MINT_KEY:
                 return endpoint("/keys/new/", **key)
             case PresenceAct.ROTATE_KEY:

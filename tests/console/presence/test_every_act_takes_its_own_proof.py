@@ -115,6 +115,7 @@ ON_A_CONNECTION = (
     PresenceAct.TOOLSETS_ON,
     PresenceAct.STOP_ASKING,
     PresenceAct.SHORTEN_DELAY,
+    PresenceAct.LENGTHEN_WAIT,
     PresenceAct.MINT_KEY,
     PresenceAct.ROTATE_KEY,
     PresenceAct.MINT_MANAGEMENT_KEY,
@@ -151,7 +152,7 @@ def test_with_real_money_it_is_always_a_passkey(
 ASKS = {
     "orders:release", "orders:say-yes", "orders:settle",
     "connections:link", "connections:replace-key", "connections:resume", "connections:trading-on",
-    "connections:limits", "connections:policy", "connections:confirmation-delay",
+    "connections:limits", "connections:policy", "connections:confirmation-delay", "connections:approval-wait",
     "apps:resume", "apps:limits", "apps:toolsets", "apps:asking",
     "halts:lift",
     "keys:new", "keys:rotate", "keys:new-management", "playground-start", "oauth2_provider:consent",
