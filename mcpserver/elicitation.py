@@ -135,6 +135,8 @@ def ask(asked: ToolRequest, call: RunTool) -> ToolAnswer | types.CallToolResult 
     answer = call(asked.tool, asked.arguments, redeemer=asked.redeemer)
     if answer.is_error or not asked.can or "confirmation_id" not in answer.content:
         return answer
+    if "rule" in answer.content:  # its owner has answered already
+        return answer
     # Where only the owner may release it, a form's yes would be no yes.
     mode = Mode.URL if "approve_at" in answer.content else Mode.FORM
     if mode not in asked.can:

@@ -33,6 +33,7 @@ from console.limits import Limits
 from console.onboarding import connection_lifecycle
 from console.orders.checks import daily_usage, limit_usage
 from console.orders.models import Order
+from console.orders.owner import standing_rules
 from console.orders.states import OPEN
 from console.practice import services as practice
 
@@ -212,6 +213,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "kind": link_specs.find(connection.broker, connection.settings),
         "approves": connection.policy == Policy.OWNER_APPROVAL,
         "longest_delay": LONGEST_CONFIRMATION_DELAY,
+        "rules": standing_rules.on(connection),
         "approval_time": span_text(connection.approval_seconds),
         "waits": [(seconds, span_text(seconds)) for seconds in sorted(_offered_waits(connection))],
         "practises": practice.can_practise(connection),

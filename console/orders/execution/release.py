@@ -16,10 +16,10 @@ from console.orders.checks.check_subject import Authorize, Facts
 from console.orders.checks.pipeline import About, Stage
 from console.orders.execution import amendments, flatten, protective_cancels, submit
 from console.orders.execution.amendments import OnReleased
-from console.orders.models import Action, Confirmation, Order
+from console.orders.models import Action, Confirmation, Order, StandingRule
 from console.orders.states import Status
 from console.orders.terms import shown_of_each
-from console.orders.transitions import confirmations, order_state
+from console.orders.transitions import confirmations, order_state, rule_releases
 from console.orders.transitions.order_state import ConcurrentUpdate
 
 log = logging.getLogger(__name__)
@@ -35,10 +35,11 @@ def release(
     by: str,
     request_id: str = "",
     on_released: OnReleased | None = None,
+    rule: StandingRule | None = None,
 ) -> list[Order]:
     """Use the confirmation up and send what it covers, once, in the order it was shown. Raises Refusal.
 
-    ``read``: what it covers, where that was just read.
+    ``read``: what it covers, where that was just read. ``rule``: the owner's, by which ``authorize`` lets it go.
 
     Of a plan that may go in part, what does not pass is DENIED and the rest goes; if nothing passes, the first
     refusal is raised.
@@ -60,7 +61,9 @@ def release(
     _check_redeemable(confirmation, lead)
     flattens = confirmation.action == Action.FLATTEN
     subjects = [
-        check_subject.of_order(order, asking, confirmation, shown, authorize=authorize, before_cancels=flattens)
+        check_subject.of_order(
+            order, asking, confirmation, shown, authorize=authorize, before_cancels=flattens, rule=rule
+        )
         for order, shown in zip(plan, shown_of_each(confirmation.terms, len(plan)), strict=True)
     ]
     # Whoever may not say yes does not end what waits for somebody else's.
@@ -257,7 +260,8 @@ def _redeem(
         try:
             worst = pipeline.require(known.subject.under_locks(asking), Stage.LOCKED, known).worst
         except Refusal as refusal:
-            if confirmation.all_or_none:
+            # What a rule does not release waits whole for its owner.
+            if confirmation.all_or_none or refusal.code is Code.APPROVAL_REQUIRED:
                 raise _ReleaseStopped(order, refusal) from refusal
             held.append((order, refusal))
             continue
@@ -278,6 +282,8 @@ def _redeem(
                 "This confirmation expired, or its order was cancelled. Nothing was sent.",
                 order_id=order.public_id,
             ) from error
+        if (rule := known.subject.rule) is not None and worst is not None:
+            rule_releases.record(rule, order, worst, now, by=by, request_id=request_id)
         gone.append(order)
     if not gone:
         raise _ReleaseStopped(*held[0])
