@@ -197,6 +197,7 @@ INSTALLED_APPS = [
     "console.platforms",
     "console.orders",
     "console.journal",
+    "console.recent_errors",
     "console.onboarding",
 ]
 MIDDLEWARE = [
@@ -402,6 +403,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 300.0,
         "options": {"expires": 120},
     },
+    "count-calls": {"task": "console.recent_errors.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
     "check-connections": {"task": "console.connections.tasks.check_all", "schedule": 30.0, "options": {"expires": 60}},
 }
 
