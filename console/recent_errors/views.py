@@ -111,7 +111,7 @@ def _filtered(groups: QuerySet[ErrorGroup], filters: ErrorsFilter) -> QuerySet[E
 def _detail(user: User, selected: GroupInSpan) -> dict[str, Any]:
     group = selected.group
     calls = {each.request_id: each for each in Call.objects.filter(request_id__in=group.samples)}
-    samples = [calls[request_id] for request_id in group.samples if request_id in calls]
+    samples = sorted(calls.values(), key=lambda each: each.at, reverse=True)
     newest = samples[0] if samples else None
     ids = queries.app_ids(group)
     apps = ConnectedApp.objects.filter(pk__in=ids[:_APPS_SHOWN], owner=user).exclude(source=Source.CONSOLE)
