@@ -200,6 +200,7 @@ INSTALLED_APPS = [
     "console.orders",
     "console.journal",
     "console.desk",
+    "console.recent_errors",
     "console.onboarding",
 ]
 MIDDLEWARE = [
@@ -418,6 +419,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 300.0,
         "options": {"expires": 120},
     },
+    "count-calls": {"task": "console.recent_errors.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
     "check-connections": {"task": "console.connections.tasks.check_all", "schedule": 30.0, "options": {"expires": 60}},
 }
 
