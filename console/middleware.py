@@ -8,7 +8,7 @@ from django.core.exceptions import BadRequest, DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 
-from console import host_names, ip_addresses, refusal_rendering
+from console import host_names, ip_addresses, refusal_rendering, request_origin
 from console.errors import Code
 from console.help import error_links
 from console.untrusted_text import escape_hidden
@@ -25,6 +25,19 @@ def normalize_address(
     def middleware(request: HttpRequest) -> HttpResponseBase:
         request.META["REMOTE_ADDR"] = ip_addresses.parse_address(request.META.get("REMOTE_ADDR", ""))
         return get_response(request)
+
+    return middleware
+
+
+def remember_origin(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """The address and the browser of the request that runs now, for the audit log."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        origin = request_origin.Origin(request.META["REMOTE_ADDR"], request.META.get("HTTP_USER_AGENT", ""))
+        with request_origin.coming_from(origin):
+            return get_response(request)
 
     return middleware
 

@@ -201,6 +201,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "console.middleware.normalize_address",
+    "console.middleware.remember_origin",
     "console.middleware.refuse_nul",
     "console.middleware.escape_hidden_characters",
     "console.middleware.redirect_to_own_name",
@@ -393,6 +394,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "brokers.paper.tasks.follow_live_prices",
         "schedule": 10.0,
         "options": {"expires": 10},
+    },
+    "count-failed-sign-ins": {
+        "task": "console.audit.tasks.count_failed_sign_ins",
+        "schedule": 60.0,
+        "options": {"expires": 60},
     },
     "forget-what-ended": {"task": "console.oauth.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "thin-equity": {"task": "console.connections.tasks.thin_equity", "schedule": 3600.0, "options": {"expires": 600}},
