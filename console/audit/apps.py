@@ -1,6 +1,10 @@
 import importlib
 
 from django.apps import AppConfig
+from django.db import connection
+from django.db.models.signals import post_migrate
+
+from console.audit.seals import triggers
 
 
 class AuditConfig(AppConfig):
@@ -9,3 +13,9 @@ class AuditConfig(AppConfig):
 
     def ready(self) -> None:
         importlib.import_module("console.audit.sign_ins")  # what listens to sign-outs
+        post_migrate.connect(_guard, sender=self)
+
+
+def _guard(**sent: object) -> None:
+    if "audit_seal" in connection.introspection.table_names():  # not where an older version is gone back to
+        triggers.install()

@@ -127,3 +127,68 @@ class FailedSignIns(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["window", "digest"], name="audit_failed_sign_ins_once")]
+
+
+class Record(models.TextChoices):
+    """What is sealed."""
+
+    CALLS = "calls", "Calls"
+    CHANGES = "changes", "Changes and sign-ins"
+
+
+class SealKind(models.TextChoices):
+    ROWS = "rows", "Rows sealed"
+    DROPPED = "dropped", "Old rows deleted"
+    """By the retention: whole seals' rows, and that it was so is sealed in the same chain."""
+
+
+class Seal(models.Model):
+    """One link of the chain: what the rows of a range were, signed. ``console.audit.seals`` says how it is made."""
+
+    number = models.BigIntegerField(unique=True)
+    """From 1, without gaps."""
+    kind = models.CharField(max_length=8, choices=SealKind.choices)
+    record = models.CharField(max_length=8, choices=Record.choices)
+    form = models.SmallIntegerField()
+    """Which fields of a row are covered, and how they are written: ``canonical.FIELDS``."""
+    first_id = models.BigIntegerField()
+    last_id = models.BigIntegerField()
+    rows = models.IntegerField()
+    gaps = models.JSONField(default=list)
+    """Pairs of ids, the first and the last, between which the range had no row."""
+    leaves = models.BinaryField(default=bytes)
+    """SHA-256 of each row, 32 bytes each, by id."""
+    root = models.CharField(max_length=64)
+    """SHA-256 over the leaves, in hex."""
+    detail = models.JSONField(default=dict)
+    through = models.DateTimeField()
+    """When the last of its rows was written."""
+    sealed_at = models.DateTimeField()
+    previous = models.CharField(max_length=64, blank=True)
+    """``digest`` of the seal before; "" in the first."""
+    digest = models.CharField(max_length=64)
+    public_key = models.CharField(max_length=44)
+    """Ed25519, in base64."""
+    signature = models.CharField(max_length=88)
+
+    class Meta:
+        indexes = [models.Index(fields=["record", "kind", "-last_id"], name="audit_seal_range")]
+
+
+class Verification(models.Model):
+    """What was found when the record was last checked."""
+
+    at = models.DateTimeField(db_index=True)
+    whole_chain = models.BooleanField()
+    """Else the newest seals alone."""
+    seals = models.BigIntegerField()
+    rows = models.BigIntegerField()
+    through = models.DateTimeField(null=True)
+    """Up to when the sealed rows are what they were."""
+    problem = models.JSONField(default=dict)
+    """Empty where nothing is wrong: see ``verifying.Flaw``."""
+    seconds = models.FloatField()
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.problem
