@@ -207,7 +207,13 @@ def set_approval_wait(connection: Connection, seconds: int, *, by: User, may_len
             )
         Connection.objects.filter(pk=mine.pk).update(approval_wait=seconds)
         audit_log.record_change(
-            by, "time to approve changed", "connection", mine.pk, mine.name, before=before, after=seconds
+            by,
+            "time to approve changed",
+            "connection",
+            mine.pk,
+            mine.name,
+            before={"seconds": before},
+            after={"seconds": seconds},
         )
     connection.refresh_from_db()
     return True
