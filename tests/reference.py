@@ -112,6 +112,7 @@ _ACT_NOTES = {
 }
 # What a capability that is on or off is called; one that has no line here goes by its own name.
 _FLAG_NOTES = {
+    "firm_quotes": "conversions of fiat and stablecoins",
     "replace": "changes of an open order",
     "notional": "orders by value",
     "fractional": "fractional shares",
