@@ -14,7 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django.setup()
 
 from brokers import registry  # noqa: E402 - after django.setup()
-from brokers.types import (  # noqa: E402
+from brokers.types import (  # noqa: E402 Unchangeable,
     USUAL,
     Ability,
     AssetClass,
@@ -318,6 +318,7 @@ def _brokers() -> list[str]:
         "Trades",
         "Orders",
         "Also accepts",
+        "Never changes",
         "Not available",
         "Also available",
         "Tested against the real broker",
@@ -339,6 +340,7 @@ def _broker(name: str) -> tuple[str, ...]:
         ", ".join(each.value for each in AssetClass if each in can.asset_classes),
         "; ".join(kinds),
         ", ".join(more) or "none",
+        "any open order" if not can.replace else "; ".join(sorted(can.never_changes)) or "none",
         ", ".join(each.value.replace("_", " ") for each in Ability if each in USUAL - can.abilities) or "none",
         ", ".join(each.value.replace("_", " ") for each in Ability if each in can.abilities - USUAL) or "none",
         "built in" if name == "paper" else "never",
