@@ -14,7 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django.setup()
 
 from brokers import registry  # noqa: E402 - after django.setup()
-from brokers.types import (  # noqa: E402 Unchangeable,
+from brokers.types import (  # noqa: E402
     USUAL,
     Ability,
     AssetClass,
