@@ -88,6 +88,6 @@ def _refuse_newer() -> None:
         connections.close_all()
 
 
-toolsets.provide(console_catalog.tools())
+toolsets.provide(console_catalog.tools)
 mcp_app = McpApp()
 application = trusted_proxies.with_proxies(settings.TRUSTED_PROXIES, mcp_app)

@@ -61,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # A real password hash takes a third of a second, by design; the servers the tests start still use it.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # What the web server does when it starts to serve /mcp.
-    toolsets.provide(console_catalog.tools())
+    toolsets.provide(console_catalog.tools)
     _close_the_network()
     _list_static_files_once()
     # Each client would read the system's two hundred authorities, a fiftieth of a second, and never ask one of them.
