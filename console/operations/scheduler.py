@@ -70,7 +70,7 @@ class Scheduler(beat.Scheduler):
             ScheduledJob.objects.update_or_create(name=entry.name, defaults={"sent_at": timezone.now()})
 
     def _finds_nothing(self, name: str) -> bool:
-        """A gate turns True by a change of the database alone, never by time: until one there is no need to ask again."""
+        """A gate turns True by a change of the database alone, never by time: without one it need not be asked."""
         if name not in self._gates:
             return False
         version = _data_version()

@@ -30,9 +30,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def _processes(server: Server, name: str) -> set[int]:
-    return {
-        pid for pid in serving.processes_of(server.home) if Path(f"/proc/{pid}/comm").read_text() == f"tl-{name}\n"
-    }
+    return {pid for pid in serving.processes_of(server.home) if Path(f"/proc/{pid}/comm").read_text() == f"tl-{name}\n"}
 
 
 def _key(server: Server) -> str:
