@@ -45,6 +45,7 @@ from console.audit.seals import triggers  # noqa: E402
 from console.connections.models import Connection  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.onboarding import connection_lifecycle  # noqa: E402
+from console.operations import heartbeat  # noqa: E402
 from mcpserver import console_catalog  # noqa: E402
 from tests import prepared, serving  # noqa: E402
 from tests.patience import at_most  # noqa: E402
@@ -177,6 +178,8 @@ def guarded(db: None) -> Iterator[None]:
 
 @pytest.fixture
 def owner(db: None) -> User:
+    """Of an instance whose worker is at work."""
+    heartbeat.record("worker@tests")
     return User.objects.create_user("olivia@example.com", PASSWORD)
 
 

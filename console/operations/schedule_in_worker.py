@@ -30,7 +30,7 @@ class _Schedule(threading.Thread):
     def __init__(self, app: Any) -> None:
         super().__init__(name="schedule", daemon=True)
         self._app = app
-        self._service = Service(app, max_interval=_LONGEST_WAIT_SECONDS, scheduler_cls=Scheduler, remote_control=False)
+        self._service = Service(app, max_interval=_LONGEST_WAIT_SECONDS, scheduler_cls=Scheduler, remote_control=False)  # type: ignore[call-arg]  # the stubs lack it
 
     def run(self) -> None:
         self._app.set_current()

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from celery import beat
 from django.conf import settings
@@ -39,7 +39,7 @@ class Scheduler(beat.Scheduler):
         self._said = False
         super().__init__(*args, **kwargs)
 
-    def tick(self, **kwargs: Any) -> float:
+    def tick(self, *args: Any, **kwargs: Any) -> float:
         """One step of Celery's scheduler, if it is ours to send; seconds until the next."""
         try:
             if not self._lease.hold():
@@ -47,7 +47,7 @@ class Scheduler(beat.Scheduler):
             if not self._is_restored:
                 self._restore()
             self._notice_jump()
-            pause = cast(float, super().tick(**kwargs))
+            pause = super().tick(*args, **kwargs)
             self._said = False
         except Error as error:
             # The entry that was being sent is not in the heap any more.
@@ -99,7 +99,7 @@ class Scheduler(beat.Scheduler):
         for name, entry in self.schedule.items():
             if _is_remembered(entry):
                 # Never asked for: now, and not after a whole interval, which no short run would see the end of.
-                entry.last_run_at = sent.get(name, timezone.now() - entry.schedule.run_every)
+                entry.last_run_at = sent.get(name, timezone.now() - _every(entry))
         self._heap = None
         self._is_restored = True
 
@@ -115,7 +115,12 @@ class Scheduler(beat.Scheduler):
 
 
 def _is_remembered(entry: Any) -> bool:
-    return bool(entry.schedule.run_every >= _REMEMBERED_FROM)
+    return _every(entry) >= _REMEMBERED_FROM
+
+
+def _every(entry: Any) -> timedelta:
+    every: timedelta = entry.schedule.run_every  # ours are all intervals
+    return every
 
 
 def _data_version() -> int | None:
