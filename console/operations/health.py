@@ -31,7 +31,7 @@ _QUEUE_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class HealthCheck:
     name: str
     ok: bool
     detail: str
@@ -56,7 +56,7 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         await _send(scope, send, 503 if status == "not ready" else 200, {"status": status, "checks": told})
 
 
-def found() -> list[Check]:
+def found() -> list[HealthCheck]:
     """Every check, those of the database first. Raises nothing."""
     try:
         checks = list(_of_the_database())
@@ -67,23 +67,23 @@ def found() -> list[Check]:
     return [*checks, _queue()]
 
 
-def _status(checks: list[Check]) -> str:
+def _status(checks: list[HealthCheck]) -> str:
     if any(each.is_vital and not each.ok for each in checks):
         return "not ready"
     return "ready" if all(each.ok for each in checks) else "degraded"
 
 
-def _of_the_database() -> Iterator[Check]:
+def _of_the_database() -> Iterator[HealthCheck]:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        yield Check("database", ok=True, detail="answers", is_vital=True)
+        yield HealthCheck("database", ok=True, detail="answers", is_vital=True)
         pending = _pending()
     except Error as error:
-        yield Check("database", ok=False, detail=type(error).__name__, is_vital=True)
+        yield HealthCheck("database", ok=False, detail=type(error).__name__, is_vital=True)
         return
     detail = "up to date" if not pending else f"{pending} to apply: run manage.py migrate"
-    yield Check("migrations", ok=not pending, detail=detail, is_vital=True)
+    yield HealthCheck("migrations", ok=not pending, detail=detail, is_vital=True)
 
 
 def _pending() -> int:
@@ -101,26 +101,26 @@ _UP_TO_DATE: list[bool] = []
 """Filled once it was found so: this process's code needs no more, whatever newer ones add."""
 
 
-def _worker() -> Check:
+def _worker() -> HealthCheck:
     since = heartbeat.seconds_since()
     if since is None:
-        return Check("worker", ok=False, detail="none was ever seen at work")
+        return HealthCheck("worker", ok=False, detail="none was ever seen at work")
     late = since > heartbeat.LATE_AFTER.total_seconds()
-    return Check("worker", ok=not late, detail=f"last seen at work {since:.0f} s ago")
+    return HealthCheck("worker", ok=not late, detail=f"last seen at work {since:.0f} s ago")
 
 
-def _schedule() -> Check:
+def _schedule() -> HealthCheck:
     held = Lease.objects.filter(name=LEASE, until__gt=Now()).exists()
-    return Check("schedule", ok=held, detail="kept" if held else "no process keeps it")
+    return HealthCheck("schedule", ok=held, detail="kept" if held else "no process keeps it")
 
 
-def _queue() -> Check:
+def _queue() -> HealthCheck:
     try:
         with celery.connection_for_write(connect_timeout=_QUEUE_SECONDS) as queue:
             queue.ensure_connection(max_retries=1, interval_start=0, timeout=_QUEUE_SECONDS)
     except _queue_errors() as error:
-        return Check("queue", ok=False, detail=type(error).__name__)
-    return Check("queue", ok=True, detail="a folder of this machine" if settings.EMBEDDED_QUEUE else "answers")
+        return HealthCheck("queue", ok=False, detail=type(error).__name__)
+    return HealthCheck("queue", ok=True, detail="a folder of this machine" if settings.EMBEDDED_QUEUE else "answers")
 
 
 @cache

@@ -107,7 +107,7 @@ class Scheduler(beat.Scheduler):
         """After the clock was set back, an entry would wait until it is again as late as it was."""
         ahead = _wall_ahead()
         if ahead < self._ahead - _JUMP_SECONDS:
-            log.warning("The clock was set back by %.0f s; the schedule begins anew.", self._ahead - ahead)
+            log.warning("The clock was set back by %.0f s; the schedule starts again.", self._ahead - ahead)
             for entry in self.schedule.values():
                 entry.last_run_at = timezone.now()
             self._heap = None
