@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, F, Max, Q, QuerySet, Sum
 from django.db.models.functions import TruncDay
 from django.utils import timezone
 
@@ -94,7 +94,10 @@ def counted(
     bars: dict[int, list[int]] = defaultdict(lambda: [0] * BARS)
     apps: dict[int, set[int]] = defaultdict(set)
     seen: dict[int, datetime] = {}
-    for group_id, hour, app, calls, last_seen in hours.values_list("group_id", "hour", "app_id", "calls", "last_seen"):
+    # A day at a time where a bar is longer than that, so that a month is no more rows than a day.
+    part = TruncDay("hour", tzinfo=UTC) if span > BARS * timedelta(hours=2) else F("hour")
+    found = hours.annotate(part=part).order_by().values_list("group_id", "part", "app_id")
+    for group_id, hour, app, calls, last_seen in found.annotate(total=Sum("calls"), newest=Max("last_seen")):
         bars[group_id][_bar(hour, start, now, BARS)] += calls
         apps[group_id].add(app)
         seen[group_id] = max(last_seen, seen.get(group_id, last_seen))
