@@ -69,6 +69,7 @@ _V1 = [
 urlpatterns = [
     path("developers/", views.developers, name="developers"),
     path("docs/tools/", views.tools, name="tools"),
+    path("docs/tools/<slug:name>/", views.tool, name="tool"),
     path("api/v1/schema.json", views.Schema.as_view(), name="schema"),
     path("api/v1/", include(_V1)),
     # Last: a page for people would be no answer to a program.

@@ -51,8 +51,12 @@ def mint(
         "management key",
         key.public_id,
         key.name,
-        hint=key.hint,
-        makes_trade_keys=makes_trade_keys,
+        after={
+            "hint": key.hint,
+            "makes_trade_keys": makes_trade_keys,
+            "expires_at": expires_at,
+            "networks": key.networks,
+        },
     )
     return key, made.raw
 
@@ -68,8 +72,18 @@ def revoke(key: ManagementKey, *, by: User | None, reason: str = "Revoked by its
     if not ManagementKey.objects.filter(pk=key.pk, revoked_at=None).update(**kept):
         return False
     key.revoked_at, key.revoked_reason = now, (note or reason)[:200]
-    told = {"note": note} if note else {}
-    audit_log.record_change(by, "revoked", "management key", key.public_id, key.name, reason=reason, **told)
+    audit_log.record_change(
+        by,
+        "revoked",
+        "management key",
+        key.public_id,
+        key.name,
+        before={"works": True},
+        after={"works": False},
+        owner_id=key.owner_id,
+        reason=reason,
+        note=note,
+    )
     for child in key.made.select_related("app").filter(revoked_at=None):
         minting.revoke(child, by=by, reason=f"The management key that made it ended: {reason}"[:100])
     return True

@@ -152,7 +152,17 @@ def add_secret(
         made_by=made_by,
     )
     through = grants.made_by_key(made_by.public_id if made_by else "")
-    audit_log.record_change(by, "minted", "key", key.public_id, app.name, scopes=app.scopes, hint=key.hint, **through)
+    audit_log.record_change(
+        by,
+        "minted",
+        "key",
+        key.public_id,
+        app.name,
+        after={"scopes": app.scopes, "hint": key.hint, "expires_at": key.expires_at, "networks": key.networks},
+        owner_id=app.owner_id,
+        connection_id=app.connection_id,
+        **through,
+    )
     return key, made.raw
 
 
@@ -189,8 +199,19 @@ def rotate(
     usable = ApiKey.objects.filter(pk=key.pk, revoked_at=None, replaced_by=None, app__revoked_at=None)
     if ends < now or not usable.update(replaced_by=made, expires_at=ends, grace_seconds=grace):
         raise Refusal(Code.INVALID_ARGUMENT, "That key has ended or was already replaced.")
+    before = key.expires_at
     key.replaced_by, key.expires_at, key.grace_seconds = made, ends, grace
-    audit_log.record_change(by, "replaced", "key", key.public_id, key.app.name, by_key=made.public_id, until=str(ends))
+    audit_log.record_change(
+        by,
+        "replaced",
+        "key",
+        key.public_id,
+        key.app.name,
+        before={"expires_at": before},
+        after={"expires_at": ends, "replaced_by": made.public_id},
+        owner_id=key.app.owner_id,
+        connection_id=key.app.connection_id,
+    )
     if not overlap:
         revoke(key, by=by, reason="Replaced")
     return made, raw
@@ -203,11 +224,23 @@ def start_grace(new_id: str) -> None:
     waiting = ApiKey.objects.select_for_update(of=("self",)).filter(
         replaced_by__public_id=new_id, grace_seconds__isnull=False, revoked_at=None
     )
-    for old in waiting:
-        ends = now + timedelta(seconds=old.grace_seconds or 0)
-        old.expires_at = ends if old.expires_at is None else min(old.expires_at, ends)
+    for old in waiting.select_related("app"):
+        before, ends = old.expires_at, now + timedelta(seconds=old.grace_seconds or 0)
+        old.expires_at = ends if before is None else min(before, ends)
         old.grace_seconds = None
         old.save(update_fields=["expires_at", "grace_seconds"])
+        audit_log.record_change(
+            None,
+            "grace started",
+            "key",
+            old.public_id,
+            old.app.name,
+            before={"expires_at": before},
+            after={"expires_at": old.expires_at},
+            owner_id=old.app.owner_id,
+            connection_id=old.app.connection_id,
+            used=new_id,
+        )
 
 
 @transaction.atomic
@@ -223,9 +256,19 @@ def revoke(
     if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(**kept):
         return False
     key.revoked_at, key.revoked_reason = now, (note or reason)[:200]
-    told = {"note": note} if note else {}
     audit_log.record_change(
-        by, "revoked", "key", key.public_id, key.app.name, reason=reason, **told, **grants.made_by_key(by_key)
+        by,
+        "revoked",
+        "key",
+        key.public_id,
+        key.app.name,
+        before={"works": True},
+        after={"works": False},
+        owner_id=key.app.owner_id,
+        connection_id=key.app.connection_id,
+        reason=reason,
+        note=note,
+        **grants.made_by_key(by_key),
     )
     if not ApiKey.objects.filter(app_id=key.app_id, revoked_at=None).exists():
         grants.revoke(key.app, by=by, reason=reason, by_key=by_key)

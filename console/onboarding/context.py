@@ -78,6 +78,7 @@ def _navigation(request: HttpRequest, user: User) -> list[NavSection]:
             "",
             [
                 item("Home", "home"),
+                item("Portfolio", "desk:portfolio"),
                 item("Connections", "connections:list"),
                 item("Connected apps", "apps:list"),
                 item("API keys", "keys:list"),

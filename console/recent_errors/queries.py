@@ -67,7 +67,16 @@ def manageable_groups(user: User) -> QuerySet[ErrorGroup]:
 
 def open_faults(user: User) -> int:
     """How many causes wait to be looked at; what was refused as it was meant to be is none."""
-    return own_groups(user.pk).filter(ErrorGroup.open_at(timezone.now()), is_meant=False).count()
+    return _open_faults(user).count()
+
+
+def newest_faults(user: User, most: int) -> list[ErrorGroup]:
+    """Those that ``open_faults`` counts, the last seen first."""
+    return list(_open_faults(user).order_by("-last_seen", "-pk")[:most])
+
+
+def _open_faults(user: User) -> QuerySet[ErrorGroup]:
+    return own_groups(user.pk).filter(ErrorGroup.open_at(timezone.now()), is_meant=False)
 
 
 def in_span(

@@ -28,7 +28,8 @@ def bars(counts: Sequence[int], label: str, kind: str = "") -> SafeString:
     width, step = (_WIDTH, _STEP) if len(counts) <= _NARROW else (_WIDTH // 2, _STEP // 2)
     tallest = max(*counts, 1)
     # One path for all bars and one for the places of none: fifty rows of twelve rectangles each would be half the page.
-    some, none = [], []
+    some: list[str] = []
+    none: list[str] = []
     for place, count in enumerate(counts):
         height = max(3, round(_HEIGHT * count / tallest)) if count else 1
         (some if count else none).append(f"M{place * step} {_HEIGHT - height}h{width}v{height}h-{width}z")
