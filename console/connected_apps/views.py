@@ -13,6 +13,8 @@ from console.accounts import presence
 from console.accounts.presence import PresenceAct
 from console.accounts.request_user import user_of
 from console.audit import queries as call_queries
+from console.charts import figures
+from console.charts.figures import BarChart
 from console.connected_apps import grants
 from console.connected_apps import queries as app_queries
 from console.connected_apps.forms import MOST_CALLS, RateForm
@@ -25,6 +27,7 @@ from console.orders.checks.limit_rules import LimitUsage
 from console.orders.models import Order
 from console.recent_errors import queries as call_counts
 from console.recent_errors import rollup
+from console.recent_errors.queries import CallCounts
 from console.toolsets import ALWAYS, LABELS, Toolset, listed, provided, size, switched_on
 
 _ORDERS_SHOWN = 5
@@ -87,11 +90,20 @@ def _sets(app: ConnectedApp) -> list[Set]:
     ]
 
 
+def calls_chart(counts: CallCounts) -> BarChart | None:
+    """None where there was no call in the month."""
+    if not counts.month:
+        return None
+    keys = [("plain", "Done"), ("loss", "Refused or failed")]
+    return figures.stacked(call_counts.by_day(counts), label="Calls by day, 30 days", name="Day", keys=keys)
+
+
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     app = _own(request, pk)
     rollup.catch_up()
     calls = call_queries.own_calls(user_of(request)).filter(app_id=app.pk).order_by("-id")
+    counts = call_counts.calls_of_apps([app.pk])[app.pk]
     sets = [] if app.revoked_at else _sets(app)
     context = {
         "app": app,
@@ -101,7 +113,8 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "calls": calls[:10],
         "later": calls.filter(at__gt=app.revoked_at).count() if app.revoked_at else 0,
         "keys": app.api_keys.all(),
-        "counts": call_counts.calls_of_apps([app.pk])[app.pk],
+        "counts": counts,
+        "chart": calls_chart(counts),
         "tokens": app.access_tokens.filter(expires__gt=timezone.now()).count() if not app.revoked_at else 0,
         "stays": not app.revoked_at and app.refresh_tokens.filter(revoked=None).exists(),
         "orders": Order.objects.filter(app=app, parent=None).order_by("-pk")[:_ORDERS_SHOWN],

@@ -16,6 +16,7 @@ from console.audit import paging
 from console.audit import queries as call_queries
 from console.audit.models import Call
 from console.clients.models import Client
+from console.connected_apps.views import calls_chart
 from console.connections import queries as connection_queries
 from console.errors import Refusal
 from console.keys import badges, leaked, management_keys, minting
@@ -250,6 +251,7 @@ def traced(request: HttpRequest, public_id: str) -> HttpResponse:
     if key is None:
         raise Http404
     calls = call_queries.of_credential(key.public_id)
+    rollup.catch_up()
     context = {
         "key": key,
         "owner": leaked.owner_of(key),
@@ -258,6 +260,7 @@ def traced(request: HttpRequest, public_id: str) -> HttpResponse:
         "app": key.app if isinstance(key, ApiKey) else None,
         "label": key.app.name if isinstance(key, ApiKey) else key.name,
         "trace": call_queries.trace(calls),
+        "chart": calls_chart(call_counts.calls_of_keys([key.public_id])[key.public_id]),
         "page": paging.page(calls, request.GET.get("before", "")),
         "later": calls.filter(at__gt=key.revoked_at).aggregate(calls=Count("id"), last=Max("at"))
         if key.revoked_at

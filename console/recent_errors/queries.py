@@ -167,7 +167,8 @@ class CallCounts:
     month: int
     """Of the last 30 days."""
     days: list[int]
-    """The same by day, the oldest first."""
+    """The same by day, the oldest first; the last is today, in UTC."""
+    days_failed: list[int]
 
 
 def calls_of_apps(app_ids: Iterable[int]) -> dict[int, CallCounts]:
@@ -191,6 +192,7 @@ def _counts(wanted: Sequence[_Id], rows: QuerySet[CallHour], by: str) -> dict[_I
     )
     start = today - timedelta(days=_DAYS - 1)
     days: dict[object, list[int]] = defaultdict(lambda: [0] * _DAYS)
+    bad: dict[object, list[int]] = defaultdict(lambda: [0] * _DAYS)
     last: dict[object, tuple[int, int]] = defaultdict(lambda: (0, 0))
     found = (
         rows.filter(hour__gte=start)
@@ -199,11 +201,24 @@ def _counts(wanted: Sequence[_Id], rows: QuerySet[CallHour], by: str) -> dict[_I
         .values_list(by, "day")
         .annotate(
             total=Sum("calls"),
+            total_failed=Sum("failed"),
             recent=Sum("calls", filter=Q(hour__gte=day), default=0),
             recent_failed=Sum("failed", filter=Q(hour__gte=day), default=0),
         )
     )
-    for of, each, total, recent, failed in found:
-        days[of][(each - start).days] += total
-        last[of] = (last[of][0] + recent, last[of][1] + failed)
-    return {of: CallCounts(*last[of], sum(days[of]), days[of]) for of in wanted}
+    for of, each, total, failed, recent, recent_failed in found:
+        place = (each - start).days
+        days[of][place] += total
+        bad[of][place] += failed
+        last[of] = (last[of][0] + recent, last[of][1] + recent_failed)
+    return {of: CallCounts(*last[of], sum(days[of]), days[of], bad[of]) for of in wanted}
+
+
+def by_day(counts: CallCounts) -> list[tuple[str, tuple[int, int]]]:
+    """Each day of a month with the calls that went well and those that did not, the oldest first."""
+    today = timezone.now().astimezone(UTC).date()
+    pairs = zip(counts.days, counts.days_failed, strict=True)
+    return [
+        (f"{today - timedelta(days=_DAYS - 1 - place):%-d %b}", (calls - failed, failed))
+        for place, (calls, failed) in enumerate(pairs)
+    ]

@@ -105,6 +105,8 @@ def test_the_list_says_what_each_key_called_last_and_how_often(browser: Browser,
     assert "2, 1 failed" in words
     assert "get_quote" in words
     assert "2 calls in 30 days" in words
+    assert "Calls by day" in words_of(browser.get(f"/keys/{key.public_id}/activity/"))
+    assert "Calls by day" in words_of(browser.get(f"/apps/{key.app_id}/"))
 
 
 def test_a_key_that_trades_real_money_from_anywhere_is_called_wide(
