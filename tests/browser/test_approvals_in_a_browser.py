@@ -134,8 +134,8 @@ def test_a_request_appears_in_an_open_page_and_is_rejected(
     page.get_by_role("link", name="Buy 0.1 BTC/USD, market, day").click()
     page.get_by_label("Reason").select_option("Not now.")
     page.get_by_label("In your own words").fill("Ask me tomorrow")
-    page.get_by_role("button", name="Reject").click()
-    expect(page.get_by_text("Rejected. Nothing was sent")).to_be_visible()
+    page.get_by_role("button", name="Decline").click()
+    expect(page.get_by_text("Declined. Nothing was sent")).to_be_visible()
     prepared.order.refresh_from_db()
     assert prepared.order.reason.endswith('"Not now. Ask me tomorrow"')
     assert status(second) is Status.AWAITING
