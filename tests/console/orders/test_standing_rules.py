@@ -105,6 +105,18 @@ def test_the_order_and_the_rule_say_so_wherever_they_are_shown(
     assert "1 of 10" in page
 
 
+@pytest.mark.parametrize(("quantity", "passes"), [("1", True), ("2", False)])
+def test_a_preview_knows_whether_a_rule_would_release_it(
+    trader: Principal, rule: StandingRule, quantity: str, passes: bool
+) -> None:
+    order = {"symbol": "BTC/USD", "side": "BUY", "order_type": "LMT", "quantity": quantity, "limit_price": "1000"}
+    told = tool(trader, "preview_order", **order)
+    assert told["would_pass"] is passes
+    assert [each["check"] for each in told["checks"] if not each["ok"]] == (
+        [] if passes else ["release by the assistant"]
+    )
+
+
 def test_where_the_assistant_confirms_anyway_no_rule_is_asked(
     asks: Connection, owner: User, trader: Principal, rule: StandingRule
 ) -> None:
