@@ -10,6 +10,7 @@ from brokers.types import ConnectionInfo, Environment
 from console import limits as bounds
 from console.accounts.models import User
 from console.audit import log as audit_log
+from console.audit.models import ChangeCategory
 from console.connections import limit_name_checks
 from console.connections.models import (
     LONGEST_APPROVAL_WAIT,
@@ -39,7 +40,18 @@ def note_key(connection: Connection, info: ConnectionInfo) -> None:
         mine.save(update_fields=list(of_key))
         if mine.trading_enabled and mine.why_read_only:
             Connection.objects.filter(pk=mine.pk).update(trading_enabled=False)
-            audit_log.record_change(None, "trading disabled", "connection", mine.pk, mine.name, why=mine.why_read_only)
+            audit_log.record_change(
+                None,
+                "trading disabled",
+                "connection",
+                mine.pk,
+                mine.name,
+                category=ChangeCategory.SYSTEM,
+                owner_id=mine.owner_id,
+                before={"trading_enabled": True},
+                after={"trading_enabled": False},
+                why=mine.why_read_only,
+            )
 
 
 def key_facts(info: ConnectionInfo) -> dict[str, Any]:
@@ -60,11 +72,26 @@ def check_required_limits(environment: Environment, limits: Limits) -> None:
         raise Refusal(Code.LIMITS_REQUIRED, f"A live connection always needs a limit for: {named}.", field=missing[0])
 
 
+_UNTOLD = frozenset({"sealed", "settings"})
+"""What is nobody's to read: credentials, and where the account lies."""
+
+
 def _change(connection: Connection, by: User, action: str, condition: Q, **fields: object) -> bool:
     with transaction.atomic():
+        mine = Connection.objects.select_for_update().get(pk=connection.pk)
         if not Connection.objects.filter(condition, pk=connection.pk, closed_at=None).update(**fields):
             return False
-        audit_log.record_change(by, action, "connection", connection.pk, connection.name)
+        told = [name for name in fields if name not in _UNTOLD]
+        audit_log.record_change(
+            by,
+            action,
+            "connection",
+            connection.pk,
+            connection.name,
+            before={name: getattr(mine, name) for name in told},
+            after={name: fields[name] for name in told},
+            owner_id=mine.owner_id,
+        )
     connection.refresh_from_db()
     return True
 
@@ -109,7 +136,14 @@ def set_limits(connection: Connection, limits: Limits, *, by: User, may_widen: b
             )
         Connection.objects.filter(pk=mine.pk).update(limits=limits.stored())
         audit_log.record_change(
-            by, "limits changed", "connection", mine.pk, mine.name, before=before.as_text(), after=limits.as_text()
+            by,
+            "limits changed",
+            "connection",
+            mine.pk,
+            mine.name,
+            before=before.as_text(),
+            after=limits.as_text(),
+            owner_id=mine.owner_id,
         )
     connection.refresh_from_db()
     return True
@@ -140,7 +174,13 @@ def set_confirmation_delay(connection: Connection, seconds: int, *, by: User, ma
             )
         Connection.objects.filter(pk=mine.pk).update(confirmation_delay=seconds)
         audit_log.record_change(
-            by, "confirmation delay changed", "connection", mine.pk, mine.name, before=before, after=seconds
+            by,
+            "confirmation delay changed",
+            "connection",
+            mine.pk,
+            mine.name,
+            before={"seconds": before},
+            after={"seconds": seconds},
         )
     connection.refresh_from_db()
     return True
@@ -167,7 +207,13 @@ def set_approval_wait(connection: Connection, seconds: int, *, by: User, may_len
             )
         Connection.objects.filter(pk=mine.pk).update(approval_wait=seconds)
         audit_log.record_change(
-            by, "time to approve changed", "connection", mine.pk, mine.name, before=before, after=seconds
+            by,
+            "time to approve changed",
+            "connection",
+            mine.pk,
+            mine.name,
+            before={"seconds": before},
+            after={"seconds": seconds},
         )
     connection.refresh_from_db()
     return True
@@ -194,7 +240,13 @@ def set_policy(connection: Connection, policy: Policy, *, by: User, may_loosen: 
             )
         Connection.objects.filter(pk=mine.pk).update(policy=policy, policy_set_at=timezone.now())
         audit_log.record_change(
-            by, "policy changed", "connection", mine.pk, mine.name, before=before.value, after=policy.value
+            by,
+            "policy changed",
+            "connection",
+            mine.pk,
+            mine.name,
+            before={"policy": before.value},
+            after={"policy": policy.value},
         )
     connection.refresh_from_db()
     return True

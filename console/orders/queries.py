@@ -27,6 +27,13 @@ def awaiting(owner: User) -> QuerySet[Order]:
     ).select_related("connection", "app", "confirmation")
 
 
+def unfinished(owner: User) -> QuerySet[Order]:
+    """Orders that may still fill, those that wait for a yes among them; newest first."""
+    waits = Q(status=Status.AWAITING, confirmation__expires_at__gt=timezone.now(), parent=None)
+    found = Order.objects.filter(Q(status__in=states.OPEN) | waits, connection__owner=owner)
+    return found.select_related("connection", "app", "confirmation").order_by("-pk")
+
+
 _MOST_PENDING = 50
 
 

@@ -1,10 +1,12 @@
 from django.urls import path
 
-from console.orders.views import approvals, broker_questions, close_all, orders, standing_rules
+from console.orders.views import approvals, broker_questions, close_all, exports, orders, standing_rules
 
 app_name = "orders"
 urlpatterns = [
     path("", orders.list_, name="list"),
+    path("export.csv", exports.csv, name="csv"),
+    path("export.ndjson", exports.ndjson, name="ndjson"),
     path("waiting/", approvals.waiting, name="waiting"),
     path("elsewhere/<int:pk>/", orders.elsewhere, name="elsewhere"),
     path("elsewhere/<int:pk>/cancel/", orders.cancel_elsewhere, name="cancel-elsewhere"),

@@ -16,6 +16,8 @@ from console.journal import notes, sync
 from console.journal.models import RoundTrip
 from console.keys import management_keys, minting
 from console.orders.models import Confirmation, Order, OutsideOrder, StandingRule
+from console.recent_errors import rollup
+from console.recent_errors.models import ErrorGroup
 from console.scopes import Scope
 from tests.brokers.paper.support import order as paper_order
 from tests.console.orders import rule_steps
@@ -34,6 +36,7 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
     )
     halt = halts.halt_connection(paper, by=app, reason="<b>Enough</b>")
     call = log(app, tool="place_order", outcome="refused", code="insufficient_funds", arguments={"symbol": "<b>"})
+    rollup.catch_up()
     return {
         "home": "/",
         "connections": "/connections/",
@@ -72,6 +75,7 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "activity": "/activity/",
         "a call": f"/activity/{call.request_id}/",
         "errors": "/errors/",
+        "an error": f"/errors/{ErrorGroup.objects.get().pk}/",
         "security": "/security/",
         "change password": "/security/password/",
         "add app": "/security/app/",

@@ -51,6 +51,7 @@ def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp, order: 
         f"{pages['a standing rule']}end/",
         f"/orders/closing/{paper.pk}/prepare/",
         f"/orders/closing/{paper.pk}/cancel/",
+        *(f"{pages['an error']}{verb}/" for verb in ("resolve", "reopen", "mute")),
     ]
 
 
@@ -99,7 +100,7 @@ def test_somebody_else_finds_nothing_of_it(others_browser: Browser, pages: dict[
         for name, url in pages.items()
         if name.startswith(("a ", "an ", "revoke", "replace", "what", "delete", "limits", "lift", "unlink"))
     ]
-    assert len(of_one_thing) == 25
+    assert len(of_one_thing) == 26
     for url in of_one_thing:
         assert others_browser.get(url).status_code == 404, url
     for url in actions:

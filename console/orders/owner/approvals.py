@@ -137,5 +137,14 @@ def _record(by: User, action: str, confirmation: Confirmation, order: Order, ip:
     if confirmation.action == Action.CANCEL:
         label = f"Cancel: {label}"
     audit_log.record_change(
-        by, action, "order", order.public_id, label, ip=ip, environment=order.connection.environment, **detail
+        by,
+        action,
+        "order",
+        order.public_id,
+        label,
+        before={"confirmation": "pending"},
+        after={"confirmation": action},
+        connection_id=order.connection_id,
+        environment=order.connection.environment,
+        **detail,
     )

@@ -1,5 +1,9 @@
 // What a form cannot do: copy to the clipboard, and keep "2 min ago" true while the page stays open.
 
+// The first time somebody signs in, the pages take their time zone from this (console/accounts/time_zones.py).
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone) document.cookie = `time_zone=${zone}; path=/; max-age=31536000; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
+
 for (const button of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) break;
   const label = button.textContent;
