@@ -409,10 +409,11 @@ def test_with_real_money_a_password_makes_none(asks: Connection, owner: User) ->
 def test_making_and_ending_one_is_on_record(rule: StandingRule, owner: User) -> None:
     standing_rules.end(rule, by=owner)
     made, ended = Change.objects.filter(target="standing rule").order_by("pk")
-    assert (made.action, made.user_id, made.ip) == ("standing rule created", owner.pk, "203.0.113.7")
+    assert (made.action, made.user_id, made.connection_id) == ("standing rule created", owner.pk, rule.connection_id)
     assert made.detail["how"] == "passkey Laptop"
-    assert "Buy BTC/USD, limit orders of any app with permission to trade" in made.detail["rule"]
+    assert "Buy BTC/USD, limit orders of any app with permission to trade" in made.after["rule"]
     assert (ended.action, ended.target_id) == ("standing rule ended", rule.public_id)
+    assert ended.before == made.after
 
 
 def test_no_tool_and_no_address_of_the_api_makes_or_widens_one() -> None:
