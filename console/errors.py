@@ -293,7 +293,7 @@ EXPLANATIONS: dict[Code, Explanation] = {
     ),
     Code.WAITS_FOR_OWNER: Explanation(
         "Waiting for the owner's decision",
-        "The owner releases or rejects it in the console; apps cannot withdraw it. Without a decision it expires "
+        "The owner approves or declines it in the console; apps cannot withdraw it. Without a decision it expires "
         "unsent.",
         Blame.NOBODY,
     ),
@@ -329,7 +329,7 @@ EXPLANATIONS: dict[Code, Explanation] = {
         Blame.GATEWAY,
     ),
     Code.REJECTED_BY_OWNER: Explanation(
-        "The owner rejected the order",
+        "The owner declined the order",
         "Nothing was sent. The app sees the reason, if one was given. It can prepare a new order.",
         Blame.NOBODY,
     ),

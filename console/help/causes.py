@@ -77,7 +77,7 @@ CAUSES: dict[str, str] = {
     f"{settings.CONFIRMATION_SECONDS} seconds after it was shown.",
     "confirmation_used": "A confirmation works once, and this one has already released its order.",
     "confirmation_changed": "The stored order does not match what was shown when it was prepared.",
-    "rejected_by_owner": "The owner reviewed the order in the console and rejected it.",
+    "rejected_by_owner": "The owner reviewed the order in the console and declined it.",
     "limit_exceeded": "The order would exceed a limit of the connection or the app.",
     "outside_limits": "A limit allows only certain symbols, kinds of instrument, order types or hours.",
     "price_outside_collar": "The order's price is further from the last price than the price collar allows, or, with "

@@ -173,7 +173,7 @@ class RuleForm(forms.Form):
     )
     order_value = forms.DecimalField(label="Value of one order", max_digits=20, decimal_places=8)
     day_value = forms.DecimalField(
-        label="Value of all orders in a day",
+        label="Value of a day",
         max_digits=20,
         decimal_places=8,
         help_text="Each counts with its maximum value, even if it is cancelled or fills only in part.",

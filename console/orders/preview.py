@@ -11,11 +11,11 @@ from console.errors import Refusal
 from console.halts import services as halts
 from console.orders import prepare as preparing
 from console.orders import summary
-from console.orders.checks import check_rows, market_standing, permission, pipeline
+from console.orders.checks import check_rows, market_standing, permission, pipeline, standing_rules
 from console.orders.checks.check_subject import Facts, Subject
 from console.orders.checks.limit_rules import MAX_DRIFT
 from console.orders.checks.pipeline import About, Stage
-from console.orders.models import Order
+from console.orders.models import Action, Order
 from console.orders.prepare import PlanItem
 from console.orders.terms import Terms, check_client_order_id
 from console.principal import Principal
@@ -81,6 +81,8 @@ def preview(
         results = pipeline.collect(order, facts, {Stage.SHOWN})
         is_paid_whole = instrument.asset_class is AssetClass.CRYPTO
         reports_margin = broker.capabilities.margin_in_preview or is_paid_whole
+    wanted = standing_rules.Wanted(request=request, worst=facts.worst)
+    rule = standing_rules.covering(asking.app, connection, Action.PLACE, [wanted])
     (draft,) = preparing.with_repeats(asking.app, account.account_id, [draft])
     estimate = draft.preview
     return PreviewResult(
@@ -90,7 +92,11 @@ def preview(
         margin=estimate.margin,
         reports_margin=reports_margin,
         checks=tuple(
-            PreviewCheck(name=_NAMES.get(each.check.name, each.check.name), refusal=each.refusal) for each in results
+            PreviewCheck(
+                name=_NAMES.get(each.check.name, each.check.name),
+                refusal=None if rule is not None and each.check.name == "release" else each.refusal,
+            )
+            for each in results
         ),
         warnings=(*warnings, *order_warnings(request, estimate), *estimate.notes),
     )

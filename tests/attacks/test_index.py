@@ -108,6 +108,17 @@ ATTACKS = {
     "a limit far through the book in place of a market order": [
         "tests.console.orders.test_collar:test_on_live_a_limit_far_through_the_book_is_no_way_to_take_any_price",
     ],
+    "a standing rule that its owner did not make, or more than it says": [
+        "tests.console.orders.test_standing_rule_pages:test_a_passkeys_proof_is_for_that_very_rule",
+        "tests.console.orders.test_standing_rule_pages:test_no_token_leads_here",
+        "tests.console.orders.test_standing_rules:test_no_tool_and_no_address_of_the_api_makes_or_widens_one",
+        "tests.console.orders.test_standing_rules:test_the_value_of_a_day_counts_whatever_becomes_of_an_order",
+        "tests.console.orders.test_standing_rules:test_changes_cancels_and_closing_everything_stay_the_owners",
+        "tests.end_to_end.test_limit_race",
+    ],
+    "so many orders that their owner finds none": [
+        "tests.console.orders.test_time_to_approve:test_more_than_a_person_can_look_at_is_not_held_for_them",
+    ],
     "an app in a loop against its owner": [
         f"{REST}.test_nobody_keeps_an_owner_from_stopping",
         f"{MCP}.test_call_limits:test_the_limits_hold_over_all_apps_of_a_user_and_cancels_pass_them",

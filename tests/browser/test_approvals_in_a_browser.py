@@ -22,8 +22,10 @@ from console.orders.prepare import Prepared
 from console.orders.states import Status
 from tests import watched_broker
 from tests.brokers.paper.support import order as paper_order
-from tests.browser.steps import add_passkey, reads_well, sign_in
+from tests.browser.proving import with_passkey
+from tests.browser.steps import add_passkey, beyond, reads_well, resize, sign_in
 from tests.conftest import PASSWORD
+from tests.console.orders import rule_steps
 from tests.console.orders.conftest import bitcoin
 from tests.console.orders.steps import at_the_broker
 from tests.watched_broker import Watch
@@ -134,8 +136,8 @@ def test_a_request_appears_in_an_open_page_and_is_rejected(
     page.get_by_role("link", name="Buy 0.1 BTC/USD, market, day").click()
     page.get_by_label("Reason").select_option("Not now.")
     page.get_by_label("In your own words").fill("Ask me tomorrow")
-    page.get_by_role("button", name="Reject").click()
-    expect(page.get_by_text("Rejected. Nothing was sent")).to_be_visible()
+    page.get_by_role("button", name="Decline").click()
+    expect(page.get_by_text("Declined. Nothing was sent")).to_be_visible()
     prepared.order.refresh_from_db()
     assert prepared.order.reason.endswith('"Not now. Ask me tomorrow"')
     assert status(second) is Status.AWAITING
@@ -162,8 +164,80 @@ def test_on_a_phone_the_decision_is_one_tap_away(
     page.goto(summary.approval_url(prepare(trade_key).order))
     decision = page.get_by_role("heading", name="Your decision")
     expect(decision).not_to_be_in_viewport()
-    page.get_by_role("link", name="Decide").click()
+    expect(page.get_by_role("link", name="Decide", exact=True)).not_to_be_visible()
+    page.get_by_role("link", name="Approve with password").click()
     expect(decision).to_be_in_viewport()
+    page.get_by_role("button", name="Decline").first.click()
+    expect(page.get_by_text("Declined. Nothing was sent")).to_be_visible()
+
+
+def test_on_a_phone_one_thumb_approves_what_the_first_screen_shows(
+    page: Page, owner: Any, console: str, authenticator: Any, live: Connection, trade_key: str, watch: Watch
+) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    sign_in(page, console, owner.email)
+    add_passkey(page, console)
+    prepared = prepare(trade_key)
+    page.goto(summary.approval_url(prepared.order))
+    glance = page.locator(".glance")
+    for said in ("Value", "Maximum cost", "Market now", "Position in BTC/USD", "Value of one order"):
+        expect(glance.get_by_text(said, exact=True)).to_be_in_viewport()
+    expect(page.locator("[data-left]")).to_be_in_viewport()
+    approve = page.locator(".thumb-bar").get_by_role("button", name="Approve with passkey")
+    expect(approve).to_be_in_viewport()
+    approve.click()
+    expect(page.get_by_text("Approved. The order is filled.")).to_be_visible()
+    assert status(prepared) is Status.FILLED
+    assert len(watch.submitted) == 1
+
+
+def test_on_a_phone_a_passkey_that_fails_says_so_where_one_looks(
+    page: Page, owner: Any, console: str, authenticator: Any, live: Connection, trade_key: str
+) -> None:
+    session, number = authenticator
+    page.set_viewport_size({"width": 390, "height": 844})
+    sign_in(page, console, owner.email)
+    add_passkey(page, console)
+    prepared = prepare(trade_key)
+    session.send("WebAuthn.clearCredentials", {"authenticatorId": number})
+    page.goto(summary.approval_url(prepared.order))
+    page.locator(".thumb-bar").get_by_role("button", name="Approve with passkey").click()
+    expect(page.get_by_text("No passkey was chosen. Try again.")).to_be_in_viewport()
+    assert status(prepared) is Status.AWAITING
+
+
+def test_a_passkey_makes_a_standing_rule_which_releases_and_is_ended(
+    page: Page, owner: Any, console: str, authenticator: Any, live: Connection, trade_key: str, watch: Watch
+) -> None:
+    Connection.objects.filter(pk=live.pk).update(confirmation_delay=0)
+    sign_in(page, console, owner.email)
+    add_passkey(page, console)
+    page.goto(f"{console}/connections/{live.pk}/")
+    page.get_by_role("link", name="Create a rule").click()
+    page.get_by_label("Name").fill("Small buys")
+    page.get_by_label("Symbols").fill("BTC/USD")
+    page.get_by_label("Buy", exact=True).check()
+    page.get_by_label("Limit", exact=True).check()
+    page.get_by_label("Value of one order").fill("1000")
+    page.get_by_label("Value of a day").fill("2500")
+    page.get_by_label("Orders in a day").fill("5")
+    for day in ("Sat", "Sun"):
+        page.get_by_label(day, exact=True).check()
+    page.get_by_label("Last day").fill(rule_steps.last_day().isoformat())
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_text("Buy BTC/USD, limit orders of any app", exact=False)).to_be_visible()
+    with_passkey(page)
+    expect(page.get_by_text("The rule Small buys is in force.")).to_be_visible()
+    trader = bearer.authenticate(trade_key)
+    placed = rule_steps.place(trader)
+    assert rule_steps.confirm(trader, placed)["rule"] == "Small buys"
+    page.reload()
+    page.get_by_role("link", name="Buy 1 BTC/USD, limit 1,000.00 USD, day").click()
+    expect(page.get_by_text("Your rule Small buys")).to_be_visible()
+    page.get_by_role("link", name="Small buys").click()
+    page.get_by_role("button", name="End this rule").click()
+    expect(page.get_by_text("The rule Small buys has ended.")).to_be_visible()
+    assert rule_steps.place(trader)["status"] == "needs_approval"
 
 
 @pytest.fixture
@@ -178,12 +252,16 @@ def desk_pages(live: Connection, owner: Any, trade_key: str) -> list[str]:
     external_orders.store(live)
     prepared = prepare(trade_key)
     guarded = preparing.prepare(bearer.authenticate(trade_key), BRACKET)
+    rule = rule_steps.make(live, owner, symbols=("BTC/USD", "AAPL", "MSFT"), day_value=Decimal("1234567.89"))
+    rule_steps.confirm(bearer.authenticate(trade_key), rule_steps.place(bearer.authenticate(trade_key)))
+    rules = "/orders/approvals/rules"
     halt = halts.halt_app(prepared.order.app, by=owner)
     connection = f"/connections/{live.pk}"
     account = f"{connection}/practice/{live.default_account}"
     return [
         *("/", "/orders/", "/orders/approvals/", f"/orders/{prepared.order.public_id}/"),
         f"/orders/{guarded.order.public_id}/",
+        *(f"{rules}/", f"{rules}/{rule.public_id}/", f"{rules}/new/{live.pk}/"),
         *(f"/orders/elsewhere/{OutsideOrder.objects.get().pk}/", f"/orders/closing/{live.pk}/"),
         *("/connections/", f"{connection}/", f"{connection}/limits/", f"{connection}/performance/"),
         *(f"{connection}/practice/", f"{connection}/practice/new/", f"{account}/reset/", f"{account}/model/"),
@@ -203,3 +281,26 @@ def test_the_pages_are_in_order_for_everybody(page: Page, owner: Any, console: s
         for width in (390, 1320):
             reads_well(page, width)
             assert page.evaluate(CUT) == [], (url, width)
+
+
+def test_nothing_of_an_approval_is_cut_off_at_any_width(
+    page: Page, owner: Any, console: str, live: Connection, trade_key: str
+) -> None:
+    """With the longest numbers that an account of this size has."""
+    limits = {"order_notional": "9876543210.12", "daily_notional": "9876543210.12", "position_value": "9876543210.12"}
+    Connection.objects.filter(pk=live.pk).update(limits=limits)
+    sign_in(page, console, owner.email)
+    prepared = prepare(trade_key, quantity="7.12345678", limit="6543.21")
+    page.goto(summary.approval_url(prepared.order))
+    for width in (360, 390, 760, 1024, 1320, 1920):
+        resize(page, width)
+        assert beyond(page) <= 0, width
+        assert page.evaluate(OUT_OF_ITS_CARD) == [], width
+
+
+OUT_OF_ITS_CARD = """[...document.querySelectorAll('.card')].flatMap(card => {
+    const edge = card.getBoundingClientRect().right;
+    return [...card.querySelectorAll('*')].filter(each => each.getClientRects().length
+      && each.getBoundingClientRect().right > edge + 1 && each.textContent.trim()).map(each => each.textContent.trim());
+  })"""
+"""What reaches beyond the card that it stands in."""

@@ -51,7 +51,7 @@ def check_not_owners_to_release(confirmation: Confirmation) -> None:
         order = confirmation.order
         raise Refusal(
             Code.WAITS_FOR_OWNER,
-            f"Order {order.public_id} waits for its owner, who releases or rejects it in the console; unanswered, it "
+            f"Order {order.public_id} waits for its owner, who approves or declines it in the console; unanswered, it "
             "ends by itself. Nothing was done.",
             order_id=order.public_id,
         )

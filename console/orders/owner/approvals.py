@@ -119,7 +119,7 @@ def reject(
     _check_owner(confirmation.app.connection, by)
     words = " ".join(audit_log.mask(words).split())[:MAX_REASON_LENGTH].rstrip()
     said = " ".join(part for part in (REASONS[reason], words) if part)
-    what = f'The owner rejected it in the console and wrote: "{said}"' if said else "The owner rejected it."
+    what = f'The owner declined it in the console and wrote: "{said}"' if said else "The owner declined it."
     orders = release.discard(confirmation, what, by=by.email, request_id=request_id, code=Code.REJECTED_BY_OWNER)
     for order in orders:
         if order.code == Code.REJECTED_BY_OWNER or confirmation.is_about_an_order:

@@ -109,7 +109,7 @@ def _compose(confirmations: list[Confirmation], asked: list[Question], silent_un
 {"It expires" if count == 1 else "The first of them expires"} {_time_left(soonest)}. Review and decide here:
 {settings.PUBLIC_URL}/orders/approvals/
 
-This e-mail does nothing by itself. If you did not expect an order, reject it there and pause the app under
+This e-mail does nothing by itself. If you did not expect an order, decline it there and pause the app under
 Connected apps.
 """
     if silent_until is not None:

@@ -192,6 +192,23 @@ class Review:
         return list(dict.fromkeys(str(refusal) for refusal in every if refusal.code not in CAN_CLEAR))
 
     @property
+    def only(self) -> ReviewItem | None:
+        """The one order it is about; None of several."""
+        return self.items[0] if len(self.items) == 1 else None
+
+    @property
+    def position(self) -> Effect | None:
+        """What becomes of the position, where it is one."""
+        found = [effect for effect in self.effects if not effect.is_money]
+        return found[0] if len(found) == 1 else None
+
+    @property
+    def tightest(self) -> Headroom | None:
+        """The limit that leaves least of itself; None where none is known."""
+        known = [room for room in self.rooms if room.after is not None and room.value > 0]
+        return max(known, key=lambda room: (room.after or Decimal(0)) / room.value, default=None)
+
+    @property
     def left_out(self) -> list[ReviewItem]:
         """Of a plan that may go in part: what would not."""
         return [] if self.confirmation.all_or_none else [item for item in self.items if item.refusals]

@@ -192,17 +192,16 @@ def create(connection: Connection, wanted: RuleTerms, *, by: User, evidence: Evi
             "standing rule",
             rule.public_id,
             f"{rule.name} on {mine.name}",
-            ip=evidence.ip,
+            after={"rule": text_of(wanted, mine.currency)},
+            connection_id=mine.pk,
             environment=mine.environment,
-            rule=text_of(wanted, mine.currency),
-            proof=evidence.proof.value,
             how=evidence.label,
             credential=evidence.credential,
         )
     return rule
 
 
-def end(rule: StandingRule, *, by: User, ip: str = "") -> bool:
+def end(rule: StandingRule, *, by: User) -> bool:
     """From now on it releases nothing; what it covered waits for its owner. False when it had ended. Raises Refusal."""
     if rule.connection.owner_id != by.pk:
         raise Refusal(Code.NOT_PERMITTED, "Only the owner of the connection can end a standing rule.")
@@ -218,7 +217,8 @@ def end(rule: StandingRule, *, by: User, ip: str = "") -> bool:
             "standing rule",
             rule.public_id,
             f"{rule.name} on {rule.connection.name}",
-            ip=ip,
+            before={"rule": text_of(rule, rule.currency)},
+            connection_id=rule.connection_id,
             environment=rule.connection.environment,
         )
     rule.refresh_from_db()

@@ -5,14 +5,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from brokers.compiled_queries import Insertion
 from brokers.types import Environment
 from console import ids
 from console.connected_apps.models import ConnectedApp
-from console.connections.models import Policy
+from console.connections.models import Connection, Policy
+from console.errors import Code, Refusal
 from console.orders.models import Action, Confirmation, StandingRule
+from console.orders.states import AmendmentStatus, Status
 from console.orders.terms import digest
 from console.principal import Redeemer
 
@@ -23,6 +26,16 @@ def redeemer_of(app: ConnectedApp, asked: Redeemer) -> Redeemer:
     """Whose yes it takes to release what ``app`` prepares now, where it asks ``asked``."""
     is_owners = app.is_console or app.connection.policy != Policy.TWO_STEP
     return Redeemer.OWNER if is_owners else asked
+
+
+MOST_WAITING = 50
+"""On one connection, for its owner: however long each may wait, a person can still look at all of them."""
+
+
+def _waiting(connection: Connection, now: datetime) -> int:
+    undecided = Q(orders__status=Status.AWAITING) | Q(modification__status=AmendmentStatus.AWAITING)
+    mine = Confirmation.objects.filter(undecided, app__connection=connection, redeemed_at=None, expires_at__gt=now)
+    return mine.distinct().count()
 
 
 def create(
@@ -36,11 +49,17 @@ def create(
 ) -> Confirmation:
     """A confirmation of what was ``shown``. ``asked``: whose yes its app waits for, where the connection allows it.
 
-    ``rule``: the owner's, that covers it.
+    ``rule``: the owner's, that covers it. Raises Refusal where as much waits for the owner as can.
     """
     now, redeemer = timezone.now(), redeemer_of(app, asked)
     waits_for_owner = redeemer is Redeemer.OWNER and not app.is_console  # who asks in the console is there
     seconds = app.connection.approval_seconds if waits_for_owner else settings.CONFIRMATION_SECONDS
+    if waits_for_owner and action is not Action.CANCEL and _waiting(app.connection, now) >= MOST_WAITING:
+        raise Refusal(
+            Code.WAITS_FOR_OWNER,
+            f"{MOST_WAITING} orders on {app.connection.name} wait for their owner already. Nothing was prepared; the "
+            f"owner decides about them at {settings.PUBLIC_URL}/orders/approvals/, or they expire.",
+        )
     return _CONFIRMATIONS.create(
         public_id=ids.new("cnf"),
         app=app,

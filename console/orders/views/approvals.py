@@ -241,5 +241,5 @@ def reject(request: HttpRequest, public_id: str) -> HttpResponse:
     if confirmation.app.is_console:
         messages.success(request, "Nothing was cancelled or closed.")
         return redirect("connections:detail", confirmation.app.connection_id)
-    messages.success(request, f"Rejected. Nothing was sent. {confirmation.app.name} will see the reason.")
+    messages.success(request, f"Declined. Nothing was sent. {confirmation.app.name} will see the reason.")
     return redirect("orders:approvals")

@@ -103,6 +103,6 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
 def end(request: HttpRequest, public_id: str) -> HttpResponse:
     """No proof: it only ever stops something."""
     rule = _own(request, public_id)
-    if standing_rules.end(rule, by=user_of(request), ip=request.META.get("REMOTE_ADDR", "")):
+    if standing_rules.end(rule, by=user_of(request)):
         messages.success(request, f"The rule {rule.name} has ended. It releases nothing any more.")
     return redirect("orders:rule", public_id)

@@ -246,7 +246,7 @@ def test_what_changed_since_it_was_shown_stops_the_release_and_the_page_says_so(
     if what != "changed":
         assert "It cannot be released now." in page
         assert "Approve with password" not in page
-        assert "Reject" in page
+        assert "Decline" in page
     answer = browser.post(address(prepared), sent(prepared, password=PASSWORD), follow=True)
     assert "message-error" in text_of(answer)
     assert watch.submitted == []
@@ -298,9 +298,9 @@ def test_a_rejection_ends_it_and_the_assistant_reads_the_owners_words(
     fields = {"reason": "price", "words": "Wait for  tl_paper_aBcD1234_secret0secret  60,000"}
     assert browser.post(address(prepared, "reject"), fields)["Location"] == "/orders/approvals/"
     assert status(prepared) is Status.REJECTED_BY_OWNER
-    said = 'The owner rejected it in the console and wrote: "The price is not right. Wait for [masked] 60,000"'
+    said = 'The owner declined it in the console and wrote: "The price is not right. Wait for [masked] 60,000"'
     assert (prepared.order.code, prepared.order.reason) == (Code.REJECTED_BY_OWNER, said)
-    assert "Rejected by the owner" in words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
+    assert "Declined by the owner" in words_of(browser.get(f"/orders/{prepared.order.public_id}/"))
     asked = {"order_id": prepared.order.public_id}
     told = pipeline.attempt(trader, "get_order_status", asked, request_id="req_test").answer().content
     assert (told["order"]["status"], told["history"][-1]["status"]) == ("rejected_by_owner", "rejected_by_owner")
@@ -310,7 +310,7 @@ def test_a_rejection_ends_it_and_the_assistant_reads_the_owners_words(
     assert watch.submitted == []
     # Nor can the owner change their mind: it has to be asked for again.
     answer = browser.post(address(prepared), sent(prepared, password=PASSWORD), follow=True)
-    assert "rejected it in the console" in words_of(answer)
+    assert "declined it in the console" in words_of(answer)
     assert status(prepared) is Status.REJECTED_BY_OWNER
 
 
@@ -323,7 +323,7 @@ def test_a_rejection_needs_one_of_the_reasons(browser: Browser, prepared: Prepar
 def test_while_halted_it_can_still_be_rejected(browser: Browser, owner: User, prepared: Prepared) -> None:
     halts.halt_user(owner, by=owner)
     browser.post(address(prepared, "reject"), {"reason": "other"})
-    assert (status(prepared), prepared.order.reason) == (Status.REJECTED_BY_OWNER, "The owner rejected it.")
+    assert (status(prepared), prepared.order.reason) == (Status.REJECTED_BY_OWNER, "The owner declined it.")
 
 
 def test_where_the_assistant_may_confirm_the_owner_may_release_or_reject_first(

@@ -1,10 +1,12 @@
 """A standing rule releases what its owner described with a passkey, and nothing beside it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+import mcp_types as types
 import pytest
 from django.test import Client as Browser
 from django.utils import timezone
@@ -22,10 +24,12 @@ from console.errors import Code, Refusal
 from console.halts import services as halts
 from console.halts.services import Proof
 from console.orders.models import Confirmation, Order, RuleRelease, StandingRule
-from console.orders.owner import notifications, standing_rules
+from console.orders.owner import approvals, notifications, standing_rules
 from console.orders.owner.approvals import Evidence
 from console.orders.states import Status
-from console.principal import Principal
+from console.principal import Principal, Redeemer
+from mcpserver import elicitation, pipeline
+from mcpserver.context import ToolAnswer
 from tests.clock import Clock
 from tests.console.orders.rule_steps import confirm, make, place, terms, tool
 from tests.console.pages import words_of
@@ -99,6 +103,18 @@ def test_the_order_and_the_rule_say_so_wherever_they_are_shown(
     assert "Buy 1 BTC/USD, limit 1,000.00 USD" in page
     assert "1,000.00 of 2,500.00 USD" in page
     assert "1 of 10" in page
+
+
+@pytest.mark.parametrize(("quantity", "passes"), [("1", True), ("2", False)])
+def test_a_preview_knows_whether_a_rule_would_release_it(
+    trader: Principal, rule: StandingRule, quantity: str, passes: bool
+) -> None:
+    order = {"symbol": "BTC/USD", "side": "BUY", "order_type": "LMT", "quantity": quantity, "limit_price": "1000"}
+    told = tool(trader, "preview_order", **order)
+    assert told["would_pass"] is passes
+    assert [each["check"] for each in told["checks"] if not each["ok"]] == (
+        [] if passes else ["release by the assistant"]
+    )
 
 
 def test_where_the_assistant_confirms_anyway_no_rule_is_asked(
@@ -393,10 +409,11 @@ def test_with_real_money_a_password_makes_none(asks: Connection, owner: User) ->
 def test_making_and_ending_one_is_on_record(rule: StandingRule, owner: User) -> None:
     standing_rules.end(rule, by=owner)
     made, ended = Change.objects.filter(target="standing rule").order_by("pk")
-    assert (made.action, made.user_id, made.ip) == ("standing rule created", owner.pk, "203.0.113.7")
+    assert (made.action, made.user_id, made.connection_id) == ("standing rule created", owner.pk, rule.connection_id)
     assert made.detail["how"] == "passkey Laptop"
-    assert "Buy BTC/USD, limit orders of any app with permission to trade" in made.detail["rule"]
+    assert "Buy BTC/USD, limit orders of any app with permission to trade" in made.after["rule"]
     assert (ended.action, ended.target_id) == ("standing rule ended", rule.public_id)
+    assert ended.before == made.after
 
 
 def test_no_tool_and_no_address_of_the_api_makes_or_widens_one() -> None:
@@ -414,3 +431,68 @@ def test_somebody_elses_rule_covers_nothing_here(
     assert waits(place(trader))
     assert place(others_trader)["rule"] == "Small buys"
     assert timedelta(0) < row(place(others_trader)).confirmation.expires_at - timezone.now()
+
+
+# -- at the other endpoints ----------------------------------------------------------------------------------
+
+
+def rest(key: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    headers = {"Authorization": f"Bearer {key}"}
+    if body is None:
+        return Browser().get(f"/api/v1{path}", headers=headers).json()
+    return Browser().post(f"/api/v1{path}", body, content_type="application/json", headers=headers).json()
+
+
+def test_over_rest_it_is_named_before_and_after(
+    asks: Connection, rule: StandingRule, trader: Principal, trade_key: str, watch: Watch
+) -> None:
+    order = {"symbol": "BTC/USD", "side": "BUY", "order_type": "LMT", "quantity": "1", "limit_price": "1000"}
+    placed = rest(trade_key, "/orders", order)
+    assert (placed["rule"], placed["approve_at"], placed["order"]["rule"]) == ("Small buys", None, None)
+    told = rest(trade_key, "/orders/confirm", {"confirmation_id": placed["confirmation"]["id"]})
+    assert (told["status"], told["rule"]) == ("working", "Small buys")
+    assert rest(trade_key, f"/orders/{told['id']}")["rule"] == "Small buys"
+    dear = rest(trade_key, "/orders", {**order, "quantity": "2"})
+    assert dear["rule"] is None
+    assert dear["approve_at"].endswith(f"/orders/{dear['order']['id']}/")
+    refused = rest(trade_key, "/orders/confirm", {"confirmation_id": dear["confirmation"]["id"]})
+    assert refused["code"] == Code.APPROVAL_REQUIRED
+
+
+def test_a_client_that_asks_its_user_is_not_made_to_ask_what_the_owner_answered(
+    trader: Principal, rule: StandingRule, watch: Watch
+) -> None:
+    def call(name: str, given: Any, *, redeemer: Redeemer = Redeemer.APP, tool: Any = None) -> ToolAnswer:
+        who = replace(trader, redeemer=redeemer)
+        return pipeline.attempt(who, name, dict(given), request_id="req_test").answer()
+
+    order = {"symbol": "BTC/USD", "side": "BUY", "order_type": "LMT", "quantity": "1", "limit_price": "1000"}
+    asks_user = types.ClientCapabilities(
+        elicitation=types.ElicitationCapability(form=types.FormElicitationCapability())
+    )
+    request = elicitation.ToolRequest(principal=trader, tool="place_order", arguments=order, capabilities=asks_user)
+    told = elicitation.ask(request, call)
+    assert isinstance(told, ToolAnswer)
+    assert told.content["rule"] == "Small buys"
+    assert confirm(trader, told.content)["rule"] == "Small buys"
+
+
+def test_its_app_finds_it_among_what_it_may_confirm_and_can_discard_it(trader: Principal, rule: StandingRule) -> None:
+    placed = place(trader)
+    [waiting] = tool(trader, "get_pending_confirmations")["pending"]
+    assert waiting["confirmation_id"] == placed["confirmation_id"]
+    told = tool(trader, "discard_confirmation", confirmation_id=placed["confirmation_id"])
+    assert told["status"] == "cancelled"
+    assert tool(trader, "get_pending_confirmations")["pending"] == []
+
+
+def test_the_owner_can_decide_first_and_that_takes_nothing_of_the_rule(
+    trader: Principal, rule: StandingRule, owner: User, watch: Watch
+) -> None:
+    placed = place(trader)
+    confirmation = row(placed).confirmation
+    evidence = Evidence(proof=Proof.PASSWORD, label="the password")
+    approvals.approve(confirmation, by=owner, evidence=evidence, seen=confirmation.terms_digest)
+    assert len(watch.submitted) == 1
+    assert not RuleRelease.objects.exists()
+    assert confirm(trader, placed)["error"]["code"] == Code.CONFIRMATION_USED

@@ -16,6 +16,7 @@ from console.audit.models import Change
 from console.connections import broker_access
 from console.connections import services as connections
 from console.connections.models import Connection, Policy
+from console.errors import Code, Refusal
 from console.halts.services import Proof
 from console.orders import prepare as preparing
 from console.orders.execution import reconcile
@@ -25,6 +26,7 @@ from console.orders.owner.approvals import Evidence
 from console.orders.prepare import Prepared
 from console.orders.states import Status
 from console.orders.terms import Terms
+from console.orders.transitions import confirmations
 from console.principal import Principal
 from mcpserver import pipeline
 from tests.clock import Clock
@@ -143,7 +145,7 @@ def test_a_longer_time_takes_a_proof_and_a_shorter_one_does_not(
     assert "waits up to 8 hours for you" in set_wait(person, asks, 8 * 3600)
     assert "waits up to 5 minutes for you" in set_wait(browser, asks, 300)
     change = Change.objects.filter(action="time to approve changed").latest("pk")
-    assert (change.detail["before"], change.detail["after"]) == (8 * 3600, 300)
+    assert (change.before, change.after) == ({"seconds": 8 * 3600}, {"seconds": 300})
 
 
 @pytest.mark.parametrize("seconds", ["119", "86401", "", "-5", "1e3", "٣٠٠"])
@@ -224,3 +226,15 @@ def test_a_limit_that_was_used_up_meanwhile_stops_it_until_there_is_room_again(
     assert status(first) is Status.WORKING
     assert status(second) in (Status.AWAITING, Status.DENIED)
     assert len(watch.submitted) == 1
+
+
+def test_more_than_a_person_can_look_at_is_not_held_for_them(
+    asks: Connection, owner: User, trader: Principal, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confirmations, "MOST_WAITING", 2)
+    first, _ = (preparing.prepare(trader, bitcoin(limit="100")) for _ in range(2))
+    with pytest.raises(Refusal, match="2 orders on Practice wait for their owner already") as caught:
+        preparing.prepare(trader, bitcoin(limit="100"))
+    assert caught.value.code is Code.WAITS_FOR_OWNER
+    approvals.reject(first.confirmation, by=owner, reason="other")
+    preparing.prepare(trader, bitcoin(limit="100"))
