@@ -209,6 +209,7 @@ INSTALLED_APPS = [
     "console.platforms",
     "console.orders",
     "console.journal",
+    "console.operations",
     "console.onboarding",
 ]
 MIDDLEWARE = [

@@ -95,7 +95,7 @@ def run(home: Path) -> dict[str, Any]:
         found["truncate"] = refused("TRUNCATE audit_call")
 
     # What the seals show of somebody whom nothing refuses
-    fields = [field.column for field in Call._meta.concrete_fields if field.column not in ("id", "request_id")]
+    fields = [str(field.column) for field in Call._meta.concrete_fields if field.column not in ("id", "request_id")]
     copy = f"INSERT INTO audit_call (id, request_id, {', '.join(fields)}) SELECT {{id}}, 'again', {', '.join(fields)} "
     tried("changed", "UPDATE audit_call SET message = 'x' WHERE id = 15")
     tried("changed JSON", "UPDATE audit_change SET before = '{\"paused\": true}' WHERE id = 15")

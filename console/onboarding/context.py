@@ -101,7 +101,12 @@ def _navigation(request: HttpRequest, user: User) -> list[NavSection]:
             NavSection(
                 "Operators",
                 [
+                    item("System", "operations:system"),
                     item("People", "people:list"),
+                    item("All clients", "operations:clients"),
+                    item("All grants", "operations:grants"),
+                    item("All connections", "operations:connections"),
+                    item("All halts", "operations:halts"),
                     item("Apps to review", "clients:review"),
                     item("All activity", "activity:list", query="?everyone=1"),
                     item("All errors", "errors", query="?everyone=1"),
