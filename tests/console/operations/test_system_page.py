@@ -34,7 +34,7 @@ def test_a_sweep_is_late_once_it_missed_two_turns_and_a_minute(operators_browser
     sweeps.record("console.audit.tasks.drop_old_rows", 0.02)
     assert "Late" not in words_of(operators_browser.get("/operator/system/"))
     SweepRun.objects.update(at=timezone.now() - timedelta(hours=2, minutes=2))
-    assert "Delete old rows of the record Late 1 h" in words_of(operators_browser.get("/operator/system/"))
+    assert "Delete old rows of the record Late every 1 h" in words_of(operators_browser.get("/operator/system/"))
 
 
 def test_a_sweep_that_runs_every_two_seconds_is_written_down_twice_a_minute_and_failures_at_once() -> None:
