@@ -133,17 +133,17 @@ def _close_the_network() -> None:
 
 
 def _list_static_files_once() -> None:
-    """Each browser of Django's test client has middleware of its own, whose WhiteNoise would read every file anew."""
-    read = WhiteNoiseMiddleware.add_files_from_finders
+    """Each browser of Django's test client has middleware of its own, whose WhiteNoise would read every file again."""
+    read = WhiteNoiseMiddleware.add_files
     found: dict[str, Any] = {}
 
-    def add_files_from_finders(self: Any) -> None:
+    def add_files(self: Any, root: Any, prefix: Any = None) -> None:
         if not found:
-            read(self)
+            read(self, root, prefix)
             found.update(self.files)
         self.files.update(found)
 
-    WhiteNoiseMiddleware.add_files_from_finders = add_files_from_finders
+    WhiteNoiseMiddleware.add_files = add_files
 
 
 @pytest.fixture(scope="session")

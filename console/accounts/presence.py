@@ -42,6 +42,8 @@ class PresenceAct(StrEnum):
     TOOLSETS_ON = "toolsets_on"
     STOP_ASKING = "stop_asking"
     SHORTEN_DELAY = "shorten_delay"
+    LENGTHEN_WAIT = "lengthen_wait"
+    MAKE_RULE = "make_rule"
     MINT_KEY = "mint_key"
     ROTATE_KEY = "rotate_key"
     MINT_MANAGEMENT_KEY = "mint_management_key"
@@ -84,6 +86,8 @@ ACTS: dict[PresenceAct, ActRule] = {
     PresenceAct.TOOLSETS_ON: ActRule("Switch tools on"),
     PresenceAct.STOP_ASKING: ActRule("Stop asking in the assistant"),
     PresenceAct.SHORTEN_DELAY: ActRule("Let orders be confirmed sooner"),
+    PresenceAct.LENGTHEN_WAIT: ActRule("Let orders wait longer"),
+    PresenceAct.MAKE_RULE: ActRule("Create the standing rule"),
     PresenceAct.MINT_KEY: ActRule("Create a key that trades"),
     PresenceAct.ROTATE_KEY: ActRule("Replace a key that trades"),
     PresenceAct.MINT_MANAGEMENT_KEY: ActRule("Create a management key"),

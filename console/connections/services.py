@@ -12,7 +12,13 @@ from console.accounts.models import User
 from console.audit import log as audit_log
 from console.audit.models import ChangeCategory
 from console.connections import limit_name_checks
-from console.connections.models import LONGEST_CONFIRMATION_DELAY, Connection, Policy
+from console.connections.models import (
+    LONGEST_APPROVAL_WAIT,
+    LONGEST_CONFIRMATION_DELAY,
+    SHORTEST_APPROVAL_WAIT,
+    Connection,
+    Policy,
+)
 from console.errors import Code, Refusal
 from console.limits import LIVE_NEEDS, TITLES, Limits
 
@@ -180,6 +186,39 @@ def set_confirmation_delay(connection: Connection, seconds: int, *, by: User, ma
     return True
 
 
+def set_approval_wait(connection: Connection, seconds: int, *, by: User, may_lengthen: bool = False) -> bool:
+    """How long what waits for its owner waits, from the next one on. False when it was so already.
+
+    ``may_lengthen``: the owner has just proved, for this, who they are. Raises Refusal when it would become longer
+    without that, and outside SHORTEST_APPROVAL_WAIT to LONGEST_APPROVAL_WAIT.
+    """
+    if not SHORTEST_APPROVAL_WAIT <= seconds <= LONGEST_APPROVAL_WAIT:
+        raise Refusal(Code.INVALID_ARGUMENT, "Choose a time from 2 minutes to 24 hours.", field="approval_seconds")
+    with transaction.atomic():
+        mine = Connection.objects.select_for_update().get(pk=connection.pk)
+        before = mine.approval_seconds
+        if seconds == before:
+            return False
+        if not may_lengthen and seconds > before:
+            raise Refusal(
+                Code.RE_AUTHENTICATION_REQUIRED,
+                "This lets an order be approved longer after it was prepared, so it needs the owner's proof of "
+                "presence. Nothing was changed.",
+            )
+        Connection.objects.filter(pk=mine.pk).update(approval_wait=seconds)
+        audit_log.record_change(
+            by,
+            "time to approve changed",
+            "connection",
+            mine.pk,
+            mine.name,
+            before={"seconds": before},
+            after={"seconds": seconds},
+        )
+    connection.refresh_from_db()
+    return True
+
+
 _LOOSENESS = list(Policy)
 
 
@@ -199,7 +238,7 @@ def set_policy(connection: Connection, policy: Policy, *, by: User, may_loosen: 
                 "This lets orders go out without the owner's approval, so it needs the owner's proof of presence. "
                 "Nothing was changed.",
             )
-        Connection.objects.filter(pk=mine.pk).update(policy=policy)
+        Connection.objects.filter(pk=mine.pk).update(policy=policy, policy_set_at=timezone.now())
         audit_log.record_change(
             by,
             "policy changed",

@@ -24,6 +24,7 @@ WORDS = {
     "console.journal.tasks.keep": "Update journals",
     "console.onboarding.tasks.end_playgrounds": "End playgrounds",
     "console.connections.tasks.check_all": "Check connections",
+    "console.recent_errors.tasks.sweep": "Count calls and errors",
     "console.audit.tasks.seal_record": "Seal the record",
     "console.audit.tasks.drop_old_rows": "Delete old rows of the record",
     "console.audit.tasks.check_record": "Check the newest seals",

@@ -8,14 +8,22 @@ from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.accounts import presence, second_factor_required, second_factors, sessions, single_submit
+from console.accounts import (
+    presence,
+    second_factor_required,
+    second_factors,
+    sessions,
+    signing_in,
+    single_submit,
+    time_zones,
+)
 from console.accounts.forms import NewPasswordForm
 from console.accounts.presence import PresenceAct
 from console.accounts.request_user import user_of
 from console.accounts.second_factor_required import before_second_factor
 from console.accounts.second_factors import Factor
 from console.security import services
-from console.security.forms import AppForm, PasskeyForm
+from console.security.forms import AppForm, PasskeyForm, TimeZoneForm
 
 STALE = "The browser's answer was not accepted. Try again."
 
@@ -192,3 +200,22 @@ def _added(request: HttpRequest, factor: Factor) -> HttpResponse:
         return render(request, "security/codes.html", {"codes": codes, "onward": onward, "first": True})
     messages.success(request, f"Your {services.describe(factor)} is added.")
     return redirect(onward)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def time_zone(request: HttpRequest) -> HttpResponse:
+    user = user_of(request)
+    form = TimeZoneForm(user.time_zone, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        time_zones.choose(user, form.cleaned_data["time_zone"])
+        messages.success(request, f"Times are now in {form.cleaned_data['time_zone'].replace('_', ' ')}.")
+        return redirect("security:overview")
+    return render(request, "security/time_zone.html", {"form": form})
+
+
+@require_POST
+def switch_times(request: HttpRequest) -> HttpResponse:
+    """Between UTC and the person's own zone, on whichever page they are."""
+    time_zones.show_utc(user_of(request), "utc" in request.POST)
+    return redirect(signing_in.safe_next_url(request, request.POST.get("next", "")))
