@@ -211,7 +211,7 @@ INSTALLED_APPS = [
     "console.platforms",
     "console.orders",
     "console.journal",
-    "console.operations",
+    "console.operator",
     "console.desk",
     "console.recent_errors",
     "console.onboarding",

@@ -107,12 +107,12 @@ def _navigation(request: HttpRequest, user: User) -> list[NavSection]:
             NavSection(
                 "Operators",
                 [
-                    item("System", "operations:system"),
+                    item("System", "operator:system"),
                     item("People", "people:list"),
-                    item("All clients", "operations:clients"),
-                    item("All grants", "operations:grants"),
-                    item("All connections", "operations:connections"),
-                    item("All halts", "operations:halts"),
+                    item("All clients", "operator:clients"),
+                    item("All grants", "operator:grants"),
+                    item("All connections", "operator:connections"),
+                    item("All halts", "operator:halts"),
                     item("Apps to review", "clients:review"),
                     item("All activity", "activity:list", query="?everyone=1"),
                     item("All errors", "errors", query="?everyone=1"),

@@ -26,4 +26,4 @@ class BrokerChecks(models.Model):
     """The kind of the last one."""
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["broker", "hour"], name="operations_broker_checks_once")]
+        constraints = [models.UniqueConstraint(fields=["broker", "hour"], name="operator_broker_checks_once")]

@@ -20,8 +20,8 @@ from console.clients.models import Client
 from console.connected_apps import grants
 from console.connections.health import state as connection_state
 from console.halts import services as halts
-from console.operations import access, broker_checks, sweeps
-from console.operations import system as instance
+from console.operator import access, broker_checks, sweeps
+from console.operator import system as instance
 
 _STATES = {
     "ok": "Works",
@@ -67,7 +67,7 @@ def system(request: HttpRequest) -> HttpResponse:
         "letters_waiting": waiting,
         "letters_failed": failed,
     }
-    return render(request, "operations/system.html", context)
+    return render(request, "operator/system.html", context)
 
 
 @never_cache
@@ -80,7 +80,7 @@ def clients(request: HttpRequest) -> HttpResponse:
         "words": words,
         "unused": access.unused_clients().count(),
     }
-    return render(request, "operations/clients.html", context)
+    return render(request, "operator/clients.html", context)
 
 
 @_operators_only
@@ -91,7 +91,7 @@ def block_client(request: HttpRequest, pk: int) -> HttpResponse:
         messages.success(
             request, f"{client.name} is blocked. Nobody can sign in through it, and its grants have ended."
         )
-    return redirect("operations:clients")
+    return redirect("operator:clients")
 
 
 @never_cache
@@ -100,13 +100,13 @@ def block_client(request: HttpRequest, pk: int) -> HttpResponse:
 def unblock_client(request: HttpRequest, pk: int) -> HttpResponse:
     client = get_object_or_404(Client, pk=pk, deleted_at=None)
     about = f"People here can connect the app that calls itself {client.name} again. Grants that ended stay ended."
-    back = reverse("operations:clients")
+    back = reverse("operator:clients")
     proved = presence.require_proof(request, PresenceAct.ACCEPT_CLIENT, about=about, back=back)
     if isinstance(proved, HttpResponse):
         return proved
     if registration.allow_again(client, by=user_of(request)):
         messages.success(request, f"{client.name} is no longer blocked.")
-    return redirect("operations:clients")
+    return redirect("operator:clients")
 
 
 @_operators_only
@@ -114,7 +114,7 @@ def unblock_client(request: HttpRequest, pk: int) -> HttpResponse:
 def prune_clients(request: HttpRequest) -> HttpResponse:
     gone = access.prune_unused(by=user_of(request))
     messages.success(request, f"{gone} unused client{'' if gone == 1 else 's'} deleted.")
-    return redirect("operations:clients")
+    return redirect("operator:clients")
 
 
 @never_cache
@@ -124,7 +124,7 @@ def all_grants(request: HttpRequest) -> HttpResponse:
     words = _words(request)
     found = access.active_grants(words)
     context = {"page": paging.page(found, request.GET.get("before", "")), "words": words, "count": found.count()}
-    return render(request, "operations/grants.html", context)
+    return render(request, "operator/grants.html", context)
 
 
 @_operators_only
@@ -133,7 +133,7 @@ def revoke_grant(request: HttpRequest, pk: int) -> HttpResponse:
     app = get_object_or_404(access.active_grants(), pk=pk)
     if access.revoke(app, by=user_of(request)):
         messages.success(request, f"{app.name} of {app.owner.email} can no longer reach {app.connection.name}.")
-    return redirect("operations:grants")
+    return redirect("operator:grants")
 
 
 @never_cache
@@ -147,11 +147,11 @@ def revoke_all(request: HttpRequest, of: str = "", pk: int = 0) -> HttpResponse:
     if request.method == "POST":
         gone = access.revoke_all(by=user_of(request), person=person, client=client)
         messages.success(request, f"{gone} grant{'' if gone == 1 else 's'} of {whose} revoked.")
-        return redirect("operations:grants")
+        return redirect("operator:grants")
     found = access.active_grants()
     found = found.filter(owner=person) if person else found.filter(client=client) if client else found
     context = {"whose": whose, "count": found.count(), "keeps_keys": client is not None}
-    return render(request, "operations/revoke.html", context)
+    return render(request, "operator/revoke.html", context)
 
 
 @never_cache
@@ -165,7 +165,7 @@ def connections(request: HttpRequest) -> HttpResponse:
         "rows": [(each, _STATES[connection_state(each)], connection_state(each)) for each in page.rows],
         "words": words,
     }
-    return render(request, "operations/connections.html", context)
+    return render(request, "operator/connections.html", context)
 
 
 @never_cache
@@ -175,4 +175,4 @@ def all_halts(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     page = paging.page(access.halts(), request.GET.get("before", ""))
     context = {"page": page, "rows": [(each, halts.may_lift(each, user)) for each in page.rows]}
-    return render(request, "operations/halts.html", context)
+    return render(request, "operator/halts.html", context)

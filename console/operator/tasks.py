@@ -8,7 +8,7 @@ from celery.signals import task_failure, task_postrun, task_prerun
 from django.conf import settings
 from django.db import DatabaseError
 
-from console.operations import sweeps
+from console.operator import sweeps
 
 log = logging.getLogger(__name__)
 _PERIODIC = frozenset(entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values())

@@ -12,7 +12,7 @@ from django.utils import timezone
 from brokers.errors import BrokerError
 from console.connections import health
 from console.connections.models import Connection
-from console.operations.models import BrokerChecks
+from console.operator.models import BrokerChecks
 
 _STEP = 1.1
 """Each bucket reaches a tenth further than the one before, so a figure is at most that much too large."""

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from console.operations.models import SweepRun
+from console.operator.models import SweepRun
 
 WORDS = {
     "console.orders.tasks.sweep": "Follow orders",

@@ -14,8 +14,8 @@ from brokers.errors import BrokerUnavailable
 from console.audit.models import Verification
 from console.connections import broker_access, health
 from console.connections.models import Connection
-from console.operations import broker_checks, sweeps, system, tasks
-from console.operations.models import BrokerChecks, SweepRun
+from console.operator import broker_checks, sweeps, system, tasks
+from console.operator.models import BrokerChecks, SweepRun
 from tests.console.pages import words_of
 
 pytestmark = pytest.mark.django_db

@@ -1,8 +1,8 @@
 from django.urls import path
 
-from console.operations import views
+from console.operator import views
 
-app_name = "operations"
+app_name = "operator"
 urlpatterns = [
     path("system/", views.system, name="system"),
     path("clients/", views.clients, name="clients"),

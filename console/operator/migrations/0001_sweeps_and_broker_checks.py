@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
                 ('last_error', models.CharField(blank=True, max_length=60)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('broker', 'hour'), name='operations_broker_checks_once')],
+                'constraints': [models.UniqueConstraint(fields=('broker', 'hour'), name='operator_broker_checks_once')],
             },
         ),
     ]
