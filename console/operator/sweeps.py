@@ -25,6 +25,8 @@ WORDS = {
     "console.onboarding.tasks.end_playgrounds": "End playgrounds",
     "console.connections.tasks.check_all": "Check connections",
     "console.recent_errors.tasks.sweep": "Count calls and errors",
+    "console.operations.tasks.seen": "Note that the worker is running",
+    "console.operations.tasks.forget": "Forget workers that ended",
     "console.audit.tasks.seal_record": "Seal the record",
     "console.audit.tasks.drop_old_rows": "Delete old rows of the record",
     "console.audit.tasks.check_record": "Check the newest seals",
