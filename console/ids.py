@@ -15,6 +15,11 @@ _drawn: list[bytes] = []
 os.register_at_fork(after_in_child=_drawn.clear)
 
 
+def mask_account(number: str) -> str:
+    """An account's number as far as it has to be told: its last four characters, and fewer of a short one."""
+    return f"•••{number[-min(4, len(number) // 2) :]}" if len(number) > 1 else number
+
+
 def new(prefix: str) -> str:
     """48 bits of milliseconds, then 80 random bits, in Crockford's base 32."""
     number = (time.time_ns() // 1_000_000) << 80 | _random_bits()

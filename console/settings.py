@@ -211,6 +211,7 @@ INSTALLED_APPS = [
     "console.platforms",
     "console.orders",
     "console.journal",
+    "console.operator",
     "console.desk",
     "console.recent_errors",
     "console.onboarding",
@@ -429,7 +430,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "seal-record": {"task": "console.audit.tasks.seal_record", "schedule": 10.0, "options": {"expires": 10}},
     "drop-old-rows": {"task": "console.audit.tasks.drop_old_rows", "schedule": 3600.0, "options": {"expires": 600}},
-    "check-record": {"task": "console.audit.tasks.check_record", "schedule": 3600.0, "options": {"expires": 600}},
+    "check-record": {"task": "console.audit.tasks.check_record", "schedule": 900.0, "options": {"expires": 600}},
     "check-whole-record": {
         "task": "console.audit.tasks.check_whole_record",
         "schedule": 86400.0,

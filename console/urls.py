@@ -9,6 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("help/", include("console.help.urls")),
     path("security/", include("console.security.urls")),
     path("people/", include("console.people.urls")),
+    path("operator/", include("console.operator.urls")),
     path("", include("console.journal.urls")),
     path("connections/<int:pk>/practice/", include("console.practice.urls")),
     path("connections/", include("console.connections.urls")),

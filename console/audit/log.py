@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from console import request_origin
+from console import ids, request_origin
 from console.accounts.models import User
 from console.audit.group_commit import Done, Row, writer
 from console.audit.models import CallOutcome, Change, ChangeCategory
@@ -87,13 +87,26 @@ def _row(entry: Entry) -> Row:
         _bounded(entry.arguments),
         entry.outcome.value,
         entry.code.value if entry.code else "",
-        mask(entry.message)[:500],
+        _without_accounts(mask(entry.message)[:500], app, entry.arguments),
         entry.order_id[:40],
         entry.duration_us,
         entry.ip[:45],
         _masked(entry.user_agent[:400], 200),
         entry.confirmed_after_ms,
     )
+
+
+def _without_accounts(message: str, app: Principal | None, arguments: Mapping[str, Any]) -> str:
+    """Refusals name the account they are about."""
+    if not message:
+        return message
+    numbers = {value for name, value in arguments.items() if name in _ACCOUNTS and isinstance(value, str)}
+    if app is not None:
+        numbers.add(app.account_id)
+    for number in numbers:
+        if len(number) > 4:
+            message = message.replace(number, ids.mask_account(number))
+    return message
 
 
 @lru_cache(maxsize=512)
@@ -174,6 +187,8 @@ def mask(text: str) -> str:
     return escape_hidden(_SECRET.sub(_MASK, text))
 
 
+_ACCOUNTS = frozenset({"account", "account_id", "from_account", "to_account", "from_account_id", "to_account_id"})
+"""What holds the number of an account at a broker: its end alone is kept."""
 _DEEPEST = 4
 """Of the arguments themselves, which are 0: the legs of a batch's orders are objects this far in."""
 
@@ -185,7 +200,12 @@ def _bounded(value: Any, depth: int = 0) -> Any:
     if type(value) is dict or isinstance(value, Mapping):
         if depth > _DEEPEST:
             return "[nested too deep]"
-        return {_masked(str(key)[:400], 60): _bounded(item, depth + 1) for key, item in list(value.items())[:30]}
+        return {
+            _masked(str(key)[:400], 60): (
+                ids.mask_account(item[:64]) if key in _ACCOUNTS and type(item) is str else _bounded(item, depth + 1)
+            )
+            for key, item in list(value.items())[:30]
+        }
     if isinstance(value, (list, tuple)):
         if depth > _DEEPEST:
             return "[nested too deep]"

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
@@ -146,13 +147,35 @@ def accept(client: Client, *, by: User, seen: str) -> bool:
 def forget_unused(now: datetime) -> int:
     """Delete self-registered clients of more than 30 days that nobody ever allowed. Hosts register at every
     attempt; one that was ever allowed stays, for its host would be lost without it."""
-    unused = Client.objects.filter(
-        kind=ClientKind.DYNAMIC,
-        created__lt=now - UNUSED_FOR,
+    return never_allowed(now, UNUSED_FOR).filter(kind=ClientKind.DYNAMIC).delete()[0]
+
+
+def never_allowed(now: datetime, since: timedelta) -> QuerySet[Client]:
+    """Clients that nobody registered by hand or decided on, that were there for ``since`` and were never allowed."""
+    return Client.objects.exclude(kind=ClientKind.STATIC).filter(
+        created__lt=now - since,
         connected_apps=None,
         review__in=(ReviewState.NOT_NEEDED, ReviewState.WAITING),
     )
-    return unused.delete()[0]
+
+
+@transaction.atomic
+def allow_again(client: Client, *, by: User) -> bool:
+    """Take back that it was refused; what ended with that stays ended. False when it is not refused."""
+    refused = Client.objects.filter(pk=client.pk, review=ReviewState.REFUSED, deleted_at=None)
+    if not refused.update(review=ReviewState.ACCEPTED, reviewed_at=timezone.now()):
+        return False
+    audit_log.record_change(
+        by,
+        "allowed again",
+        "client",
+        client.pk,
+        client.name,
+        before={"review": ReviewState.REFUSED.value},
+        after={"review": ReviewState.ACCEPTED.value},
+        client_id=client.client_id,
+    )
+    return True
 
 
 def first_review() -> ReviewState:

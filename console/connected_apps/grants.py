@@ -216,7 +216,7 @@ def revoke(app: ConnectedApp, *, by: User | None, reason: str, by_key: str = "",
         by_key=by_key,
         revoked_at=timezone.now(),
         revoked_reason=reason[:100],
-        still_binds=leaves_bounds and (by is None or bool(by_key)),
+        still_binds=leaves_bounds and (by is None or by.pk != app.owner_id or bool(by_key)),
     )
 
 

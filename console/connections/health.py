@@ -2,15 +2,17 @@
 
 import logging
 import random
+import time
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Literal
 
+from django.dispatch import Signal
 from django.utils import timezone
 
 from brokers.allowed_hosts import OutOfReach
@@ -142,6 +144,12 @@ class HealthAnswer:
     error: BrokerError | None = None
     unknown: tuple[Unreadable, ...] | None = None
     """What is not known in its lists; None where they were not asked for."""
+    seconds: float = 0.0
+    """How long it took."""
+
+
+checked = Signal()
+"""A broker over a network was asked: with ``connection``, ``seconds`` and ``error``, None where it answered."""
 
 
 def check(connection: Connection, *, key_too: bool = False) -> None:
@@ -154,6 +162,12 @@ def check(connection: Connection, *, key_too: bool = False) -> None:
 
 def _ask_broker(connection: Connection, *, key_too: bool) -> HealthAnswer:
     """Asks, and touches no row of ours but those of a broker that has its books here."""
+    began = time.monotonic()
+    answer = _answer(connection, key_too=key_too)
+    return replace(answer, seconds=time.monotonic() - began)
+
+
+def _answer(connection: Connection, *, key_too: bool) -> HealthAnswer:
     try:
         broker = broker_access.broker_of(connection)
         in_full = connection.has_key and (key_too or _is_old(connection.key_checked_at))
@@ -200,6 +214,8 @@ def _next_step(connection: Connection, error: BrokerError) -> str:
 
 
 def _store(connection: Connection, answer: HealthAnswer) -> None:
+    if broker_access.is_remote(connection.broker):
+        checked.send_robust(Connection, connection=connection, seconds=answer.seconds, error=answer.error)
     mine = Connection.objects.filter(pk=connection.pk, closed_at=None)
     if answer.error is not None:
         if connection.checked_at is not None and mine.filter(last_error="").exists():
@@ -307,7 +323,7 @@ def _check_remote(connections: list[Connection]) -> None:
     for each in late:
         if each.running():
             error = BrokerUnavailable(f"The broker did not answer within {PATIENCE:.0f} s.")
-            _safely(asked[each], HealthAnswer(error=error))
+            _safely(asked[each], HealthAnswer(error=error, seconds=PATIENCE))
 
 
 def _safely(connection: Connection, answer: HealthAnswer) -> None:

@@ -10,6 +10,7 @@ urlpatterns = [
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/check/", views.check, name="check"),
     path("<int:pk>/key/", views.replace_key, name="replace-key"),
+    path("<int:pk>/account-numbers/", views.account_numbers, name="account-numbers"),
     path("<int:pk>/unlink/", views.unlink, name="unlink"),
     path("<int:pk>/pause/", views.pause, name="pause"),
     path("<int:pk>/resume/", views.resume, name="resume"),

@@ -18,6 +18,7 @@ from console import limits as bounds
 from console.accounts import presence, second_factors, single_submit
 from console.accounts.presence import PresenceAct
 from console.accounts.request_user import user_of
+from console.audit import log as audit_log
 from console.audit import queries as call_queries
 from console.connected_apps import queries as app_queries
 from console.connections import gateways, health, link_specs, linking
@@ -232,6 +233,21 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "open_orders": working.count(),
     }
     return render(request, "connections/detail.html", context)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def account_numbers(request: HttpRequest, pk: int) -> HttpResponse:
+    """Everywhere else they are shown by their end. That they were shown in full is on record."""
+    user, connection = user_of(request), _own(request, pk)
+    numbers: list[str] = []
+    if request.method == "POST":
+        known = connection.equity_snapshots.order_by().values_list("account_id", flat=True).distinct()
+        numbers = sorted({*known, connection.default_account} - {""})
+        audit_log.record_change(
+            user, "account numbers shown", "connection", pk, connection.name, after={"shown": len(numbers)}
+        )
+    return render(request, "connections/account_numbers.html", {"connection": connection, "numbers": numbers})
 
 
 @require_POST

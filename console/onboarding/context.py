@@ -107,7 +107,12 @@ def _navigation(request: HttpRequest, user: User) -> list[NavSection]:
             NavSection(
                 "Operators",
                 [
+                    item("System", "operator:system"),
                     item("People", "people:list"),
+                    item("All clients", "operator:clients"),
+                    item("All grants", "operator:grants"),
+                    item("All connections", "operator:connections"),
+                    item("All halts", "operator:halts"),
                     item("Apps to review", "clients:review"),
                     item("All activity", "activity:list", query="?everyone=1"),
                     item("All errors", "errors", query="?everyone=1"),

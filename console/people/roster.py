@@ -19,7 +19,9 @@ class AlreadyHere(Exception):
 
 def people() -> QuerySet[User]:
     second = Authenticator.objects.filter(user=OuterRef("pk")).filter(Q(type="totp") | Q(type="webauthn"))
-    return User.objects.annotate(has_second_factor=Exists(second)).order_by("email")
+    """Users of platforms are none of them: they have no password, and stand under their platform."""
+    people = User.objects.filter(platform_user=None)
+    return people.annotate(has_second_factor=Exists(second)).order_by("email")
 
 
 @transaction.atomic

@@ -80,7 +80,7 @@ def invite(request: HttpRequest) -> HttpResponse:
 @_operators_only
 @require_POST
 def invite_again(request: HttpRequest, pk: int) -> HttpResponse:
-    person = get_object_or_404(User, pk=pk, is_active=True)
+    person = get_object_or_404(User, pk=pk, is_active=True, platform_user=None)
     if person.has_usable_password():
         messages.error(request, f"{person.email} has a password. They can reset it on the sign-in page.")
         return redirect("people:list")
@@ -99,7 +99,7 @@ def act(request: HttpRequest, pk: int, action: str) -> HttpResponse:
     """Ask first, then do it."""
     if action not in _ACTIONS:
         raise Http404
-    person = get_object_or_404(User, pk=pk)
+    person = get_object_or_404(User, pk=pk, platform_user=None)
     if request.method != "POST":
         return render(request, "people/act.html", {"person": person, "action": action})
     about = _WORDS[action].format(person.email)

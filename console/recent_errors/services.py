@@ -39,6 +39,15 @@ def _decide(group: ErrorGroup, by: User, action: str, **values: object) -> bool:
             found = found.filter(resolved_at=None)
         if not found.update(**values):
             return False
-        audit_log.record_change(by, action, "errors", group.pk, str(group), fingerprint=group.fingerprint)
+        audit_log.record_change(
+            by,
+            action,
+            "errors",
+            group.pk,
+            str(group),
+            before={"resolved_at": group.resolved_at, "muted_until": group.muted_until},
+            after={"state": action},
+            fingerprint=group.fingerprint,
+        )
     group.refresh_from_db()
     return True

@@ -16,7 +16,7 @@ from console.audit.models import Record, Seal, SealKind, Verification
 from console.audit.seals import canonical, signing
 
 RECENT_SEALS = 200
-"""Checked each hour; all of them each night."""
+"""Checked every quarter of an hour; all of them once a day."""
 _KEPT = timedelta(days=90)
 """How long it is known what was found."""
 
@@ -77,7 +77,7 @@ def verify(
 
 
 def check_and_keep(*, whole_chain: bool) -> Verification:
-    """What the nightly and the hourly task do: the verdict is kept for the pages."""
+    """What the tasks do: what was found is kept for the pages."""
     began, now = time.monotonic(), timezone.now()
     newest = Seal.objects.aggregate(newest=Max("number"))["newest"] or 0
     Verification.objects.filter(at__lt=now - _KEPT).delete()
@@ -92,6 +92,10 @@ def check_and_keep(*, whole_chain: bool) -> Verification:
         problem=found.problem.stored() if found.problem else {},
         seconds=time.monotonic() - began,
     )
+
+
+def was_checked() -> bool:
+    return Verification.objects.exists()
 
 
 # -- the chain -----------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from brokers import decimals
 from brokers.types import Environment
-from console import scopes
+from console import ids, scopes
 from console.connected_apps.models import ConnectedApp
 from console.elapsed import seconds_text
 from console.orders.models import Order
@@ -44,6 +44,12 @@ def environment(value: str) -> SafeString:
 @register.filter
 def environment_label(value: str) -> str:
     return "Paper" if value == Environment.PAPER else "Live"
+
+
+@register.filter
+def account(number: str) -> str:
+    """An account's number but for its end: its owner may have it shown, which is put on record."""
+    return ids.mask_account(number)
 
 
 @register.filter

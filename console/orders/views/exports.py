@@ -51,9 +51,14 @@ def _found(request: HttpRequest, form: str) -> QuerySet[Order]:
     user = user_of(request)
     found = OrderFilter(request.GET, owner=user).apply(own_orders(user))
     audit_log.record_change(
-        user, EXPORTED, "export", form, f"Orders as {form}", ip=request.META.get("REMOTE_ADDR", ""),
+        user,
+        EXPORTED,
+        "export",
+        form,
+        f"Orders as {form}",
+        after={"exported": form},
         query=request.GET.urlencode()[:500],
-    )  # fmt: skip
+    )
     return found.select_related("connection", "app")
 
 

@@ -1,13 +1,16 @@
 """A row of the audit log never holds a secret, whatever a caller puts where, and never grows without bound."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from console import ids
 from console.audit import log as audit_log
 from console.audit.models import Call, CallOutcome
 from console.authority import bearer
+from console.connections.models import Connection
 from console.oauth import token_format
 
 pytestmark = pytest.mark.django_db
@@ -71,3 +74,19 @@ def test_a_row_tells_who_through_what_and_where(trade_key: str) -> None:
     assert (row.user_label, row.source, row.scopes) == ("olivia@example.com", "apikey", "mcp:read mcp:trade")
     assert (row.connection_label, row.environment, row.duration_ms) == ("Practice", "paper", 1.5)
     assert row.credential_id and row.credential_id in trade_key
+
+
+def test_of_an_account_number_the_record_keeps_the_end(paper: Connection, trade_key: str) -> None:
+    who = replace(bearer.authenticate(trade_key), account_id="U7654321")
+    row = written(
+        principal=who,
+        arguments={"account_id": "U7654321", "legs": [{"account": "DU998877"}]},
+        message="Account U7654321 has no position.",
+    )
+    assert row.arguments == {"account_id": "•••4321", "legs": [{"account": "•••8877"}]}
+    assert row.message == "Account •••4321 has no position."
+
+
+@pytest.mark.parametrize(("number", "shown"), [("U7654321", "•••4321"), ("12345", "•••45"), ("12", "•••2"), ("7", "7")])
+def test_a_short_account_number_is_not_told_whole(number: str, shown: str) -> None:
+    assert ids.mask_account(number) == shown

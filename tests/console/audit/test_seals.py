@@ -182,7 +182,7 @@ def test_the_pages_name_the_first_broken_row() -> None:
     assert state.of_record().tone == "good"
 
 
-def test_the_hourly_check_takes_the_newest_seals_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_check_between_takes_the_newest_seals_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sealing, "SIZE", 1)
     monkeypatch.setattr(verifying, "RECENT_SEALS", 2)
     calls(5)
