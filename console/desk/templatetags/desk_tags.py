@@ -1,11 +1,16 @@
-"""The cells of an order and of a position in a table."""
+"""The cells of an order in a table, and charts of calls."""
 
 from django import template
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from brokers.decimals import grouped, money
 from brokers.types import OrderType
+from console.charts.templatetags.chart_tags import chart
+from console.connected_apps.models import ConnectedApp
+from console.desk import call_counts
+from console.keys.models import Secret
 from console.orders.models import Order
 from console.orders.terms import TYPE_TEXT
 
@@ -50,3 +55,14 @@ def order_price(order: Order) -> SafeString:
 @register.filter
 def side_class(side: str) -> str:
     return "buy" if side == "BUY" else "sell"
+
+
+@register.simple_tag
+def calls_of_app(app: ConnectedApp) -> SafeString:
+    """Its calls and errors by the hour, drawn; nothing where there was none."""
+    return chart(call_counts.of_app(app.pk, timezone.now()))
+
+
+@register.simple_tag
+def calls_of_key(key: Secret) -> SafeString:
+    return chart(call_counts.of_credential(key.public_id, timezone.now()))
