@@ -41,6 +41,8 @@ class ActionItem:
     detail: str
     url: str
     button: str
+    quote: str = ""
+    """Words of an app, to be shown as such."""
     environment: str = ""
     ends_at: datetime | None = None
     decides: bool = False
@@ -99,8 +101,9 @@ def _halts(owner: User) -> list[ActionItem]:
     return [
         ActionItem(
             kind="halt",
-            title="All your trading is halted" if halt.what.startswith("all orders of") else f"Halted: {halt.what}",
-            detail=f"By {halt.by_label}" + (f": {halt.reason}" if halt.reason else ""),
+            title=f"Halted: {halt.what}.",
+            detail=f"By {halt.by_label}." + (f" {halt.reason}" if halt.reason and not halt.is_quoted else ""),
+            quote=halt.reason if halt.is_quoted else "",
             url=reverse("halts:lift", args=[halt.pk]) if halts.may_lift(halt, owner) else reverse("halts:list"),
             button="Lift" if halts.may_lift(halt, owner) else "See halts",
         )

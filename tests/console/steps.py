@@ -34,6 +34,7 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
     call = log(app, tool="place_order", outcome="refused", code="insufficient_funds", arguments={"symbol": "<b>"})
     return {
         "home": "/",
+        "portfolio": "/portfolio/",
         "connections": "/connections/",
         "add a connection": "/connections/add/",
         "link okx": "/connections/add/okx/",
