@@ -66,7 +66,7 @@ def crowded(owner: Any, paper: Connection, app: ConnectedApp) -> Connection:
     PortfolioSnapshot.objects.create(connection=paper, accounts=[account], read_at=now - timedelta(days=3))
     Connection.objects.filter(pk=paper.pk).update(
         name=LONGEST, equity=Decimal(BIG), currency="USDT", day=now.date(), day_equity=Decimal("1.5"),
-        day_change_percent=Decimal(BIG), limits={"daily_loss": "200"}, policy="owner_approval", key_expires=now,
+        day_change_percent=Decimal("-12345.67"), limits={"daily_loss": "200"}, policy="owner_approval", key_expires=now,
         last_error="Nobody is signed in to the gateway. " * 5, next_step="Sign in at the gateway. " * 5,
     )  # fmt: skip
     for status in (Status.AWAITING, Status.WORKING, Status.UNKNOWN, Status.FILLED):
@@ -84,13 +84,16 @@ def test_nothing_is_cut_off_at_any_width_with_the_longest_words_and_numbers(
     page: Page, home: str, crowded: Connection
 ) -> None:
     pages = ("/", "/portfolio/", "/orders/", f"/connections/{crowded.pk}/", "/connections/")
+    cut_off = {}
     for url in pages:
         page.goto(home + url)
         for width in WIDTHS:
             resize(page, width)
             assert beyond(page) <= 0, (url, width)
-            assert _cut_off(page) == [], (url, width)
+            if found := _cut_off(page):
+                cut_off[url, width] = found
         reads_well(page, 390, 1320)
+    assert cut_off == {}
 
 
 def test_positions_appear_without_reloading(page: Page, home: str, paper: Connection) -> None:
@@ -114,14 +117,17 @@ def test_the_last_step_of_setting_up_turns_green_and_orders_change_while_looked_
 
 
 def _cut_off(page: Page) -> list[str]:
-    """What a card hides: an element whose words end beyond the card around it."""
+    """What a card hides: an element whose words end beyond the card around it, and that no scrolling reaches."""
     found: list[str] = page.evaluate(
-        """() => [...document.querySelectorAll('.card')].flatMap(card => {
+        """() => {
+           const scrolls = each => { const box = each.closest('.columns'); return box && box.scrollWidth > box.clientWidth; };
+           return [...document.querySelectorAll('.card')].flatMap(card => {
              const edge = card.getBoundingClientRect().right + 1;
              return [...card.querySelectorAll('td, th, a, span, button, dd, dt, p, li, meter, svg')]
-               .filter(each => !each.closest('.sr-only, thead') && each.getClientRects().length
+               .filter(each => !each.closest('.sr-only, thead') && !scrolls(each) && each.getClientRects().length
                  && each.getBoundingClientRect().right > edge)
                .map(each => each.outerHTML.slice(0, 120));
-           })"""
+           });
+         }"""
     )
     return found
