@@ -12,9 +12,10 @@ from console.audit import queries as call_queries
 from console.audit.models import CallOutcome
 from console.clients.models import Client, ReviewState
 from console.connections import broker_access
-from console.connections import queries as connection_queries
+from console.desk.portfolio import Desk
 from console.errors import Code
 from console.halts import services as halts
+from console.halts.models import Halt
 from console.keys.models import ApiKey
 from console.orders.owner import approvals, broker_questions, review
 from console.orders.terms import describe
@@ -61,9 +62,15 @@ class ActionItems:
         return self.decisions - sum(need.decides for need in self.items)
 
 
-def of(owner: User, now: datetime) -> ActionItems:
+def of(owner: User, now: datetime, desk: Desk) -> ActionItems:
     decisions = _decisions(owner)
-    items = [*decisions[:_MOST_EACH], *_halts(owner), *_links(owner, now), *_errors(owner, now), *_keys(owner, now)]
+    items = [
+        *decisions[:_MOST_EACH],
+        *_halts(owner, desk.standing),
+        *_links(desk, now),
+        *_errors(owner, now),
+        *_keys(owner, now),
+    ]
     return ActionItems(items=[*items, *_reviews(owner)], decisions=len(decisions))
 
 
@@ -97,7 +104,7 @@ def _decisions(owner: User) -> list[ActionItem]:
     return sorted(found, key=lambda need: str(need.ends_at))
 
 
-def _halts(owner: User) -> list[ActionItem]:
+def _halts(owner: User, standing: list[Halt]) -> list[ActionItem]:
     return [
         ActionItem(
             kind="halt",
@@ -107,14 +114,14 @@ def _halts(owner: User) -> list[ActionItem]:
             url=reverse("halts:lift", args=[halt.pk]) if halts.may_lift(halt, owner) else reverse("halts:list"),
             button="Lift" if halts.may_lift(halt, owner) else "See halts",
         )
-        for halt in halts.relevant_to(owner)[:_MOST_EACH]
+        for halt in standing[:_MOST_EACH]
     ]
 
 
-def _links(owner: User, now: datetime) -> list[ActionItem]:
+def _links(desk: Desk, now: datetime) -> list[ActionItem]:
     """Connections that do not work, and those whose key at the broker ends."""
     found = []
-    for connection in connection_queries.open_connections(owner):
+    for connection in (line.connection for line in desk.lines):
         url = reverse("connections:detail", args=[connection.pk])
         if connection.last_error:
             title = f"Sign in again at {connection.name}" if connection.needs_sign_in else f"{connection.name} fails"

@@ -120,7 +120,10 @@ def _cut_off(page: Page) -> list[str]:
     """What a card hides: an element whose words end beyond the card around it, and that no scrolling reaches."""
     found: list[str] = page.evaluate(
         """() => {
-           const scrolls = each => { const box = each.closest('.columns'); return box && box.scrollWidth > box.clientWidth; };
+           const scrolls = each => {
+             const box = each.closest('.columns');
+             return box && box.scrollWidth > box.clientWidth;
+           };
            return [...document.querySelectorAll('.card')].flatMap(card => {
              const edge = card.getBoundingClientRect().right + 1;
              return [...card.querySelectorAll('td, th, a, span, button, dd, dt, p, li, meter, svg')]
