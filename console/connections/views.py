@@ -27,6 +27,7 @@ from console.connections.forms import CredentialsForm, LimitsForm, LinkForm, Pap
 from console.connections.link_specs import KINDS, LinkSpec
 from console.connections.models import LONGEST_CONFIRMATION_DELAY, Connection, Policy
 from console.desk import portfolio
+from console.elapsed import span_text
 from console.errors import Code, Refusal
 from console.halts import services as halts
 from console.limits import Limits
@@ -34,6 +35,7 @@ from console.onboarding import connection_lifecycle
 from console.orders import queries as order_queries
 from console.orders.checks import daily_usage, limit_usage
 from console.orders.models import Order
+from console.orders.owner import standing_rules
 from console.orders.states import ENDED, OPEN
 from console.practice import services as practice
 
@@ -221,6 +223,9 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "kind": link_specs.find(connection.broker, connection.settings),
         "approves": connection.policy == Policy.OWNER_APPROVAL,
         "longest_delay": LONGEST_CONFIRMATION_DELAY,
+        "rules": standing_rules.on(connection),
+        "approval_time": span_text(connection.approval_seconds),
+        "waits": [(seconds, span_text(seconds)) for seconds in sorted(_offered_waits(connection))],
         "practises": practice.can_practise(connection),
         "halted": halts.halts_on(connection).filter(account_id="").exists(),
         "open_orders": working.count(),
@@ -380,8 +385,7 @@ def policy(request: HttpRequest, pk: int) -> HttpResponse:
 def confirmation_delay(request: HttpRequest, pk: int) -> HttpResponse:
     """How long after it was shown an app may confirm an order by itself, at the earliest."""
     connection, by = _own(request, pk), user_of(request)
-    sent = request.POST.get("seconds", "").strip()
-    seconds = int(sent) if sent.isascii() and sent.isdecimal() and len(sent) < 6 else -1
+    seconds = _whole(request.POST.get("seconds", ""))
     try:
         changed = connections.set_confirmation_delay(connection, seconds, by=by)
     except Refusal as refusal:
@@ -397,3 +401,48 @@ def confirmation_delay(request: HttpRequest, pk: int) -> HttpResponse:
     if changed:
         messages.success(request, f"The least time on {connection.name} is now {seconds} s.")
     return redirect("connections:detail", pk)
+
+
+_MINUTE, _HOUR = 60, 3600
+_APPROVAL_WAITS = (
+    *(count * _MINUTE for count in (5, 10, 15, 30)),
+    *(count * _HOUR for count in (1, 2, 4, 8, 12, 24)),
+)
+"""Seconds, as the page offers them beside what holds unless another is set."""
+
+
+def _offered_waits(connection: Connection) -> set[int]:
+    return {settings.CONFIRMATION_SECONDS, *_APPROVAL_WAITS, connection.approval_seconds}
+
+
+@never_cache
+@require_POST
+def approval_wait(request: HttpRequest, pk: int) -> HttpResponse:
+    """How long what only the owner releases waits for that."""
+    connection, by = _own(request, pk), user_of(request)
+    seconds = _whole(request.POST.get("seconds", ""))
+    try:
+        changed = connections.set_approval_wait(connection, seconds, by=by)
+    except Refusal as refusal:
+        if refusal.code is not Code.RE_AUTHENTICATION_REQUIRED:
+            messages.error(request, str(refusal))
+            return redirect("connections:detail", pk)
+        before, after = span_text(connection.approval_seconds), span_text(seconds)
+        about = (
+            f"On {connection.name} an order can be approved up to {after} after it was prepared, not {before}. Price, "
+            "limits and all other checks are made again when you approve."
+        )
+        proved = _require_proof(request, PresenceAct.LENGTHEN_WAIT, connection, about)
+        if isinstance(proved, HttpResponse):
+            return proved
+        changed = connections.set_approval_wait(connection, seconds, by=by, may_lengthen=True)
+    if changed:
+        said = f"From the next one on, an order on {connection.name} waits up to {span_text(seconds)} for you."
+        messages.success(request, said)
+    return redirect("connections:detail", pk)
+
+
+def _whole(sent: str) -> int:
+    """A count as a form sends it; -1 for anything else."""
+    sent = sent.strip()
+    return int(sent) if sent.isascii() and sent.isdecimal() and len(sent) < 6 else -1

@@ -7,32 +7,20 @@ from django.db.models import Q
 from django.urls import reverse
 
 from console.accounts.models import User
-from console.audit import failed_calls
-from console.audit import queries as call_queries
-from console.audit.models import CallOutcome
 from console.clients.models import Client, ReviewState
 from console.connections import broker_access
 from console.desk.portfolio import Desk
-from console.errors import Code
+from console.errors import explanation_of
 from console.halts import services as halts
 from console.halts.models import Halt
 from console.keys.models import ApiKey
 from console.orders.owner import approvals, broker_questions, review
 from console.orders.terms import describe
+from console.recent_errors import queries as recent_errors
 
 ENDS_WITHIN = timedelta(days=7)
-_LOOKED_AT = 200
-"""Of the newest calls: a count over all of a day would take as long as the day was busy."""
 _MOST_EACH = 10
-_MEANT = frozenset(
-    {
-        *(Code.APPROVAL_REQUIRED, Code.USER_IS_ASKED, Code.WAITS_FOR_OWNER, Code.OWNERS_ORDER, Code.REJECTED_BY_OWNER),
-        *(Code.HALTED, Code.TRADING_DISABLED, Code.APP_PAUSED, Code.CONNECTION_PAUSED, Code.LIVE_FROZEN),
-        *(Code.LIMIT_EXCEEDED, Code.OUTSIDE_LIMITS, Code.PRICE_OUTSIDE_COLLAR, Code.LIMITS_REQUIRED),
-        *(Code.TOOLSET_OFF, Code.INSUFFICIENT_SCOPE, Code.CONFIRMATION_EXPIRED, Code.QUESTION_UNANSWERED),
-    }
-)
-"""Refusals that somebody decided on: they need nobody."""
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +56,7 @@ def of(owner: User, now: datetime, desk: Desk) -> ActionItems:
         *decisions[:_MOST_EACH],
         *_halts(owner, desk.standing),
         *_links(desk, now),
-        *_errors(owner, now),
+        *_errors(owner),
         *_keys(owner, now),
     ]
     return ActionItems(items=[*items, *_reviews(owner)], decisions=len(decisions))
@@ -147,22 +135,20 @@ def _links(desk: Desk, now: datetime) -> list[ActionItem]:
     return found
 
 
-def _errors(owner: User, now: datetime) -> list[ActionItem]:
-    """Calls that failed lately, without the refusals that somebody meant."""
-    newest = call_queries.own_calls(owner).order_by("-id").values_list("at", "outcome", "code")[:_LOOKED_AT]
-    since = now - timedelta(hours=24)
-    failed = [code for at, outcome, code in newest if at >= since and outcome != CallOutcome.OK and code not in _MEANT]
-    if not failed:
+def _errors(owner: User) -> list[ActionItem]:
+    """Causes that are open, without the refusals that worked as they were meant to."""
+    found = recent_errors.open_faults(owner)
+    if not found:
         return []
-    count, kinds = len(failed), sorted({failed_calls.explain(code).title for code in failed})
-    more = f" and {len(kinds) - 3} more" if len(kinds) > 3 else ""
+    newest = recent_errors.newest_faults(owner, _NAMED)
+    more = f" and {found - len(newest)} more" if found > len(newest) else ""
     return [
         ActionItem(
             kind="errors",
-            title=f"{count} of your newest calls failed" if count > 1 else "One of your newest calls failed",
-            detail="; ".join(kinds[:3]) + more,
-            url=f"{reverse('errors')}?span=24h",
-            button="See errors",
+            title=f"{found} open errors" if found > 1 else "One open error",
+            detail="; ".join(explanation_of(each.code).title for each in newest) + more,
+            url=reverse("errors") if found > 1 else reverse("error-group", args=[newest[0].pk]),
+            button="See errors" if found > 1 else "See the error",
         )
     ]
 

@@ -57,9 +57,8 @@ def pending_confirmations(principal: Principal, account_id: str | None = None) -
     waiting = Q(orders__status=Status.AWAITING) | Q(modification__status=AmendmentStatus.AWAITING)
     mine = Confirmation.objects.filter(
         waiting,
+        Q(redeemer=Redeemer.APP, app__connection__policy=Policy.TWO_STEP) | Q(rule__isnull=False),
         app_id=principal.app_id,
-        redeemer=Redeemer.APP,
-        app__connection__policy=Policy.TWO_STEP,
         redeemed_at=None,
         expires_at__gt=timezone.now(),
     ).distinct()

@@ -17,10 +17,10 @@ from console.accounts import presence
 from console.accounts.models import User
 from console.accounts.presence import PresenceAct
 from console.accounts.request_user import user_of
-from console.audit import failed_calls, paging
+from console.audit import paging
 from console.connections import broker_access
 from console.elapsed import seconds_text
-from console.errors import Refusal
+from console.errors import Refusal, explanation_of
 from console.orders import queries as order_queries
 from console.orders import states
 from console.orders.execution import cancel as cancelling
@@ -141,7 +141,7 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
         "may_cancel": order.state in states.OPEN,
         "terms": terms,
         "shown": [(words, Decimal(terms[name])) for name, words in SHOWN_TERMS if terms.get(name)],
-        "explanation": failed_calls.explain(order.code) if order.code else None,
+        "explanation": explanation_of(order.code) if order.code else None,
     }
     return render(request, "orders/detail.html", context)
 
