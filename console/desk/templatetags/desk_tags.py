@@ -1,16 +1,11 @@
-"""The cells of an order in a table, and charts of calls."""
+"""The cells of an order in a table."""
 
 from django import template
-from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from brokers.decimals import grouped, money
 from brokers.types import OrderType
-from console.charts.templatetags.chart_tags import chart
-from console.connected_apps.models import ConnectedApp
-from console.desk import call_counts
-from console.keys.models import Secret
 from console.orders.models import Order
 from console.orders.terms import TYPE_TEXT
 
@@ -49,20 +44,11 @@ def order_price(order: Order) -> SafeString:
         return format_html("by {}%", grouped(order.trail_percent))
     if not shown:
         return SafeString("\N{EN DASH}")
-    return format_html('{} <span class="faint">{}</span>', " / ".join(shown), order.currency)
+    before = format_html_join("", '<span class="figure">{} /</span> ', ((each,) for each in shown[:-1]))
+    last = format_html('<span class="figure">{} <span class="faint">{}</span></span>', shown[-1], order.currency)
+    return before + last
 
 
 @register.filter
 def side_class(side: str) -> str:
     return "buy" if side == "BUY" else "sell"
-
-
-@register.simple_tag
-def calls_of_app(app: ConnectedApp) -> SafeString:
-    """Its calls and errors by the hour, drawn; nothing where there was none."""
-    return chart(call_counts.of_app(app.pk, timezone.now()))
-
-
-@register.simple_tag
-def calls_of_key(key: Secret) -> SafeString:
-    return chart(call_counts.of_credential(key.public_id, timezone.now()))

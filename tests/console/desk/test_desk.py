@@ -8,7 +8,6 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection as database
-from django.template import Context, Template
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -19,12 +18,11 @@ from console.clients.models import Client, ClientKind, ReviewState
 from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access, health
 from console.connections.models import Connection
-from console.desk import call_counts, portfolio, reading
+from console.desk import portfolio, reading
 from console.desk.models import PortfolioSnapshot
 from console.halts import services as halts
 from console.journal.models import LedgerLine
 from console.keys import minting
-from console.keys.models import ApiKey
 from console.onboarding import connection_lifecycle
 from console.orders.owner.pending_badge import PendingBadge
 from console.orders.states import Status
@@ -292,29 +290,6 @@ class TestSetUp:
     def test_the_key_that_came_with_a_connection_is_no_assistant(self, browser: Browser, paper: Connection) -> None:
         html = text_of(browser.get("/"))
         assert html.count('<li class="checked">') == 1
-
-
-class TestCallCharts:
-    def test_calls_and_errors_of_an_app_stand_in_their_hour(self, app: ConnectedApp) -> None:
-        now = timezone.now()
-        log(app, at=now - timedelta(hours=30))
-        log(app, at=now - timedelta(hours=3))
-        log(app, at=now)
-        log(app, at=now, outcome="refused", code="halted")
-        drawn = call_counts.of_app(app.pk, now)
-        assert drawn is not None
-        assert drawn.frame.rows[0].values == ("1", "1")
-        assert drawn.frame.rows[3].values == ("1", "0")
-        assert sum(int(value) for row in drawn.frame.rows for value in row.values) == 3
-        assert call_counts.of_app(app.pk + 1, now) is None
-        assert call_counts.sparks_of_apps([app.pk, app.pk + 1], now)[app.pk].label == "3 calls in 24 hours"
-
-    def test_a_page_draws_them_by_a_tag(self, app: ConnectedApp) -> None:
-        log(app, credential="k1")
-        tags = "{% load desk_tags %}{% calls_of_app app %}|{% calls_of_key key %}"
-        of_app, of_key = Template(tags).render(Context({"app": app, "key": ApiKey(public_id="k1")})).split("|")
-        assert "1 answered, 0 refused or failed" in of_app
-        assert "1 answered, 0 refused or failed" in of_key
 
 
 def test_closing_everything_shows_the_positions_that_go(
