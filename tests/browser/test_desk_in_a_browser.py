@@ -107,6 +107,7 @@ def test_the_last_step_of_setting_up_turns_green_and_orders_change_while_looked_
 ) -> None:
     page.goto(f"{home}/")
     expect(page.get_by_text("Wait for its first call")).to_be_visible()
+    reads_well(page, 390, 1320)
     log(app)
     expect(page.get_by_text("The first call arrived")).to_be_visible()
     order = make(app, Status.WORKING)
