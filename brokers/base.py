@@ -1,4 +1,4 @@
-"""The one interface between the desk and any broker."""
+"""The one interface between us and any broker."""
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime

@@ -101,7 +101,7 @@ class BarSize(StrEnum):
 
 
 class BrokerStatus(StrEnum):
-    """The status of an order at the broker. The desk has its own, richer statuses."""
+    """The status of an order at the broker. Ours are richer: see ``console.orders.states``."""
 
     WORKING = "working"
     PARTIALLY_FILLED = "partially_filled"

@@ -92,8 +92,7 @@ class Spark:
 
     template: ClassVar[str] = "charts/spark.html"
     label: str
-    line: str = ""
-    rects: tuple[Rect, ...] = ()
+    line: str
     look: str = ""
     width: int = SPARK_WIDTH
     height: int = SPARK_HEIGHT
@@ -182,19 +181,7 @@ def spark(values: Sequence[Decimal], *, label: str) -> Spark | None:
         for index, value in enumerate(values)
     )
     look = "gain" if values[-1] > values[0] else "loss" if values[-1] < values[0] else ""
-    return Spark(label, " ".join(places), look=look)
-
-
-def spark_bars(counts: Sequence[int], *, label: str, look: str = "loss") -> Spark:
-    """A small bar for each count; what is zero keeps a line of its own."""
-    tallest, step = max(1, *counts), SPARK_WIDTH / max(1, len(counts))
-    rects = []
-    for index, count in enumerate(counts):
-        height = max(3.0, SPARK_HEIGHT * count / tallest) if count else 1.0
-        place = f"{index * step:.1f}"
-        width = f"{max(1.0, step - 2):.1f}"
-        rects.append(Rect(place, f"{SPARK_HEIGHT - height:.1f}", width, f"{height:.1f}", look if count else "none"))
-    return Spark(label, rects=tuple(rects))
+    return Spark(label, " ".join(places), look)
 
 
 def thinned(points: Sequence[Point], most: int) -> list[Point]:

@@ -9,9 +9,10 @@ from django.urls import reverse
 from console.accounts.models import User
 from console.clients.models import Client, ReviewState
 from console.connections import broker_access
-from console.connections import queries as connection_queries
+from console.desk.portfolio import Desk
 from console.errors import explanation_of
 from console.halts import services as halts
+from console.halts.models import Halt
 from console.keys.models import ApiKey
 from console.orders.owner import approvals, broker_questions, review
 from console.orders.terms import describe
@@ -29,6 +30,8 @@ class ActionItem:
     detail: str
     url: str
     button: str
+    quote: str = ""
+    """Words of an app, to be shown as such."""
     environment: str = ""
     ends_at: datetime | None = None
     decides: bool = False
@@ -47,9 +50,15 @@ class ActionItems:
         return self.decisions - sum(need.decides for need in self.items)
 
 
-def of(owner: User, now: datetime) -> ActionItems:
+def of(owner: User, now: datetime, desk: Desk) -> ActionItems:
     decisions = _decisions(owner)
-    items = [*decisions[:_MOST_EACH], *_halts(owner), *_links(owner, now), *_errors(owner), *_keys(owner, now)]
+    items = [
+        *decisions[:_MOST_EACH],
+        *_halts(owner, desk.standing),
+        *_links(desk, now),
+        *_errors(owner),
+        *_keys(owner, now),
+    ]
     return ActionItems(items=[*items, *_reviews(owner)], decisions=len(decisions))
 
 
@@ -83,23 +92,24 @@ def _decisions(owner: User) -> list[ActionItem]:
     return sorted(found, key=lambda need: str(need.ends_at))
 
 
-def _halts(owner: User) -> list[ActionItem]:
+def _halts(owner: User, standing: list[Halt]) -> list[ActionItem]:
     return [
         ActionItem(
             kind="halt",
-            title="All your trading is halted" if halt.what.startswith("all orders of") else f"Halted: {halt.what}",
-            detail=f"By {halt.by_label}" + (f": {halt.reason}" if halt.reason else ""),
+            title=f"Halted: {halt.what}.",
+            detail=f"By {halt.by_label}." + (f" {halt.reason}" if halt.reason and not halt.is_quoted else ""),
+            quote=halt.reason if halt.is_quoted else "",
             url=reverse("halts:lift", args=[halt.pk]) if halts.may_lift(halt, owner) else reverse("halts:list"),
             button="Lift" if halts.may_lift(halt, owner) else "See halts",
         )
-        for halt in halts.relevant_to(owner)[:_MOST_EACH]
+        for halt in standing[:_MOST_EACH]
     ]
 
 
-def _links(owner: User, now: datetime) -> list[ActionItem]:
+def _links(desk: Desk, now: datetime) -> list[ActionItem]:
     """Connections that do not work, and those whose key at the broker ends."""
     found = []
-    for connection in connection_queries.open_connections(owner):
+    for connection in (line.connection for line in desk.lines):
         url = reverse("connections:detail", args=[connection.pk])
         if connection.last_error:
             title = f"Sign in again at {connection.name}" if connection.needs_sign_in else f"{connection.name} fails"

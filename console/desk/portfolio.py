@@ -166,6 +166,12 @@ class Desk:
     """Live before paper."""
     positions: list[HeldPosition]
     """Live before paper, the largest value first."""
+    standing: list[Halt]
+    """Halts that concern the person, everybody's among them."""
+
+    @property
+    def is_all_halted(self) -> bool:
+        return any(halt.scope == HaltScope.USER for halt in self.standing)
 
     @property
     def mark(self) -> str:
@@ -195,7 +201,7 @@ def load(owner: User, now: datetime, *, only: Connection | None = None) -> Desk:
     lines.sort(key=lambda line: (not line.connection.is_live, line.connection.name, line.connection.pk))
     positions = [each for line in lines for each in line.positions]
     positions.sort(key=lambda each: (not each.connection.is_live, each.currency, -abs(each.market_value), each.symbol))
-    return Desk(lines=lines, totals=_totals(lines, readings), positions=positions)
+    return Desk(lines=lines, totals=_totals(lines, readings), positions=positions, standing=standing)
 
 
 def has_halt(connection: Connection, standing: Sequence[Halt]) -> bool:

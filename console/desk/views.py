@@ -13,8 +13,6 @@ from console.connected_apps import queries as app_queries
 from console.connections import health
 from console.connections import queries as connection_queries
 from console.desk import needs, portfolio, reading, setup
-from console.halts import services as halts
-from console.halts.models import HaltScope
 from console.onboarding import guides
 from console.onboarding import home as onboarding_home
 from console.orders import queries as order_queries
@@ -37,7 +35,8 @@ _STEPS = {
 def home(request: HttpRequest) -> HttpResponse:
     """What the page asks again with ``seen`` is answered with nothing while nothing is new."""
     user, now = user_of(request), timezone.now()
-    desk, waiting = portfolio.load(user, now), needs.of(user, now)
+    desk = portfolio.load(user, now)
+    waiting = needs.of(user, now, desk)
     orders = list(order_queries.unfinished(user)[: _ORDERS + 1])
     mark = _mark(desk.mark, [repr(need) for need in waiting.items], [f"{each.pk} {each.moved_at}" for each in orders])
     if request.GET.get("seen") == mark:
@@ -49,7 +48,6 @@ def home(request: HttpRequest) -> HttpResponse:
         "desk": desk,
         "needs": waiting,
         "mark": mark,
-        "everything_halted": any(halt.scope == HaltScope.USER for halt in halts.relevant_to(user)),
         "orders": orders[:_ORDERS],
         "more_orders": len(orders) > _ORDERS,
         "positions": desk.positions[:_POSITIONS],

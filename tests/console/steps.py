@@ -39,6 +39,7 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
     rollup.catch_up()
     return {
         "home": "/",
+        "portfolio": "/portfolio/",
         "connections": "/connections/",
         "add a connection": "/connections/add/",
         "link okx": "/connections/add/okx/",

@@ -51,6 +51,7 @@ def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp, order: 
         f"{pages['a standing rule']}end/",
         f"/orders/closing/{paper.pk}/prepare/",
         f"/orders/closing/{paper.pk}/cancel/",
+        f"/portfolio/test/{paper.pk}/",
         *(f"{pages['an error']}{verb}/" for verb in ("resolve", "reopen", "mute")),
     ]
 
@@ -110,6 +111,7 @@ def test_somebody_else_finds_nothing_of_it(others_browser: Browser, pages: dict[
 def test_somebody_elses_lists_do_not_name_it(others_browser: Browser, pages: dict[str, str]) -> None:
     for name in (
         "home",
+        "portfolio",
         "connections",
         "apps",
         "keys",

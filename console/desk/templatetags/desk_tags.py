@@ -1,7 +1,7 @@
-"""The cells of an order and of a position in a table."""
+"""The cells of an order in a table."""
 
 from django import template
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from brokers.decimals import grouped, money
@@ -44,7 +44,9 @@ def order_price(order: Order) -> SafeString:
         return format_html("by {}%", grouped(order.trail_percent))
     if not shown:
         return SafeString("\N{EN DASH}")
-    return format_html('{} <span class="faint">{}</span>', " / ".join(shown), order.currency)
+    before = format_html_join("", '<span class="figure">{} /</span> ', ((each,) for each in shown[:-1]))
+    last = format_html('<span class="figure">{} <span class="faint">{}</span></span>', shown[-1], order.currency)
+    return before + last
 
 
 @register.filter

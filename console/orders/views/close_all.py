@@ -3,11 +3,13 @@
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from console.accounts.request_user import user_of
 from console.connections import queries as connection_queries
+from console.desk import portfolio, reading
 from console.errors import Code, Refusal
 from console.orders.execution import external_orders
 from console.orders.owner import close_all
@@ -20,16 +22,17 @@ from console.orders.owner import close_all
 def closing_page(request: HttpRequest, pk: int) -> HttpResponse:
     """The accounts of the connection, and what is open in each."""
     connection = get_object_or_404(connection_queries.open_connections(user_of(request)), pk=pk)
-    found, trouble = close_all.open_orders(connection), ""
-    try:
-        accounts = close_all.accounts(connection)
-    except Refusal as refusal:
-        trouble, accounts = str(refusal), sorted(found)
+    found = close_all.open_orders(connection)
+    reading.refresh(connection)
+    [line] = portfolio.load(connection.owner, timezone.now(), only=connection).lines
+    held = {account.account_id: account.positions for account in line.accounts}
+    accounts = [*held, *sorted(set(found) - set(held))]
     context = {
         "connection": connection,
         "elsewhere": external_orders.seen_by(connection.owner).filter(connection=connection).count(),
-        "trouble": trouble,
-        "accounts": [(account_id, found.get(account_id, [])) for account_id in accounts],
+        "line": line,
+        "trouble": line.trouble,
+        "accounts": [(each, found.get(each, []), held.get(each, [])) for each in accounts],
     }
     return render(request, "orders/closing.html", context)
 

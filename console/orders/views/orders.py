@@ -19,13 +19,14 @@ from console.accounts.presence import PresenceAct
 from console.accounts.request_user import user_of
 from console.audit import paging
 from console.connections import broker_access
+from console.elapsed import seconds_text
 from console.errors import Refusal, explanation_of
 from console.orders import queries as order_queries
 from console.orders import states
 from console.orders.execution import cancel as cancelling
 from console.orders.execution import external_orders
 from console.orders.forms import OrderFilter
-from console.orders.models import Order
+from console.orders.models import Order, OrderEvent
 from console.orders.owner import approvals, broker_questions, manual_settlement
 from console.orders.states import Status
 from console.orders.views import approvals as view_approvals
@@ -136,13 +137,23 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
         "asked": broker_questions.open_questions(order.connection.owner).filter(order=order).first(),
         "broker": broker_access.broker_title(order.connection.broker),
         "seen": manual_settlement.LABELS.items() if manual_settlement.needs_owner(order) else None,
-        "events": order.events.all(),
+        "events": _with_times(order),
         "may_cancel": order.state in states.OPEN,
         "terms": terms,
         "shown": [(words, Decimal(terms[name])) for name, words in SHOWN_TERMS if terms.get(name)],
         "explanation": explanation_of(order.code) if order.code else None,
     }
     return render(request, "orders/detail.html", context)
+
+
+def _with_times(order: Order) -> list[tuple[OrderEvent, str]]:
+    """Each step, with the time since the one before it in words."""
+    found, before = list[tuple[OrderEvent, str]](), None
+    for event in order.events.all():
+        passed = "" if before is None else seconds_text(round((event.at - before).total_seconds() * 1000))
+        found.append((event, passed))
+        before = event.at
+    return found
 
 
 @never_cache

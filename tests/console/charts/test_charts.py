@@ -111,7 +111,3 @@ class TestSparks:
         assert (up.look, flat.look) == ("gain", "")
         assert 'aria-label="Up by 2"' in drawn(up)
         assert figures.spark([Decimal(1)], label="x") is None
-
-    def test_a_count_of_zero_keeps_a_thin_bar(self) -> None:
-        bars = figures.spark_bars([0, 4], label="4 calls").rects
-        assert [(bar.look, bar.height) for bar in bars] == [("none", "1.0"), ("loss", "24.0")]

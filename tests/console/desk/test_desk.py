@@ -290,3 +290,12 @@ class TestSetUp:
     def test_the_key_that_came_with_a_connection_is_no_assistant(self, browser: Browser, paper: Connection) -> None:
         html = text_of(browser.get("/"))
         assert html.count('<li class="checked">') == 1
+
+
+def test_closing_everything_shows_the_positions_that_go(
+    browser: Browser, others_browser: Browser, held: Connection
+) -> None:
+    words = words_of(browser.get(f"/orders/closing/{held.pk}/"))
+    assert "1 position, 0 open orders" in words
+    assert "BTC/USD 2 " in words
+    assert others_browser.get(f"/orders/closing/{held.pk}/").status_code == 404
