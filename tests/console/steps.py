@@ -101,6 +101,10 @@ def made_elsewhere(connection: Connection) -> OutsideOrder:
 
 @pytest.fixture
 def trade(paper: Connection) -> RoundTrip:
+    return traded(paper)
+
+
+def traded(paper: Connection) -> RoundTrip:
     """One round trip with what led to it, and a note that means harm."""
     broker = PaperBroker.open(paper.settings)
     for side in ("BUY", "SELL"):
@@ -113,6 +117,11 @@ def trade(paper: Connection) -> RoundTrip:
 
 @pytest.fixture
 def order(app: ConnectedApp) -> Order:
+    return prepared_order(app)
+
+
+def prepared_order(app: ConnectedApp) -> Order:
+    """One that waits for its confirmation."""
     now = timezone.now()
     confirmation = Confirmation.objects.create(
         public_id="cnf_1",

@@ -1,6 +1,6 @@
 """How the pages write money, quantities, times and the paper or live tag."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -13,7 +13,9 @@ from brokers import decimals
 from brokers.types import Environment
 from console import scopes
 from console.connected_apps.models import ConnectedApp
+from console.connections.models import Connection
 from console.elapsed import seconds_text
+from console.halts.models import Halt, HaltScope
 from console.orders.models import Order
 from console.orders.terms import describe
 from console.scopes import Scope, Source
@@ -177,6 +179,17 @@ def source_text(source: str) -> str:
 
 
 @register.filter
+def is_halted(connection: Connection, standing: Iterable[Halt]) -> bool:
+    """One of the halts that stand stops all orders on the connection."""
+    return any(
+        halt.scope in (HaltScope.USER, HaltScope.INSTANCE)
+        or (halt.connection_id == connection.pk and not halt.account_id)
+        for halt in standing
+        if halt.scope != HaltScope.APP
+    )
+
+
+@register.filter
 def app_name(app: ConnectedApp) -> str:
     """The app as its owner knows it."""
     return "You, in the console" if app.is_console else app.name
@@ -253,6 +266,10 @@ def _time(value: datetime, words: str, *, moving: bool) -> SafeString:
     )
 
 
+_ROUNDING = 1.02
+"""What was set to end in 24 hours still reads "in 1 day" some minutes later, not "in 23 h"."""
+
+
 def relative(value: datetime, now: datetime) -> str:
     """``2 min ago``, ``in 3 days``; a date of the viewer's zone beyond thirty days. app.js has the same words."""
     ago = now - value
@@ -262,7 +279,7 @@ def relative(value: datetime, now: datetime) -> str:
         return f"{value.day} {value:%b %Y}"
     if span < timedelta(seconds=10):
         return "just now"
-    seconds = int(span.total_seconds())
+    seconds = int(span.total_seconds() * (1 if ago > timedelta() else _ROUNDING))
     if seconds < 60:
         words = f"{seconds} s"
     elif seconds < 3600:
