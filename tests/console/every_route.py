@@ -179,7 +179,7 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
 def _lengthen(connection: Connection, order: Order) -> None:
     Order.objects.filter(pk=order.pk).update(
         symbol=OPTION,
-        order_type="STP_LMT",
+        order_type="STP_LIMIT",
         quantity=Decimal("123456789.12345678"),
         filled_quantity=Decimal("23456789.12345678"),
         limit_price=Decimal("1234567.12345678"),
@@ -191,7 +191,7 @@ def _lengthen(connection: Connection, order: Order) -> None:
         order_notional=Decimal("999999999999.99"),
         daily_notional=Decimal("9999999999999.99"),
         daily_loss=Decimal("9999999999.99"),
-        orders_per_minute=1_000_000,
+        orders_per_minute=1000,
         position_value=Decimal("99999999999999.99"),
         equity_share=Decimal("1234.5678"),
         symbols=frozenset(f"LONGSYMBOL{number}/USDT" for number in range(30)),

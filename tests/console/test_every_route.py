@@ -15,7 +15,7 @@ from tests.console.every_route import PRIVATE, Route, furnish, routes
 # The one address at which somebody else's walk would end.
 LEAVING = "sign-out"
 FOR_PROGRAMS = ("api/", "auth/", "oauth/", ".well-known/")
-REFUSED = {400, 401, 403, 404, 405, 410}
+REFUSED = {400, 401, 403, 404, 405, 410, 415}
 
 
 @pytest.fixture
