@@ -115,6 +115,8 @@ races: .venv/.tests ## parallel redemptions and limits; after touching locks or 
 	$(PYTHON) -m tests.races --on postgresql --rounds 50
 	$(PYTHON) -m tests.limit_race --on sqlite
 	$(PYTHON) -m tests.limit_race --on postgresql
+	$(PYTHON) -m tests.limit_race --on sqlite --by rule
+	$(PYTHON) -m tests.limit_race --on postgresql --by rule
 
 # Ticks a second through the paper exchange, by orders resting and by orders touched. About two minutes.
 bench-paper: .venv/.tests ## speed of the paper exchange; after touching it

@@ -3,7 +3,7 @@
 import decimal
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.db import models
 
@@ -13,6 +13,11 @@ DECIMAL_PLACES = 18
 # The default of 28 digits would round quantity x price silently. New threads copy DefaultContext.
 decimal.DefaultContext.prec = 2 * MAX_DIGITS
 decimal.setcontext(decimal.DefaultContext.copy())
+
+
+def refuse_constant(name: str) -> NoReturn:
+    """For ``json``'s ``parse_constant``: NaN and Infinity are no JSON (RFC 8259, section 6). Raises ValueError."""
+    raise ValueError(f"{name} is not JSON.")
 
 
 def plain(value: Decimal) -> str:

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
-from console import host_names, ip_addresses, refusal_rendering
+from console import host_names, ip_addresses, refusal_rendering, request_origin
 from console.accounts import time_zones
 from console.accounts.models import User
 from console.errors import Code
@@ -28,6 +28,19 @@ def normalize_address(
     def middleware(request: HttpRequest) -> HttpResponseBase:
         request.META["REMOTE_ADDR"] = ip_addresses.parse_address(request.META.get("REMOTE_ADDR", ""))
         return get_response(request)
+
+    return middleware
+
+
+def remember_origin(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """The address and the browser of the request that runs now, for the audit log."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        origin = request_origin.Origin(request.META["REMOTE_ADDR"], request.META.get("HTTP_USER_AGENT", ""))
+        with request_origin.coming_from(origin):
+            return get_response(request)
 
     return middleware
 

@@ -129,6 +129,18 @@ CACHES = {
     )
 }
 
+# The record: the key that signs its seals, where copies of them go, and for how many days what is kept (0: for ever)
+AUDIT_KEY_FILE = os.environ.get("TRADELATCH_AUDIT_KEY", "")
+if AUDIT_KEY_FILE and not Path(AUDIT_KEY_FILE).is_file():
+    raise ImproperlyConfigured(f"TRADELATCH_AUDIT_KEY must be the path of a file with a key in PEM: {AUDIT_KEY_FILE}.")
+AUDIT_KEY_FILE = AUDIT_KEY_FILE or str(HOME / "secrets" / "audit_key.pem")
+AUDIT_COPY_FILE = os.environ.get("TRADELATCH_AUDIT_COPY", "")
+KEEP_DAYS = {
+    "calls": _number("TRADELATCH_KEEP_CALLS_DAYS", 0, least=0),
+    "changes": _number("TRADELATCH_KEEP_CHANGES_DAYS", 0, least=0),
+    "letters": _number("TRADELATCH_KEEP_LETTERS_DAYS", 30),
+}
+
 # Brokers: what our calls seem to come from, for the lists of addresses that brokers bind a key to
 try:
     OUTGOING_ADDRESSES = [str(ip_address(each)) for each in os.environ.get("TRADELATCH_OUTGOING_ADDRESSES", "").split()]
@@ -186,6 +198,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "brokers.paper",
     "console",
+    "console.charts",
     "console.accounts",
     "console.audit",
     "console.outbox",
@@ -198,12 +211,15 @@ INSTALLED_APPS = [
     "console.platforms",
     "console.orders",
     "console.journal",
+    "console.desk",
+    "console.recent_errors",
     "console.onboarding",
 ]
 MIDDLEWARE = [
     # Pads what it sends, so that its length tells nothing of a secret in it (BREACH).
     "django.middleware.gzip.GZipMiddleware",
     "console.middleware.normalize_address",
+    "console.middleware.remember_origin",
     "console.middleware.refuse_nul",
     "console.middleware.escape_hidden_characters",
     "console.middleware.redirect_to_own_name",
@@ -408,6 +424,19 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    "seal-record": {"task": "console.audit.tasks.seal_record", "schedule": 10.0, "options": {"expires": 10}},
+    "drop-old-rows": {"task": "console.audit.tasks.drop_old_rows", "schedule": 3600.0, "options": {"expires": 600}},
+    "check-record": {"task": "console.audit.tasks.check_record", "schedule": 3600.0, "options": {"expires": 600}},
+    "check-whole-record": {
+        "task": "console.audit.tasks.check_whole_record",
+        "schedule": 86400.0,
+        "options": {"expires": 3600},
+    },
+    "count-failed-sign-ins": {
+        "task": "console.audit.tasks.count_failed_sign_ins",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "forget-what-ended": {"task": "console.oauth.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "thin-equity": {"task": "console.connections.tasks.thin_equity", "schedule": 3600.0, "options": {"expires": 600}},
     "keep-journals": {"task": "console.journal.tasks.keep", "schedule": 60.0, "options": {"expires": 60}},
@@ -416,6 +445,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 300.0,
         "options": {"expires": 120},
     },
+    "count-calls": {"task": "console.recent_errors.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
     "check-connections": {"task": "console.connections.tasks.check_all", "schedule": 30.0, "options": {"expires": 60}},
 }
 

@@ -11,6 +11,7 @@ from console.journal import api as journal
 from console.keys import api as keys
 from console.orders import api as orders
 from console.practice import api as practice
+from console.recent_errors import api as recent_errors
 
 _V1 = [
     path("connections", connections.Connections.as_view()),
@@ -62,7 +63,7 @@ _V1 = [
     path("journal/trades/<str:trade_id>/notes", journal.TradeNotes.as_view()),
     path("activity", audit.Activity.as_view()),
     path("activity/<str:request_id>", audit.OneCall.as_view()),
-    path("errors", audit.Errors.as_view()),
+    path("errors", recent_errors.Errors.as_view()),
 ]
 
 urlpatterns = [

@@ -67,7 +67,7 @@ def password(request: HttpRequest) -> HttpResponse:
     proved = presence.require_proof(request, PresenceAct.CHANGE_PASSWORD, about="", back="", page=page)
     if isinstance(proved, HttpResponse):
         return proved
-    services.change_password(user, form.cleaned_data["password"], session=request.session.session_key, ip=_ip(request))
+    services.change_password(user, form.cleaned_data["password"], session=request.session.session_key)
     update_session_auth_hash(request, user)
     messages.success(request, "Password changed. You are signed out everywhere else.")
     return redirect("security:overview")
@@ -152,7 +152,7 @@ def remove_factor(request: HttpRequest, pk: int) -> HttpResponse:
         if isinstance(proved, HttpResponse):
             return proved
         try:
-            services.remove_factor(user, factor, ip=_ip(request))
+            services.remove_factor(user, factor)
         except services.LastFactor:
             messages.error(request, "Everyone here needs a second factor. Add another before you remove this one.")
         else:
@@ -178,7 +178,7 @@ def new_codes(request: HttpRequest) -> HttpResponse:
         )
         if isinstance(proved, HttpResponse):
             return proved
-        codes = services.new_codes(user, ip=_ip(request))
+        codes = services.new_codes(user)
         single_submit.use_token(request)
         return render(request, "security/codes.html", {"codes": codes, "onward": reverse("security:overview")})
     context = {"once": single_submit.issue_token(request), "left": second_factors.codes_left(user)}
@@ -187,14 +187,14 @@ def new_codes(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def end_sessions(request: HttpRequest) -> HttpResponse:
-    ended = services.end_other_sessions(user_of(request), session=request.session.session_key, ip=_ip(request))
+    ended = services.end_other_sessions(user_of(request), session=request.session.session_key)
     messages.success(request, f"Signed out of {ended} other browser{'' if ended == 1 else 's'}.")
     return redirect("security:overview")
 
 
 def _added(request: HttpRequest, factor: Factor) -> HttpResponse:
     """On to where the person was going; past their recovery codes, when these were made just now."""
-    codes = services.factor_added(user_of(request), factor, ip=_ip(request))
+    codes = services.factor_added(user_of(request), factor)
     onward = second_factor_required.intended_url(request) or reverse("security:overview")
     if codes:
         return render(request, "security/codes.html", {"codes": codes, "onward": onward, "first": True})
@@ -219,8 +219,3 @@ def switch_times(request: HttpRequest) -> HttpResponse:
     """Between UTC and the person's own zone, on whichever page they are."""
     time_zones.show_utc(user_of(request), "utc" in request.POST)
     return redirect(signing_in.safe_next_url(request, request.POST.get("next", "")))
-
-
-def _ip(request: HttpRequest) -> str:
-    ip: str = request.META.get("REMOTE_ADDR", "")
-    return ip

@@ -80,7 +80,9 @@ if (countdown) {
   const left = countdown.querySelector("[data-left]");
   const timer = setInterval(() => {
     const seconds = Math.max(0, Math.ceil((ends - performance.now()) / 1000));
-    left.textContent = seconds < 60 ? `${seconds} s left` : `${Math.floor(seconds / 60)} min ${seconds % 60} s left`;
+    const minutes = Math.floor(seconds / 60);
+    left.textContent = seconds < 60 ? `${seconds} s left`
+      : minutes < 60 ? `${minutes} min ${seconds % 60} s left` : `${Math.floor(minutes / 60)} h ${minutes % 60} min left`;
     countdown.classList.toggle("countdown-soon", seconds <= 20);
     if (seconds > 0) return;
     clearInterval(timer);
