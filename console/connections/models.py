@@ -1,4 +1,4 @@
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 
 from django.conf import settings
@@ -112,12 +112,6 @@ class Connection(models.Model):
         if self.key_can_trade is False:
             return "Its key cannot trade at the broker, so it is read only until you replace the key."
         return ""
-
-    @property
-    def equity_read_at(self) -> datetime | None:
-        """When the broker last told the equity: ``checked_at`` is also that of a check that failed."""
-        newest = self.equity_snapshots.order_by("-at").first()
-        return newest.at if newest else None
 
     @property
     def limited(self) -> Limits:

@@ -34,12 +34,14 @@
     if (isClipped(parent)) continue;
     range.selectNodeContents(node);
     const lines = [...range.getClientRects()].filter((line) => line.width > 0);
+    let scrolls = false;
     for (let box = parent; box && box !== document.documentElement; box = box.parentElement) {
       const style = styleOf(box);
       if (["inline", "contents"].includes(style.display)) continue;
       if (["auto", "scroll"].includes(style.overflowX)) break;
       if (style.textOverflow === "ellipsis" && box.title) break;
-      const clips = style.overflowX !== "visible" || style.overflowY !== "visible";
+      scrolls ||= ["auto", "scroll"].includes(style.overflowY);
+      const clips = !scrolls && (style.overflowX !== "visible" || style.overflowY !== "visible");
       for (const line of lines) measure(box, line, node.data, clips);
       if (["fixed", "absolute"].includes(style.position)) break;
     }

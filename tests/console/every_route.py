@@ -24,9 +24,11 @@ from console.halts import services as halts
 from console.keys import management_keys, minting
 from console.limits import Limits
 from console.onboarding import connection_lifecycle
-from console.orders.models import Order, Question
+from console.orders.models import Order, Question, StandingRule
 from console.platforms import services as platforms
 from console.platforms.services import PaperTerms
+from console.recent_errors import rollup
+from console.recent_errors.models import ErrorGroup
 from console.scopes import Scope, Source
 from tests.console.pages import log
 from tests.console.second_factors import give_app
@@ -138,12 +140,17 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
         message="Order entry is halted on this connection until its owner lifts the halt. " * 3,
         arguments={"symbol": OPTION, "note": "Donaudampfschifffahrtselektrizitätenhauptbetriebswerk" * 4},
     )
+    rollup.catch_up()
     platform, _ = platforms.create_platform(operator, name=COMPASS)
     user, _ = platforms.provision_user(platform, paper=PaperTerms("Theirs", Decimal(1000)))
     return {
         **{f"{api}connections/<{name}>": paper.pk for api, name in (("", "pk"), ("api/v1/", "connection_id"))},
         **dict.fromkeys(
             ("journal/rebuild/<pk>", "halts/connection/<pk>", "orders/closing/<pk>", "orders/approvals/letters/<pk>"),
+            paper.pk,
+        ),
+        **dict.fromkeys(
+            ("orders/approvals/rules/new/<pk>", "portfolio/read/<pk>", "portfolio/test/<pk>"),
             paper.pk,
         ),
         "connections/<pk>/practice/<account_id>": paper.default_account,
@@ -158,6 +165,8 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
         **dict.fromkeys(("orders/<public_id>", "api/v1/orders/<order_id>"), order.public_id),
         "orders/elsewhere/<pk>": made_elsewhere(paper).pk,
         "orders/approvals/<public_id>": order.confirmation.public_id,
+        "orders/approvals/rules/<public_id>": _standing_rule(paper).public_id,
+        "errors/<pk>": ErrorGroup.objects.get(user_id=owner.pk).pk,
         "orders/approvals/questions/<public_id>": question.public_id,
         **dict.fromkeys(("journal/<public_id>", "api/v1/journal/trades/<trade_id>"), trip.public_id),
         **dict.fromkeys(("activity/<request_id>", "api/v1/activity/<request_id>"), call.request_id),
@@ -174,6 +183,27 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
         "help/errors/<code>": "halted",
         "help/<slug>": "use/troubleshooting",
     }
+
+
+def _standing_rule(connection: Connection) -> StandingRule:
+    now = timezone.now()
+    return StandingRule.objects.create(
+        public_id="rul_1",
+        connection=connection,
+        name="Buys of the Wertpapiersparplan, monthly"[:40],
+        symbols=[f"LONGSYMBOL{number}/USDT" for number in range(12)],
+        sides=["BUY", "SELL"],
+        order_types=["MKT", "LMT"],
+        currency="USD",
+        order_value=Decimal("999999999999.99"),
+        day_value=Decimal("9999999999999.99"),
+        orders_a_day=1000,
+        weekdays=[0, 1, 2, 3, 4],
+        time_zone="America/Argentina/ComodRivadavia",
+        made_at=now,
+        made_with="a passkey",
+        expires_at=now + timedelta(days=30),
+    )
 
 
 def _lengthen(connection: Connection, order: Order) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.conf import LazySettings
 from django.contrib.sessions.models import Session
 from django.core import serializers
 from django.test import Client as Browser
@@ -19,7 +20,8 @@ REFUSED = {400, 401, 403, 404, 405, 410, 415}
 
 
 @pytest.fixture
-def things(owner: User, operator: User) -> dict[str, Any]:
+def things(owner: User, operator: User, settings: LazySettings) -> dict[str, Any]:
+    settings.CALLS_PER_MINUTE = settings.TRADE_CALLS_PER_MINUTE = 100_000
     return furnish(owner, operator)
 
 

@@ -1,6 +1,6 @@
 """How the pages write money, quantities, times and the paper or live tag."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -13,9 +13,7 @@ from brokers import decimals
 from brokers.types import Environment
 from console import scopes
 from console.connected_apps.models import ConnectedApp
-from console.connections.models import Connection
 from console.elapsed import seconds_text
-from console.halts.models import Halt, HaltScope
 from console.orders.models import Order
 from console.orders.terms import describe
 from console.scopes import Scope, Source
@@ -179,17 +177,6 @@ def source_text(source: str) -> str:
 
 
 @register.filter
-def is_halted(connection: Connection, standing: Iterable[Halt]) -> bool:
-    """One of the halts that stand stops all orders on the connection."""
-    return any(
-        halt.scope in (HaltScope.USER, HaltScope.INSTANCE)
-        or (halt.connection_id == connection.pk and not halt.account_id)
-        for halt in standing
-        if halt.scope != HaltScope.APP
-    )
-
-
-@register.filter
 def app_name(app: ConnectedApp) -> str:
     """The app as its owner knows it."""
     return "You, in the console" if app.is_console else app.name
@@ -228,23 +215,6 @@ def exactly(value: datetime) -> SafeString:
 def clock_zone() -> str:
     """The name of the zone that times on this page are in now: ``CET``, ``UTC``."""
     return zone_name(timezone.localtime())
-
-
-@register.simple_tag
-def last_known(text: str, at: datetime | None, stale: object = False) -> SafeString | str:
-    """A figure that may be old: ``{% last_known text connection.equity_at connection.last_error %}``.
-
-    What is stale is greyed and says how old it is. Never asked, or no figure: a dash.
-    """
-    if at is None or text == NOTHING:
-        return text
-    if not stale:
-        return format_html('<span class="figure">{}</span>', text)
-    return format_html(
-        '<span class="stale"><span class="figure">{}</span> <span class="stale-age">from {}</span></span>',
-        text,
-        when(at),
-    )
 
 
 def zone_name(here: datetime) -> str:

@@ -102,9 +102,9 @@ def test_a_halted_connection_does_not_look_alive(browser: Browser, paper: Connec
     def row() -> str:
         return text_of(browser.get("/connections/")).split("<tbody>")[1]
 
-    assert "dot-bad" not in row()
+    assert "dot-paused" not in row()
     browser.post(url.format(paper=paper.pk))
-    assert "dot-bad" in row()
+    assert "dot-paused" in row()
     assert ">Halted<" in row()
 
 
