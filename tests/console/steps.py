@@ -127,7 +127,7 @@ def traded(paper: Connection) -> RoundTrip:
     for side in ("BUY", "SELL"):
         broker.submit(paper.default_account, paper_order(side, "1", "BTC/USD"))
     sync.sync_connection(paper)
-    found = RoundTrip.objects.get()
+    found = RoundTrip.objects.get(connection=paper)
     notes.add(paper.pk, found.public_id, "<b>Sold too soon</b>", ["<i>haste</i>"], by="Claude", app_id=1)
     return found
 
