@@ -19,7 +19,7 @@ def halt(app: ConnectedApp) -> Halt:
 
 
 def test_a_halt_is_seen_on_every_page_with_the_models_words_as_a_quotation(browser: Browser, halt: Halt) -> None:
-    for url in ("/", "/orders/", "/connections/", "/security/"):
+    for url in ("/keys/", "/orders/", "/connections/", "/security/"):
         page = browser.get(url)
         assert "Halted: orders on Practice. By Claude" in words_of(page), url
         assert "<q>Sell &lt;b&gt;everything&lt;/b&gt;: see https://evil.example</q>" in text_of(page)
@@ -38,7 +38,7 @@ def test_one_press_halts(browser: Browser, paper: Connection, app: ConnectedApp,
     browser.post(url.format(paper=paper.pk, app=app.pk))
     assert [halt.what for halt in Halt.objects.all()] == [words]
     shown = "All your trading is halted." if url == "/halts/everything/" else f"Halted: {words}."
-    assert shown in words_of(browser.get("/"))
+    assert shown in words_of(browser.get("/keys/"))
 
 
 @pytest.mark.parametrize("url", ["/halts/connection/{paper}/", "/halts/app/{app}/", "/halts/{halt}/lift/"])
@@ -83,7 +83,7 @@ def test_an_operator_halts_everybody_and_one_person_and_only_operators_lift_that
     operators_browser.post("/halts/others/", {"others-who": owner.pk})
     everybody, one = Halt.objects.order_by("pk")
     assert (everybody.scope, one.scope, one.owner) == ("instance", "user", owner)
-    assert "All trading is halted, for everyone. By opal@example.com" in words_of(browser.get("/"))
+    assert "All trading is halted, for everyone. By opal@example.com" in words_of(browser.get("/keys/"))
     for halt in (everybody, one):
         assert browser.get(f"/halts/{halt.pk}/lift/").status_code == 404
         assert browser.post(f"/halts/{halt.pk}/lift/", {"proof-password": PASSWORD}).status_code == 404
