@@ -32,6 +32,7 @@ demo: .venv/.tests ## to look at pages: orders in every status, a month of journ
 
 # Into a folder that git does not see: SCREENS. With ARGS="--only /orders/" pictures of those pages alone.
 SCREENS := $(CURDIR)/.cache/screens
+screens: export TRADELATCH_HOME := $(CHECK_HOME)
 screens: .venv/.tests ## pictures of every page at four widths, light and dark; after changing a page
 	@tests/tools/chromium.sh
 	@$(PYTHON) -m tests.screens "$(SCREENS)" $(ARGS)

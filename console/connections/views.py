@@ -197,7 +197,7 @@ def check(request: HttpRequest, pk: int) -> HttpResponse:
     health.check(connection, key_too=True)
     connection.refresh_from_db()
     if connection.last_error:
-        messages.error(request, f"{connection.last_error} {connection.next_step}".strip())
+        messages.error(request, f"{connection.name} was checked again and still does not work. The reason is above.")
     else:
         messages.success(request, f"{connection.name} is working: it answers, and its balances can be read.")
     return redirect("connections:detail", pk)

@@ -8,12 +8,16 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.conf import LazySettings
+from django.contrib.staticfiles.handlers import StaticFilesHandler
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.patience import at_most
 
 # Django sees the event loop that playwright runs in this thread and would refuse the ORM to the fixtures.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+# It would look for files by the names that they have in the checkout; our middleware serves the hashed ones.
+StaticFilesHandler._should_handle = lambda self, path: False  # type: ignore[method-assign]
 
 FLAGS = [
     "--headless=new",

@@ -8,6 +8,11 @@
     if (!styles.has(box)) styles.set(box, getComputedStyle(box));
     return styles.get(box);
   };
+  // Headings of a table that has become a list of records: for readers of screens alone.
+  const isClipped = (box) => {
+    for (let each = box; each; each = each.parentElement) if (styleOf(each).clipPath !== "none") return true;
+    return false;
+  };
   const note = (box, text, how) => {
     const classes = typeof box.className === "string" && box.className.trim();
     const name = box.tagName.toLowerCase() + (classes ? `.${classes.replace(/\s+/g, ".")}` : "");
@@ -26,14 +31,17 @@
     const parent = node.parentElement;
     if (!node.data.trim() || parent.closest(UNSEEN)) continue;
     if (!parent.checkVisibility({ visibilityProperty: true })) continue;
+    if (isClipped(parent)) continue;
     range.selectNodeContents(node);
     const lines = [...range.getClientRects()].filter((line) => line.width > 0);
+    let scrolls = false;
     for (let box = parent; box && box !== document.documentElement; box = box.parentElement) {
       const style = styleOf(box);
       if (["inline", "contents"].includes(style.display)) continue;
       if (["auto", "scroll"].includes(style.overflowX)) break;
       if (style.textOverflow === "ellipsis" && box.title) break;
-      const clips = style.overflowX !== "visible" || style.overflowY !== "visible";
+      scrolls ||= ["auto", "scroll"].includes(style.overflowY);
+      const clips = !scrolls && (style.overflowX !== "visible" || style.overflowY !== "visible");
       for (const line of lines) measure(box, line, node.data, clips);
       if (["fixed", "absolute"].includes(style.position)) break;
     }

@@ -73,7 +73,7 @@ def test_what_waits_for_its_owner_leads_to_the_console_when_a_person_presses(
 ) -> None:
     page, card = shown
     tell(page, PREPARED | {"status": "needs_approval", "approve_at": APPROVE})
-    card.get_by_role("button", name="Look and decide in Tradelatch").click()
+    card.get_by_role("button", name="Review in Tradelatch").click()
     page.wait_for_function("heard.some((each) => each.method === 'ui/open-link')")
     asked = page.evaluate("heard.find((each) => each.method === 'ui/open-link').params")
     assert asked == {"url": APPROVE}

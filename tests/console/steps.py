@@ -119,18 +119,27 @@ def made_elsewhere(connection: Connection) -> OutsideOrder:
 
 @pytest.fixture
 def trade(paper: Connection) -> RoundTrip:
+    return traded(paper)
+
+
+def traded(paper: Connection) -> RoundTrip:
     """One round trip with what led to it, and a note that means harm."""
     broker = PaperBroker.open(paper.settings)
     for side in ("BUY", "SELL"):
         broker.submit(paper.default_account, paper_order(side, "1", "BTC/USD"))
     sync.sync_connection(paper)
-    found = RoundTrip.objects.get()
+    found = RoundTrip.objects.get(connection=paper)
     notes.add(paper.pk, found.public_id, "<b>Sold too soon</b>", ["<i>haste</i>"], by="Claude", app_id=1)
     return found
 
 
 @pytest.fixture
 def order(app: ConnectedApp) -> Order:
+    return prepared_order(app)
+
+
+def prepared_order(app: ConnectedApp) -> Order:
+    """One that waits for its confirmation."""
     now = timezone.now()
     confirmation = Confirmation.objects.create(
         public_id="cnf_1",

@@ -1,7 +1,7 @@
 """``make screens``: every page of the demo, at four widths, light and dark, with contact sheets and a list of faults.
 
-Pages are found by following links from Home, one or two for each route of the URL conf. Routes that no link leads to
-are listed in ``faults.txt``, with whatever is cut off, scrolls sideways or is written to the browser's console.
+Pages are found by following links from Home, one for each route of the URL conf. Whatever is cut off, scrolls sideways
+or is written to the browser's console is listed in ``faults.txt``.
 """
 
 import argparse
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+import django
+from django.urls import resolve
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.conftest import FLAGS
@@ -24,7 +26,8 @@ from tests.commands import REPOSITORY
 
 WIDTHS = (360, 1024, 1320, 1920)
 SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
-PER_ROUTE = 2
+SEVERAL = {"connections/<int:pk>/": 3, "orders/<str:public_id>/": 4, "apps/<int:pk>/": 2}
+"""Pages of one route that differ much from each other; of all others one is enough."""
 SHOWN_HIGH = 1500
 """Pixels of a page on a contact sheet; its own picture has all of it."""
 _LEAVE = re.compile(r"\.(csv|mcpb|json|ndjson|svg)$|/sign-out/|^/api/|^/help/(?!$)|^/static/")
@@ -70,11 +73,9 @@ def _links(page: Page, address: str) -> list[str]:
     return list(dict.fromkeys(path for path in paths if not _LEAVE.search(path.partition("?")[0])))
 
 
-def _shape(path: str) -> str:
-    """The route of an address, near enough: ids of all kinds are one."""
+def _route(path: str) -> str:
     plain, _, query = path.partition("?")
-    plain = re.sub(r"(?<=/)(\d+|[a-z]+_[0-9A-Za-z]{6,}|[0-9A-Za-z-]{10,})(?=/|$)", "ID", plain)
-    return plain + ("?everyone" if "everyone=" in query else "")
+    return resolve(plain).route + (" of all" if "everyone=" in query else "")
 
 
 def _name(path: str) -> str:
@@ -101,11 +102,11 @@ def _walk(page: Page, address: str, folder: Path, only: re.Pattern[str] | None) 
     times: dict[str, int] = defaultdict(int)
     while todo:
         here = todo.pop(0)
-        shape = _shape(here)
-        if here in seen or times[shape] >= PER_ROUTE:
+        route = _route(here)
+        if here in seen or times[route] >= SEVERAL.get(route, 1):
             continue
         seen.add(here)
-        times[shape] += 1
+        times[route] += 1
         answer = page.goto(address + here)
         if answer is None or answer.status != 200:
             wrong.append(f"{here}: status {answer.status if answer else 'none'}")
@@ -144,6 +145,8 @@ def _sheets(chromium: Browser, folder: Path) -> None:
 
 
 def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+    django.setup()
     said = argparse.ArgumentParser(prog="make screens")
     said.add_argument("folder", type=Path)
     said.add_argument("--at", help="a demo that runs already, such as http://localhost:8010")

@@ -223,23 +223,6 @@ def clock_zone() -> str:
     return zone_name(timezone.localtime())
 
 
-@register.simple_tag
-def last_known(text: str, at: datetime | None, stale: object = False) -> SafeString | str:
-    """A figure that may be old: ``{% last_known text connection.equity_at connection.last_error %}``.
-
-    What is stale is greyed and says how old it is. Never asked, or no figure: a dash.
-    """
-    if at is None or text == NOTHING:
-        return text
-    if not stale:
-        return format_html('<span class="figure">{}</span>', text)
-    return format_html(
-        '<span class="stale"><span class="figure">{}</span> <span class="stale-age">from {}</span></span>',
-        text,
-        when(at),
-    )
-
-
 def zone_name(here: datetime) -> str:
     """``CET``; ``UTC+03`` where the zone has no name of its own."""
     name = here.tzname() or "UTC"
@@ -259,6 +242,10 @@ def _time(value: datetime, words: str, *, moving: bool) -> SafeString:
     )
 
 
+_ROUNDING = 1.02
+"""What was set to end in 24 hours still reads "in 1 day" some minutes later, not "in 23 h"."""
+
+
 def relative(value: datetime, now: datetime) -> str:
     """``2 min ago``, ``in 3 days``; a date of the viewer's zone beyond thirty days. app.js has the same words."""
     ago = now - value
@@ -268,7 +255,7 @@ def relative(value: datetime, now: datetime) -> str:
         return f"{value.day} {value:%b %Y}"
     if span < timedelta(seconds=10):
         return "just now"
-    seconds = int(span.total_seconds())
+    seconds = int(span.total_seconds() * (1 if ago > timedelta() else _ROUNDING))
     if seconds < 60:
         words = f"{seconds} s"
     elif seconds < 3600:

@@ -484,7 +484,7 @@ def _check_position(
         if loss >= limits.daily_loss:
             raise _exceeded(
                 bound, "daily_loss", limits.daily_loss, facts.currency, loss, None,
-                "Orders that only make a position smaller still pass; others may after midnight UTC.",
+                "Orders that only reduce a position still pass; others may after midnight UTC.",
                 retry_after=_until_midnight(now),
             )  # fmt: skip
 

@@ -16,8 +16,8 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 }
 
 function relative(seconds) {
-  const [past, span] = [seconds >= 0, Math.abs(seconds)];
-  if (span < 10) return "just now";
+  if (Math.abs(seconds) < 10) return "just now";
+  const [past, span] = seconds >= 0 ? [true, seconds] : [false, -seconds * 1.02];
   const [size, unit] =
     span < 60 ? [1, "s"] : span < 3600 ? [60, "min"] : span < 86400 ? [3600, "h"] : [86400, "d"];
   const count = Math.floor(span / size);

@@ -19,7 +19,7 @@ def halt(app: ConnectedApp) -> Halt:
 
 
 def test_a_halt_is_seen_on_every_page_with_the_models_words_as_a_quotation(browser: Browser, halt: Halt) -> None:
-    for url in ("/", "/orders/", "/connections/", "/security/"):
+    for url in ("/keys/", "/orders/", "/connections/", "/security/"):
         page = browser.get(url)
         assert "Halted: orders on Practice. By Claude" in words_of(page), url
         assert "<q>Sell &lt;b&gt;everything&lt;/b&gt;: see https://evil.example</q>" in text_of(page)
@@ -37,7 +37,8 @@ def test_a_halt_is_seen_on_every_page_with_the_models_words_as_a_quotation(brows
 def test_one_press_halts(browser: Browser, paper: Connection, app: ConnectedApp, url: str, words: str) -> None:
     browser.post(url.format(paper=paper.pk, app=app.pk))
     assert [halt.what for halt in Halt.objects.all()] == [words]
-    assert f"Halted: {words}." in words_of(browser.get("/"))
+    shown = "All your trading is halted." if url == "/halts/everything/" else f"Halted: {words}."
+    assert shown in words_of(browser.get("/keys/"))
 
 
 @pytest.mark.parametrize("url", ["/halts/connection/{paper}/", "/halts/app/{app}/", "/halts/{halt}/lift/"])
@@ -82,7 +83,7 @@ def test_an_operator_halts_everybody_and_one_person_and_only_operators_lift_that
     operators_browser.post("/halts/others/", {"others-who": owner.pk})
     everybody, one = Halt.objects.order_by("pk")
     assert (everybody.scope, one.scope, one.owner) == ("instance", "user", owner)
-    assert "Halted: all orders of everyone. By opal@example.com" in words_of(browser.get("/"))
+    assert "All trading is halted, for everyone. By opal@example.com" in words_of(browser.get("/keys/"))
     for halt in (everybody, one):
         assert browser.get(f"/halts/{halt.pk}/lift/").status_code == 404
         assert browser.post(f"/halts/{halt.pk}/lift/", {"proof-password": PASSWORD}).status_code == 404
@@ -94,3 +95,19 @@ def test_nobody_but_an_operator_halts_others(browser: Browser, other: User) -> N
     assert browser.post("/halts/others/", {"others-who": other.pk}).status_code == 404
     assert not Halt.objects.exists()
     assert "For operators" not in words_of(browser.get("/halts/"))
+
+
+@pytest.mark.parametrize("url", ["/halts/everything/", "/halts/connection/{paper}/"])
+def test_a_halted_connection_does_not_look_alive(browser: Browser, paper: Connection, url: str) -> None:
+    def row() -> str:
+        return text_of(browser.get("/connections/")).split("<tbody>")[1]
+
+    assert "dot-paused" not in row()
+    browser.post(url.format(paper=paper.pk))
+    assert "dot-paused" in row()
+    assert ">Halted<" in row()
+
+
+def test_a_halted_app_leaves_its_connection_alive(browser: Browser, app: ConnectedApp) -> None:
+    browser.post(f"/halts/app/{app.pk}/")
+    assert ">Halted<" not in text_of(browser.get("/connections/"))

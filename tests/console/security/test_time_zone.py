@@ -135,10 +135,3 @@ def test_a_moment_today_is_a_time_and_another_day_has_its_date(monkeypatch: pyte
     assert ">12:30:05<" in console_tags.moment(AT)
     assert ">13 Jul 12:30<" in console_tags.moment(AT - timedelta(days=1))
     assert ">14 Jul 2025 12:30<" in console_tags.moment(AT - timedelta(days=365))
-
-
-def test_a_stale_figure_says_its_age_and_a_fresh_one_does_not() -> None:
-    at = timezone.now() - timedelta(hours=2)
-    assert "2 h ago" in console_tags.last_known("10.00 USD", at, "The broker is down.")
-    assert "ago" not in console_tags.last_known("10.00 USD", at, "")
-    assert console_tags.last_known(console_tags.NOTHING, at, "x") == console_tags.NOTHING

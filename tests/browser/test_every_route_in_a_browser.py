@@ -1,0 +1,89 @@
+"""Every page of the URL conf in Chromium, as its owner, somebody else and an operator.
+
+Nothing on it is cut off at any width, it does not scroll sideways, axe finds nothing in it in light and in dark, and
+the browser's console stays empty. New routes are walked by themselves (tests/console/every_route.py).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from playwright.sync_api import Page
+
+from console.accounts.models import User
+from tests.browser.overflow import cut_off
+from tests.browser.steps import axe_finds, beyond, resize
+from tests.console.every_route import Route, furnish, routes
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
+PARTS = 5
+"""A walk of some seventy pages is long for one test on a busy computer."""
+SAME_FOR_ALL = ("help/", "docs/", "connect/", "developers/", "connections/add/")
+WIDTHS = (360, 768, 1024, 1320, 1920)
+
+
+@pytest.fixture
+def things(owner: User, operator: User) -> dict[str, Any]:
+    return furnish(owner, operator)
+
+
+def session_of(user: User) -> str:
+    browser = Client()
+    browser.force_login(user)
+    return browser.cookies["tradelatch_session"].value
+
+
+def signed_in(page: Page, console: str, user: User) -> None:
+    page.context.clear_cookies()
+    page.context.add_cookies([{"name": "tradelatch_session", "value": session_of(user), "url": console}])
+
+
+def pages_of(user: User, things: dict[str, Any]) -> Iterator[tuple[Route, str]]:
+    """What is a page with a frame, and not a file, a part of one or a way somewhere else."""
+    browser = Client()
+    browser.force_login(user)
+    for route in routes():
+        address = route.address(things)
+        answer = browser.get(address)
+        if answer.status_code == 200 and b"<main" in b"".join(answer):
+            yield route, address
+
+
+def faults(page: Page, address: str, widths: tuple[int, ...]) -> list[str]:
+    found = []
+    for width in widths:
+        resize(page, width)
+        found += [f"{address} at {width}: {each}" for each in cut_off(page)]
+        if (pixels := beyond(page)) > 0:
+            found.append(f"{address} at {width}: {pixels} px sideways")
+    resize(page, 1320)
+    return found + [f"{address}: {each}" for each in axe_finds(page)]
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_page_of_its_owner_reads_well_at_every_width(
+    page: Page, console: str, owner: User, things: dict[str, Any], part: int
+) -> None:
+    addresses = [address for _, address in pages_of(owner, things)]
+    assert len(addresses) > 60
+    signed_in(page, console, owner)
+    wrong = []
+    for address in addresses[part::PARTS]:
+        page.goto(console + address)
+        wrong += faults(page, address, WIDTHS)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("who", ["other", "operator"])
+def test_every_page_reads_well_for_those_who_own_nothing_of_it(
+    page: Page, console: str, other: User, operator: User, things: dict[str, Any], who: str
+) -> None:
+    user = {"other": other, "operator": operator}[who]
+    signed_in(page, console, user)
+    wrong = []
+    for route, address in pages_of(user, things):
+        if not route.path.startswith(SAME_FOR_ALL):
+            page.goto(console + address)
+            wrong += faults(page, address, (360,))
+    assert wrong == []
