@@ -119,7 +119,11 @@ CREDENTIAL_KEYS = instance_dir.secret(HOME, "vault_keys", database_exists=_LINKE
 REDIS_URL = os.environ.get("TRADELATCH_REDIS_URL", "")
 CACHES = {
     "default": (
-        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+        {
+            "BACKEND": "console.config.shared_cache.SharedCache",
+            "LOCATION": REDIS_URL,
+            "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 2},
+        }
         if REDIS_URL
         # Counters of failed sign-ins live here: with the default of 300 entries a flood would evict them.
         else {

@@ -18,6 +18,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager  # n
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
 from console import toolsets, trusted_proxies  # noqa: E402
+from console.authority import call_quota  # noqa: E402
 from console.onboarding import migrate  # noqa: E402
 from console.operations import health  # noqa: E402
 from mcpserver import console_catalog, edge, server  # noqa: E402
@@ -75,6 +76,7 @@ async def lifespan(mcp: McpApp, receive: Receive, send: Send) -> None:
     except ImproperlyConfigured as error:
         await send({"type": "lifespan.startup.failed", "message": f"tradelatch: {error}"})
         return
+    call_quota.prepare()
     # What is loaded by now stays for good: no collection needs to walk over it again. Python looks for cycles after 700
     # new objects, which is every few calls, and finds next to none: that cost a twentieth of a call.
     gc.collect()

@@ -70,6 +70,11 @@ def _limiter() -> _Shared | SlidingWindows:
     return _Shared() if settings.REDIS_URL else SlidingWindows()
 
 
+def prepare() -> None:
+    """Make the counter before the first call: the library loads its client when it is made, and not in two threads."""
+    _limiter()
+
+
 def check(user_id: int, app_id: int, kind: CallKind, *, own: int | None = None) -> None:
     """Count one call of an app: cancels and lists by app, so that no app can use up another's.
 
@@ -109,9 +114,9 @@ def _count(limits: list[tuple[str, int]], kind: CallKind) -> None:
         refused = _limiter().take(limits)
     except Exception as error:
         if kind in _FAIL_OPEN:
-            log.exception("The throttle cannot be reached; what stops something passes")
+            log.warning("The throttle cannot be reached (%s); what stops something passes", type(error).__name__)
             return
-        log.exception("The throttle cannot be reached; the call is refused")
+        log.warning("The throttle cannot be reached (%s); the call is refused", type(error).__name__)
         raise Refusal(
             Code.RATE_LIMITED, "The call counter cannot be reached; try again in a minute.", retry_after=60
         ) from error
@@ -147,8 +152,8 @@ def is_flood(credential_id: str) -> bool:
     """
     try:
         return _limiter().take([(f"turned-away/{credential_id or 'nobody'}", _TURNED_AWAY)]) is not None
-    except Exception:
-        log.exception("The throttle cannot be reached; the row is written")
+    except Exception as error:
+        log.warning("The throttle cannot be reached (%s); the row is written", type(error).__name__)
         return False
 
 
