@@ -36,6 +36,12 @@ class Person:
         self._desk = desk
         self._client = httpx2.Client(base_url=desk.url, headers={"Origin": desk.url}, timeout=at_most(30))
 
+    def __enter__(self) -> "Person":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._client.close()
+
     def post(self, path: str, **fields: str) -> httpx2.Response:
         page = self._client.get("/sign-in/" if path == "/sign-in/" else "/halts/")
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
@@ -64,13 +70,12 @@ def test_without_redis_people_sign_in_halt_and_cancel_and_guesses_are_still_coun
     try:
         assert wire.result("cancel_order", {"order_id": placed["order"]["order_id"]})["order"]["status"] == "cancelled"
         assert wire.refusal("get_cash", {})["code"] == "rate_limited"
-        person = Person(desk)
-        assert person.sign_in(desk.quickstart["password"]).status_code == 302
-        assert person.post("/halts/everything/").status_code == 302
-        assert desk.query("SELECT count(*) FROM halts_halt WHERE lifted_at IS NULL") == [(1,)]
-        stranger = Person(desk)
-        answers = [stranger.sign_in("wrong") for _ in range(FAILURES + 1)]
-        assert "Too many attempts" not in answers[-2].text and "Too many attempts" in answers[-1].text
+        with Person(desk) as person, Person(desk) as stranger:
+            assert person.sign_in(desk.quickstart["password"]).status_code == 302
+            assert person.post("/halts/everything/").status_code == 302
+            assert desk.query("SELECT count(*) FROM halts_halt WHERE lifted_at IS NULL") == [(1,)]
+            answers = [stranger.sign_in("wrong") for _ in range(FAILURES + 1)]
+            assert "Too many attempts" not in answers[-2].text and "Too many attempts" in answers[-1].text
         assert httpx2.get(f"{desk.url}/readyz", timeout=at_most(20)).json()["checks"]["queue"]["ok"] is False
         assert "Traceback" not in desk.log
     finally:
