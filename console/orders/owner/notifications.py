@@ -1,34 +1,39 @@
-"""E-mail to owners whose approval, or whose answer to a broker, an order waits for.
+"""News of what waits for its owner: an approval, or an answer to a broker.
 
-A letter leads to a page and does nothing by itself. However fast a model asks, its owner gets at most four letters in a
-quarter of an hour, the last of them saying that no more follow.
+A message leads to a page and does nothing by itself. However fast a model asks, its owner gets at most four e-mails
+in a quarter of an hour, the last of them saying that no more follow, and ``MOST_MESSAGES`` by any other way.
 """
 
-import re
+import hashlib
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 
+from brokers.decimals import money, plain
 from console.accounts.models import User
 from console.connections.models import Connection
-from console.elapsed import span_text
-from console.orders.models import Confirmation, Letter, NoLetters, Question
-from console.orders.owner import approvals, broker_questions
+from console.notifications import news, wording
+from console.notifications.models import NewsKind
+from console.notifications.news import Told
+from console.orders.models import Confirmation, Letter, NoLetters, Order, Question
+from console.orders.owner import approvals, broker_questions, review
+from console.orders.terms import describe
 from console.outbox import mailer
 from console.outbox.models import OutgoingMail
 from console.scopes import Source
-from console.untrusted_text import escape_hidden
 
 MOST = 3
-"""Letters in ``WITHIN``, before the one that says no more follow."""
+"""E-mails in ``WITHIN``, before the one that says no more follow."""
+MOST_MESSAGES = 20
 WITHIN = timedelta(minutes=15)
 _AT_MOST = 100
-
-# Apps and people name things: nothing in a name may turn into a link or a line of ours.
-_NO_WORD = re.compile(r"[^\w ()'&+\\-]+")
+_NAMED = 5
 
 
 def notify() -> int:
@@ -63,7 +68,9 @@ def _notify(owner_id: int) -> int:
         owner = User.objects.select_for_update().get(pk=owner_id)
         lately = Letter.objects.filter(owner=owner, at__gt=now - WITHIN).order_by("at")
         before, first = lately.count(), lately.first()
-        if before > MOST:
+        by_email = before <= MOST
+        by_others = _sent_lately(owner, now) < MOST_MESSAGES
+        if not by_email and not by_others:
             return 0
         mine = list(_unnotified_approvals(now).filter(app__connection__owner=owner).order_by("pk"))
         asked = list(_unnotified_questions(now).filter(order__connection__owner=owner).order_by("pk"))
@@ -71,48 +78,151 @@ def _notify(owner_id: int) -> int:
             return 0
         Confirmation.objects.filter(pk__in=[each.pk for each in mine]).update(told_at=now)
         Question.objects.filter(pk__in=[each.pk for each in asked]).update(told_at=now)
-        Letter.objects.create(owner=owner, at=now)
+        if by_email:
+            Letter.objects.create(owner=owner, at=now)
         silent_until = first.at + WITHIN if first is not None and before == MOST else None
-        good_for = mailer.GOOD_FOR if asked else max(each.expires_at for each in mine) - now
-        mailer.enqueue(owner, OutgoingMail.Kind.ORDERS, _compose(mine, asked, silent_until), good_for=good_for)
+        news.tell(owner, _told(mine, asked, silent_until, now), by_email=by_email, by_others=by_others)
     return 1
 
 
-def _compose(confirmations: list[Confirmation], asked: list[Question], silent_until: datetime | None) -> mailer.Email:
-    """Subject and text. No order, no price: who asks, where, and the page that shows the rest."""
-    who = [(f"an order from {_name(each.app.name)}", each.app.connection) for each in confirmations]
-    who += [
-        (f"a question from the broker about an order from {_name(each.order.app.name)}", each.order.connection)
-        for each in asked
-    ]
-    asks = "".join(
-        f"- {asker} on {_name(connection.name)} ({'real money' if connection.is_live else 'paper, simulated money'})\n"
-        for asker, connection in dict.fromkeys(who)
+def _sent_lately(owner: User, now: datetime) -> int:
+    """To the way that got most."""
+    rows = OutgoingMail.objects.filter(
+        user=owner, kind=OutgoingMail.Kind.ORDERS, way__isnull=False, created_at__gt=now - WITHIN
     )
-    count, wanted = len(who), "approval" if not asked else "answer"
-    subject = (
-        f"An order is waiting for your {wanted}" if count == 1 else f"{count} orders are waiting for your {wanted}"
-    )
-    if silent_until is not None:
-        subject = f"More orders are waiting for your {wanted}; no more e-mails for now"
-    text = f"""Waiting for your {wanted}:
+    counted = rows.order_by().values("way").annotate(many=Count("pk")).order_by("-many").first()
+    return 0 if counted is None else int(counted["many"])
 
-{asks}
-Each order expires unsent after {span_text(settings.CONFIRMATION_SECONDS)}. Review and decide here:
-{settings.PUBLIC_URL}/orders/approvals/
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting:
+    """One thing that waits for its owner, as it is told: every word of it is fit for a message."""
+
+    what: str
+    detail: str
+    app: str
+    connection: Connection
+    path: str
+    expires_at: datetime
+    facts: dict[str, Any]
+
+    @property
+    def where(self) -> str:
+        """On which connection, and whose money it is."""
+        return f"{wording.name(self.connection.name)} ({wording.money_words(is_live=self.connection.is_live)})"
+
+
+def _told(
+    confirmations: list[Confirmation], asked: list[Question], silent_until: datetime | None, now: datetime
+) -> Told:
+    """What waits, by its side, quantity, symbol, worth, money, app and time left; and the page where one decides."""
+    waiting = [_of_approval(each) for each in confirmations] + [_of_question(each) for each in asked]
+    first, wanted = waiting[0], "approval" if not asked else "answer"
+    if len(waiting) == 1:
+        money = wording.money_label(is_live=first.connection.is_live)
+        asks = f"{'Approve' if not asked else 'Answer the broker'}: {first.what} ({money}, {first.app})"
+        title, path = asks, first.path
+    else:
+        live = sum(each.connection.is_live for each in waiting)
+        title = f"{len(waiting)} orders are waiting for your {wanted}{f', {live} with real money' if live else ''}"
+        path = "/orders/approvals/"
+    lines = [
+        f"{'' if len(waiting) == 1 else f'{each.what}. '}{each.detail}On {each.where}, from {each.app}. "
+        f"{_left(each.expires_at, now)}"
+        for each in waiting[:_NAMED]
+    ]
+    if len(waiting) > _NAMED:
+        lines.append(f"And {len(waiting) - _NAMED} more.")
+    text = "\n".join(lines)
+    ids = "-".join(str(each.pk) for each in (*confirmations, *asked))
+    kind = NewsKind.QUESTION if asked else NewsKind.APPROVAL
+    last = max(each.expires_at for each in waiting)
+    return Told(
+        kind=kind,
+        source=f"{kind}:{hashlib.sha256(f'{len(confirmations)}:{ids}'.encode()).hexdigest()[:32]}",
+        title=title,
+        text=text,
+        path=path,
+        tag="approvals",
+        is_urgent=True,
+        good_for=last - now,
+        facts={"waiting": [each.facts for each in waiting[:_NAMED]]},
+        letter=_letter(title, text, path, silent_until),
+    )
+
+
+def _of_approval(confirmation: Confirmation) -> _Waiting:
+    app, connection, order = confirmation.app, confirmation.app.connection, confirmation.order
+    worth, currency = confirmation.terms.get("value"), confirmation.terms.get("currency")
+    is_one = isinstance(worth, str) and isinstance(currency, str)
+    return _Waiting(
+        what=wording.sentence(review.heading(confirmation), 140),
+        detail=f"Worth {money(Decimal(worth))} {wording.name(currency)}. " if is_one else "",
+        app=wording.name(app.name, 40),
+        connection=connection,
+        path=f"/orders/{order.public_id}/",
+        expires_at=confirmation.expires_at,
+        facts=_facts(order, connection, app.name, confirmation.expires_at)
+        | {"action": confirmation.action, "value": worth if is_one else None},
+    )
+
+
+def _of_question(question: Question) -> _Waiting:
+    order = question.order
+    return _Waiting(
+        what=wording.sentence(describe(order.request, order.currency), 140),
+        detail="",
+        app=wording.name(question.asker.name, 40),
+        connection=order.connection,
+        path=f"/orders/{order.public_id}/",
+        expires_at=question.expires_at,
+        facts=_facts(order, order.connection, question.asker.name, question.expires_at) | {"action": "answer"},
+    )
+
+
+def _facts(order: Order, connection: Connection, app: str, expires_at: datetime) -> dict[str, Any]:
+    """For a program: as the REST API writes them."""
+    return {
+        "order_id": order.public_id,
+        "side": order.side,
+        "quantity": None if order.quantity is None else plain(order.quantity),
+        "notional": None if order.notional is None else plain(order.notional),
+        "symbol": order.symbol,
+        "currency": order.currency,
+        "environment": connection.environment,
+        "app": wording.name(app),
+        "connection": wording.name(connection.name),
+        "expires_at": expires_at.isoformat(timespec="seconds"),
+    }
+
+
+def _left(expires_at: datetime, now: datetime) -> str:
+    seconds = max(0, int((expires_at - now).total_seconds()))
+    if seconds <= 120:
+        left = f"{seconds} seconds"
+    else:
+        left = f"{seconds // 60} minutes" if seconds < 7200 else f"{seconds // 3600} hours"
+    return f"{left} left, until {expires_at:%H:%M:%S} UTC."
+
+
+def _letter(title: str, text: str, path: str, silent_until: datetime | None) -> mailer.Email:
+    body = f"""{title}
+
+{text}
+
+After that it expires unsent. Review and decide here:
+{settings.PUBLIC_URL}{path}
 
 This e-mail does nothing by itself. If you did not expect an order, reject it there and pause the app under
-Connected apps.
+Connected apps. Choose what you are told of, and how, under Notifications.
 """
     if silent_until is not None:
-        text += f"""
-Many orders are coming in, so no further e-mail is sent before {silent_until:%H:%M} UTC. The page above shows them all.
+        body += f"""
+Many orders are coming in, so no further e-mail is sent before {silent_until:%H:%M} UTC. All of them are here:
+{settings.PUBLIC_URL}/orders/approvals/
 """
-    return mailer.Email(subject, text)
-
-
-def _name(name: str) -> str:
-    return " ".join(_NO_WORD.sub(" ", escape_hidden(name)).split())
+        title = f"{title}; no more e-mails for now"
+    return mailer.Email(title, body)
 
 
 def is_enabled(connection: Connection) -> bool:

@@ -1,5 +1,6 @@
 """An owner is told by e-mail what waits for them; however much is asked, not often; a letter only leads to a page."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from console.connections import services as connections
 from console.connections.models import Connection, Policy
 from console.orders import prepare as preparing
 from console.orders import tasks
+from console.orders.models import Order
 from console.orders.owner import approvals, notifications
 from console.outbox import mailer
 from console.outbox.models import OutgoingMail
@@ -34,20 +36,23 @@ def ask(trader: Principal, times: int = 1) -> None:
         preparing.prepare(trader, bitcoin(limit="100"))
 
 
-def test_a_letter_says_who_asks_where_and_leads_to_the_page(asks: Connection, trader: Principal, owner: User) -> None:
-    ConnectedApp.objects.filter(pk=trader.app_id).update(name="Claude https://evil.example\nRelease: here")
+def test_a_letter_says_what_waits_whose_money_it_is_and_leads_to_the_page(
+    asks: Connection, trader: Principal, owner: User
+) -> None:
+    ConnectedApp.objects.filter(pk=trader.app_id).update(name="Claude http://evil.example\nRelease")
     ask(trader)
     tasks.tell_owners()
     [letter] = delivered()
+    order = Order.objects.get()
     assert letter.to == [owner.email]
-    assert letter.subject == "An order is waiting for your approval"
-    assert (
-        "- an order from Claude https evil example\\u000aRelease here on Practice (paper, simulated money)"
-        in letter.body
+    assert letter.subject == (
+        "Approve: Buy 0.1 BTC/USD, limit 100.00 USD, day (Paper, Claude http evil example\\u000aRelease)"
     )
-    assert "http://localhost:8000/orders/approvals/\n" in letter.body
-    for private in ("BTC", "0.1", "100", "evil.example", "cnf_", "ord_"):
-        assert private not in letter.body
+    assert "Worth 10.00 USD. On Practice (paper, simulated money), from Claude http " in letter.body
+    assert re.search(r"1\d\d seconds left, until \d\d:\d\d:\d\d UTC", str(letter.body))
+    assert f"http://localhost:8000/orders/{order.public_id}/\n" in letter.body
+    for secret in ("evil.example", "://evil", "cnf_", order.wire_id, order.confirmation.terms_digest):
+        assert secret not in letter.subject + str(letter.body)
 
 
 def test_each_is_told_once(asks: Connection, trader: Principal) -> None:
@@ -66,10 +71,8 @@ def test_a_flood_of_requests_is_four_letters_and_the_last_says_so(
         notifications.notify()
         clock.advance(seconds=5)
     sent = delivered()
-    assert [letter.subject for letter in sent] == [
-        *["An order is waiting for your approval"] * 3,
-        "More orders are waiting for your approval; no more e-mails for now",
-    ]
+    one = "Approve: Buy 0.1 BTC/USD, limit 100.00 USD, day (Paper, Test key mcp trade)"
+    assert [letter.subject for letter in sent] == [one, one, one, f"{one}; no more e-mails for now"]
     assert "no further e-mail is sent before" in sent[3].body
     clock.advance(minutes=16)
     ask(trader)

@@ -1,0 +1,142 @@
+"""Sends what is due by ways other than e-mail: claimed, sent outside any transaction, side by side, then recorded.
+
+What was handed over and not yet recorded when the process died goes out again, with the same id. Nothing is sent that
+came too late to be of use.
+"""
+
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
+
+from console.notifications import ways
+from console.notifications.models import Way, WayKind
+from console.notifications.news import Message
+from console.notifications.senders import ntfy, push, telegram, webhook
+from console.notifications.senders.base import Outcome, Posting, Request, Result, Sender
+from console.outbox import mailer
+from console.outbox.models import OutgoingMail
+from console.public_http import Answer, Forbidden, Unreachable
+from console.public_http import post as post_once
+
+log = logging.getLogger(__name__)
+
+SENDERS: Mapping[WayKind, Sender] = {
+    WayKind.PUSH: push,
+    WayKind.TELEGRAM: telegram,
+    WayKind.NTFY: ntfy,
+    WayKind.WEBHOOK: webhook,
+}
+SECONDS = 5.0
+"""How long one attempt may take, its look-up of the name apart."""
+RETRY_AFTER = tuple(timedelta(seconds=each) for each in (5, 10, 20, 40, 60, 300, 900, 3600, 3 * 3600, 6 * 3600))
+"""Pauses between attempts; after the last one it is given up."""
+_LEASE = timedelta(seconds=20)
+_AT_ONCE = 32
+_SIDE_BY_SIDE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Parcel:
+    row: OutgoingMail
+    way: Way
+    request: Request
+
+
+def send_due() -> int:
+    """Returns how many were taken. Raises nothing of what the other sides do."""
+    due = mailer.unsent().filter(way__isnull=False, next_at__lte=timezone.now())
+    ready = [
+        parcel
+        for row in due.select_related("way__user").order_by("-is_urgent", "next_at", "pk")[:_AT_ONCE]
+        if mailer.claim(row, _LEASE) and (parcel := _pack(row)) is not None
+    ]
+    if not ready:
+        return 0
+    with ThreadPoolExecutor(min(_SIDE_BY_SIDE, len(ready)), thread_name_prefix="news") as threads:
+        outcomes = list(threads.map(_send, ready))
+    for parcel, outcome in zip(ready, outcomes, strict=True):
+        _record(parcel.row, parcel.way, outcome)
+    return sum(outcome.result is Result.SENT for outcome in outcomes)
+
+
+def _pack(row: OutgoingMail) -> _Parcel | None:
+    """What is to be sent of a row that was claimed; None when it ended here. Touches no network."""
+    way, now = row.way, timezone.now()
+    assert way is not None
+    if not way.user.is_active:
+        row.delete()
+        return None
+    if row.good_until <= now:
+        mailer.give_up(row, row.failure or "It was too late to send it")
+        return None
+    if ways.needs_renewal(way):
+        why = "This instance has a new key: press Enable on that device again"
+        _record(row, way, Outcome(Result.REFUSED, why))
+        return None
+    left = int((row.good_until - now).total_seconds())
+    message_id = f"msg_{row.pk}_{row.created_at:%Y%m%d%H%M%S}"
+    try:
+        message = Message.unseal(row.sealed)
+        posting = Posting(message=message, message_id=message_id, seconds_left=left, is_urgent=row.is_urgent)
+        return _Parcel(row, way, SENDERS[WayKind(way.kind)].request(ways.destination_of(way), posting))
+    except Exception as error:
+        # One that cannot be opened or written stands in nobody else's way.
+        log.exception("A message to way %s cannot be made", way.pk)
+        mailer.give_up(row, f"It could not be made ({type(error).__name__})")
+        return None
+
+
+def _send(parcel: _Parcel) -> Outcome:
+    """No database here: it runs in a thread."""
+    try:
+        answer = deliver(parcel.request, parcel.way)
+        return SENDERS[WayKind(parcel.way.kind)].outcome(answer)
+    except Forbidden as error:
+        return Outcome(Result.REFUSED, str(error))
+    except Unreachable as error:
+        return Outcome(Result.LATER, f"Not sent: {error}")
+    except Exception as error:
+        log.exception("Sending to way %s failed", parcel.way.pk)
+        return Outcome(Result.LATER, f"Not sent ({type(error).__name__})")
+
+
+def deliver(request: Request, way: Way) -> Answer:
+    """Raises Forbidden, Unreachable."""
+    listed = [*request.own_host, *([] if request.own_host else ways.listed_for(way.user))]
+    return post_once(request.url, headers=request.headers, body=request.body, seconds=SECONDS, listed=listed)
+
+
+def _record(row: OutgoingMail, way: Way, outcome: Outcome) -> None:
+    now = timezone.now()
+    mine = OutgoingMail.objects.filter(pk=row.pk)
+    known = {"tried_at": now, "last_answer": outcome.words[:200]}
+    match outcome.result:
+        case Result.SENT:
+            mine.update(sent_at=now, sealed="", failure="")
+            known["worked_at"] = now
+        case Result.GONE:
+            ways.remove_dead(way, outcome.words)
+            return
+        case Result.REFUSED:
+            mailer.give_up(row, outcome.words)
+        case Result.LATER:
+            _try_later(row, outcome)
+    Way.objects.filter(pk=way.pk).update(**known)
+
+
+def _try_later(row: OutgoingMail, outcome: Outcome) -> None:
+    # The claim counted this attempt in the database, not in this row.
+    made = row.attempts + 1
+    if made > len(RETRY_AFTER):
+        mailer.give_up(row, outcome.words)
+        return
+    pause = max(RETRY_AFTER[made - 1], timedelta(seconds=outcome.after or 0))
+    next_at = timezone.now() + pause
+    if next_at >= row.good_until:
+        mailer.give_up(row, f"{outcome.words}, but that would be too late"[:200])
+        return
+    OutgoingMail.objects.filter(pk=row.pk).update(next_at=next_at, failure=outcome.words[:200])
