@@ -1,46 +1,46 @@
-"""Who is told of what by which way."""
+"""Who is told of what by which channel."""
 
 from collections.abc import Mapping
 
 from django.conf import settings
 
 from console.accounts.models import User
-from console.notifications.models import NewsChoice, NewsKind, Way, WayKind
+from console.notifications.models import ChannelKind, NewsChoice, NewsKind, NotificationChannel
 
-_SHORT_WAYS = frozenset({WayKind.PUSH, WayKind.TELEGRAM, WayKind.NTFY, WayKind.WEBHOOK})
-_ALL = _SHORT_WAYS | {WayKind.EMAIL}
-DEFAULTS: Mapping[NewsKind, frozenset[WayKind]] = {
-    kind: _SHORT_WAYS if kind in (NewsKind.FILL, NewsKind.END, NewsKind.LIMIT) else _ALL for kind in NewsKind
+_SHORT = frozenset({ChannelKind.PUSH, ChannelKind.TELEGRAM, ChannelKind.NTFY, ChannelKind.WEBHOOK})
+_ALL = _SHORT | {ChannelKind.EMAIL}
+DEFAULTS: Mapping[NewsKind, frozenset[ChannelKind]] = {
+    kind: _SHORT if kind in (NewsKind.FILL, NewsKind.END, NewsKind.LIMIT) else _ALL for kind in NewsKind
 }
-ALWAYS_BY_EMAIL = frozenset({NewsKind.GRANT, NewsKind.SIGN_IN, NewsKind.WAY})
+ALWAYS_BY_EMAIL = frozenset({NewsKind.GRANT, NewsKind.SIGN_IN, NewsKind.CHANNEL})
 """Whoever got into an account must not be able to keep its owner from hearing of it."""
-CHOSEN = tuple(kind for kind in NewsKind if kind not in (NewsKind.WAY, NewsKind.TEST))
+CHOSEN = tuple(kind for kind in NewsKind if kind not in (NewsKind.CHANNEL, NewsKind.TEST))
 """What the page lists."""
 
 
-def kinds_there_are() -> list[WayKind]:
+def kinds_there_are() -> list[ChannelKind]:
     """Those that this instance can use."""
-    return [kind for kind in WayKind if kind is not WayKind.TELEGRAM or settings.TELEGRAM is not None]
+    return [kind for kind in ChannelKind if kind is not ChannelKind.TELEGRAM or settings.TELEGRAM is not None]
 
 
-def of(user: User) -> dict[NewsKind, frozenset[WayKind]]:
+def of(user: User) -> dict[NewsKind, frozenset[ChannelKind]]:
     """For every kind of news."""
     row = NewsChoice.objects.filter(user=user).first()
     chosen = row.chosen if row is not None else {}
     made = {}
     for kind in NewsKind:
-        ways = DEFAULTS[kind] if kind not in chosen else frozenset(WayKind(each) for each in chosen[kind])
-        made[kind] = ways | {WayKind.EMAIL} if kind in ALWAYS_BY_EMAIL else ways
+        channels = DEFAULTS[kind] if kind not in chosen else frozenset(ChannelKind(each) for each in chosen[kind])
+        made[kind] = channels | {ChannelKind.EMAIL} if kind in ALWAYS_BY_EMAIL else channels
     return made
 
 
-def choose(user: User, chosen: Mapping[NewsKind, frozenset[WayKind]]) -> None:
-    stored = {kind.value: sorted(way.value for way in ways) for kind, ways in chosen.items()}
+def choose(user: User, chosen: Mapping[NewsKind, frozenset[ChannelKind]]) -> None:
+    stored = {kind.value: sorted(channel.value for channel in channels) for kind, channels in chosen.items()}
     NewsChoice.objects.update_or_create(user=user, defaults={"chosen": stored})
 
 
-def ways_of(user: User, kind: NewsKind) -> tuple[bool, list[Way]]:
-    """Whether by e-mail, and by which of the person's other ways."""
+def channels_of(user: User, kind: NewsKind) -> tuple[bool, list[NotificationChannel]]:
+    """Whether by e-mail, and by which of the person's other channels."""
     wanted = of(user)[kind]
     usable = [each for each in kinds_there_are() if each in wanted]
-    return WayKind.EMAIL in wanted, list(Way.objects.filter(user=user, kind__in=usable))
+    return ChannelKind.EMAIL in wanted, list(NotificationChannel.objects.filter(user=user, kind__in=usable))

@@ -1,25 +1,25 @@
 from django import forms
 
 from console.notifications import choices
-from console.notifications.models import NewsKind, WayKind
+from console.notifications.models import ChannelKind, NewsKind
 from console.public_http import LONGEST_ADDRESS
 
 
 class ChoicesForm(forms.Form):
-    """A list of ways for each kind of news. What always goes by e-mail cannot be switched off."""
+    """A list of channels for each kind of news. What always goes by e-mail cannot be switched off."""
 
-    def chosen(self) -> dict[NewsKind, frozenset[WayKind]]:
-        """What was ticked. Of ways that this instance does not have now, the usual is kept."""
-        hidden = [way for way in WayKind if way not in choices.kinds_there_are()]
-        made: dict[NewsKind, frozenset[WayKind]] = {}
+    def chosen(self) -> dict[NewsKind, frozenset[ChannelKind]]:
+        """What was ticked. Of channels that this instance does not have now, the usual is kept."""
+        hidden = [channel for channel in ChannelKind if channel not in choices.kinds_there_are()]
+        made: dict[NewsKind, frozenset[ChannelKind]] = {}
         for kind in choices.CHOSEN:
-            ticked = {way for way in choices.kinds_there_are() if field_name(kind, way) in self.data}
+            ticked = {channel for channel in choices.kinds_there_are() if field_name(kind, channel) in self.data}
             made[kind] = frozenset(ticked | (choices.DEFAULTS[kind] & set(hidden)))
         return made
 
 
-def field_name(kind: NewsKind, way: WayKind) -> str:
-    return f"{kind.value}-{way.value}"
+def field_name(kind: NewsKind, channel: ChannelKind) -> str:
+    return f"{kind.value}-{channel.value}"
 
 
 class TopicForm(forms.Form):

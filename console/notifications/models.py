@@ -15,11 +15,11 @@ class NewsKind(models.TextChoices):
     GRANT = "grant", "An app got access"
     KEY = "key", "A key ends soon"
     SIGN_IN = "sign_in", "Somebody signed in with a new browser"
-    WAY = "way", "A new place gets your notifications"
+    CHANNEL = "channel", "A new place gets your notifications"
     TEST = "test", "A test"
 
 
-class WayKind(models.TextChoices):
+class ChannelKind(models.TextChoices):
     """How a message reaches a person."""
 
     EMAIL = "email", "E-mail"
@@ -29,15 +29,17 @@ class WayKind(models.TextChoices):
     WEBHOOK = "webhook", "Webhook"
 
 
-class Way(models.Model):
+class NotificationChannel(models.Model):
     """One place that a person's messages go to besides their e-mail address: a browser, a chat, a topic, a server."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="ways")
-    kind = models.CharField(max_length=10, choices=[each for each in WayKind.choices if each[0] != WayKind.EMAIL])
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="channels")
+    kind = models.CharField(
+        max_length=10, choices=[each for each in ChannelKind.choices if each[0] != ChannelKind.EMAIL]
+    )
     name = models.CharField(max_length=100)
     """What its owner knows it by. Nothing of it is secret."""
     sealed = models.TextField()
-    """Where it leads and what is needed there, as ``ways.seal_destination`` writes it."""
+    """Where it leads and what is needed there, as ``channels.seal_destination`` writes it."""
     digest = models.CharField(max_length=64)
     """Of the destination: one is linked once. A browser belongs to whoever switched it on last."""
     push_key = models.CharField(max_length=16, blank=True)
@@ -53,7 +55,7 @@ class Way(models.Model):
     class Meta:
         ordering = ["kind", "id"]
         constraints = [
-            models.UniqueConstraint(fields=["user", "kind", "digest"], name="notifications_way_once"),
+            models.UniqueConstraint(fields=["user", "kind", "digest"], name="notifications_channel_once"),
             models.UniqueConstraint(
                 fields=["digest"], condition=models.Q(kind="push"), name="notifications_browser_of_one_person"
             ),
@@ -76,17 +78,17 @@ class PendingChat(models.Model):
 
 
 class NewsChoice(models.Model):
-    """Which kinds of news a person gets by which ways; a kind that is not in it goes by ``choices.DEFAULTS``."""
+    """Which kinds of news a person gets by which channels; a kind that is not in it goes by ``choices.DEFAULTS``."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     chosen = models.JSONField(default=dict)
-    """NewsKind → list of WayKind."""
+    """NewsKind → list of ChannelKind."""
 
     def __str__(self) -> str:
         return str(self.chosen)
 
 
-class News(models.Model):
+class NewsItem(models.Model):
     """One thing that a person was told of. Its messages are rows of ``OutgoingMail``, of the same transaction."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="news")

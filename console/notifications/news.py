@@ -16,7 +16,7 @@ from django.utils import timezone
 from console.accounts import seal
 from console.accounts.models import User
 from console.notifications import choices
-from console.notifications.models import News, NewsKind, Way
+from console.notifications.models import NewsItem, NewsKind, NotificationChannel
 from console.notifications.wording import LONGEST_TEXT, LONGEST_TITLE
 from console.outbox import mailer
 from console.outbox.mailer import Email
@@ -36,7 +36,7 @@ _MAIL_KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What goes out by ways other than e-mail."""
+    """What goes out by channels other than e-mail."""
 
     kind: str
     title: str
@@ -79,48 +79,57 @@ class Told:
 
 
 @transaction.atomic
-def tell(user: User, told: Told, *, by_email: bool = True, by_others: bool = True, but: Way | None = None) -> bool:
-    """Write it down, and a message for each way that the person chose; False when they were told before.
+def tell(
+    user: User, told: Told, *, by_email: bool = True, by_others: bool = True, but: NotificationChannel | None = None
+) -> bool:
+    """Write it down, and a message for each channel that the person chose; False when they were told before.
 
-    Call it in the transaction of what it tells. ``but``: the one way that cannot be used.
+    Call it in the transaction of what it tells. ``but``: the one channel that cannot be used.
     """
     now = timezone.now()
     title = truncate(escape_hidden(told.title), LONGEST_TITLE)
     text = truncate(escape_hidden(told.text, lines=True), LONGEST_TEXT)
-    _, is_new = News.objects.get_or_create(
+    _, is_new = NewsItem.objects.get_or_create(
         user=user,
         source=told.source,
         defaults={"kind": told.kind, "at": now, "title": title, "text": text, "path": told.path},
     )
     if not is_new:
         return False
-    lately = News.objects.filter(user=user, kind=told.kind, at__gt=now - timedelta(hours=1)).count()
+    lately = NewsItem.objects.filter(user=user, kind=told.kind, at__gt=now - timedelta(hours=1)).count()
     if lately > MOST_PER_HOUR:
         return True
     if lately == MOST_PER_HOUR:
         text = f"{truncate(text, LONGEST_TEXT - 100)}\nThere is a lot of this, so no more is sent for now.".strip()
-    email, others = choices.ways_of(user, told.kind)
+    email, others = choices.channels_of(user, told.kind)
     if email and by_email:
         letter = told.letter or _letter(title, text, told.path)
         mailer.enqueue(user, _MAIL_KINDS.get(told.kind, OutgoingMail.Kind.NEWS), letter, good_for=told.good_for)
     message = Message(told.kind.value, title, text, told.path, told.tag, told.facts)
-    for way in others if by_others else []:
-        if but is None or way.pk != but.pk:
-            enqueue(way, message, good_for=told.good_for, is_urgent=told.is_urgent)
+    for channel in others if by_others else []:
+        if but is None or channel.pk != but.pk:
+            enqueue(channel, message, good_for=told.good_for, is_urgent=told.is_urgent)
     return True
 
 
-def enqueue(way: Way, message: Message, *, good_for: timedelta, is_urgent: bool = False) -> OutgoingMail:
+def enqueue(
+    channel: NotificationChannel, message: Message, *, good_for: timedelta, is_urgent: bool = False
+) -> OutgoingMail:
     now = timezone.now()
     return OutgoingMail.objects.create(
-        user_id=way.user_id,
+        user_id=channel.user_id,
         kind=_MAIL_KINDS.get(NewsKind(message.kind), OutgoingMail.Kind.NEWS),
-        way=way,
+        channel=channel,
         is_urgent=is_urgent,
         sealed=message.sealed(),
         good_until=now + good_for,
         next_at=now,
     )
+
+
+def enqueue_test_email(user: User) -> None:
+    text = f"Notifications work here.\n\n{settings.PUBLIC_URL}/notifications/\n"
+    mailer.enqueue(user, OutgoingMail.Kind.NEWS, Email("Test from Tradelatch", text), good_for=timedelta(minutes=30))
 
 
 def _letter(title: str, text: str, path: str) -> Email:
@@ -129,10 +138,10 @@ def _letter(title: str, text: str, path: str) -> Email:
 
 def footer() -> str:
     return f"""
-This e-mail does nothing by itself. Choose what you are told of, and how:
+This e-mail does nothing by itself. Choose your notifications here:
 {settings.PUBLIC_URL}/notifications/
 """
 
 
 def delete_old() -> int:
-    return News.objects.filter(at__lt=timezone.now() - _KEPT).delete()[0]
+    return NewsItem.objects.filter(at__lt=timezone.now() - _KEPT).delete()[0]

@@ -1,4 +1,4 @@
-"""Sends what is due by ways other than e-mail: claimed, sent outside any transaction, side by side, then recorded.
+"""Sends what is due by channels other than e-mail: claimed, sent outside any transaction, side by side, then recorded.
 
 What was handed over and not yet recorded when the process died goes out again, with the same id. Nothing is sent that
 came too late to be of use.
@@ -12,8 +12,8 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from console.notifications import ways
-from console.notifications.models import Way, WayKind
+from console.notifications import channels
+from console.notifications.models import ChannelKind, NotificationChannel
 from console.notifications.news import Message
 from console.notifications.senders import ntfy, push, telegram, webhook
 from console.notifications.senders.base import Outcome, Posting, Request, Result, Sender
@@ -24,11 +24,11 @@ from console.public_http import post as post_once
 
 log = logging.getLogger(__name__)
 
-SENDERS: Mapping[WayKind, Sender] = {
-    WayKind.PUSH: push,
-    WayKind.TELEGRAM: telegram,
-    WayKind.NTFY: ntfy,
-    WayKind.WEBHOOK: webhook,
+SENDERS: Mapping[ChannelKind, Sender] = {
+    ChannelKind.PUSH: push,
+    ChannelKind.TELEGRAM: telegram,
+    ChannelKind.NTFY: ntfy,
+    ChannelKind.WEBHOOK: webhook,
 }
 SECONDS = 5.0
 """How long one attempt may take, its look-up of the name apart."""
@@ -42,16 +42,16 @@ _SIDE_BY_SIDE = 8
 @dataclass(frozen=True, slots=True)
 class _Parcel:
     row: OutgoingMail
-    way: Way
+    channel: NotificationChannel
     request: Request
 
 
 def send_due() -> int:
     """Returns how many were taken. Raises nothing of what the other sides do."""
-    due = mailer.unsent().filter(way__isnull=False, next_at__lte=timezone.now())
+    due = mailer.unsent().filter(channel__isnull=False, next_at__lte=timezone.now())
     ready = [
         parcel
-        for row in due.select_related("way__user").order_by("-is_urgent", "next_at", "pk")[:_AT_ONCE]
+        for row in due.select_related("channel__user").order_by("-is_urgent", "next_at", "pk")[:_AT_ONCE]
         if mailer.claim(row, _LEASE) and (parcel := _pack(row)) is not None
     ]
     if not ready:
@@ -59,33 +59,35 @@ def send_due() -> int:
     with ThreadPoolExecutor(min(_SIDE_BY_SIDE, len(ready)), thread_name_prefix="news") as threads:
         outcomes = list(threads.map(_send, ready))
     for parcel, outcome in zip(ready, outcomes, strict=True):
-        _record(parcel.row, parcel.way, outcome)
+        _record(parcel.row, parcel.channel, outcome)
     return sum(outcome.result is Result.SENT for outcome in outcomes)
 
 
 def _pack(row: OutgoingMail) -> _Parcel | None:
     """What is to be sent of a row that was claimed; None when it ended here. Touches no network."""
-    way, now = row.way, timezone.now()
-    assert way is not None
-    if not way.user.is_active:
+    channel, now = row.channel, timezone.now()
+    assert channel is not None
+    if not channel.user.is_active:
         row.delete()
         return None
     if row.good_until <= now:
         mailer.give_up(row, row.failure or "It was too late to send it")
         return None
-    if ways.needs_renewal(way):
+    if channels.needs_renewal(channel):
         why = "This instance has a new key: press Enable on that device again"
-        _record(row, way, Outcome(Result.REFUSED, why))
+        _record(row, channel, Outcome(Result.REFUSED, why))
         return None
     left = int((row.good_until - now).total_seconds())
     message_id = f"msg_{row.pk}_{row.created_at:%Y%m%d%H%M%S}"
     try:
         message = Message.unseal(row.sealed)
         posting = Posting(message=message, message_id=message_id, seconds_left=left, is_urgent=row.is_urgent)
-        return _Parcel(row, way, SENDERS[WayKind(way.kind)].request(ways.destination_of(way), posting))
+        return _Parcel(
+            row, channel, SENDERS[ChannelKind(channel.kind)].request(channels.destination_of(channel), posting)
+        )
     except Exception as error:
         # One that cannot be opened or written stands in nobody else's way.
-        log.exception("A message to way %s cannot be made", way.pk)
+        log.exception("A message to channel %s cannot be made", channel.pk)
         mailer.give_up(row, f"It could not be made ({type(error).__name__})")
         return None
 
@@ -93,24 +95,24 @@ def _pack(row: OutgoingMail) -> _Parcel | None:
 def _send(parcel: _Parcel) -> Outcome:
     """No database here: it runs in a thread."""
     try:
-        answer = deliver(parcel.request, parcel.way)
-        return SENDERS[WayKind(parcel.way.kind)].outcome(answer)
+        answer = deliver(parcel.request, parcel.channel)
+        return SENDERS[ChannelKind(parcel.channel.kind)].outcome(answer)
     except Forbidden as error:
         return Outcome(Result.REFUSED, str(error))
     except Unreachable as error:
         return Outcome(Result.LATER, f"Not sent: {error}")
     except Exception as error:
-        log.exception("Sending to way %s failed", parcel.way.pk)
+        log.exception("Sending to channel %s failed", parcel.channel.pk)
         return Outcome(Result.LATER, f"Not sent ({type(error).__name__})")
 
 
-def deliver(request: Request, way: Way) -> Answer:
+def deliver(request: Request, channel: NotificationChannel) -> Answer:
     """Raises Forbidden, Unreachable."""
-    listed = [*request.own_host, *([] if request.own_host else ways.listed_for(way.user))]
+    listed = [*request.own_host, *([] if request.own_host else channels.listed_for(channel.user))]
     return post_once(request.url, headers=request.headers, body=request.body, seconds=SECONDS, listed=listed)
 
 
-def _record(row: OutgoingMail, way: Way, outcome: Outcome) -> None:
+def _record(row: OutgoingMail, channel: NotificationChannel, outcome: Outcome) -> None:
     now = timezone.now()
     mine = OutgoingMail.objects.filter(pk=row.pk)
     known = {"tried_at": now, "last_answer": outcome.words[:200]}
@@ -119,13 +121,13 @@ def _record(row: OutgoingMail, way: Way, outcome: Outcome) -> None:
             mine.update(sent_at=now, sealed="", failure="")
             known["worked_at"] = now
         case Result.GONE:
-            ways.remove_dead(way, outcome.words)
+            channels.remove_dead(channel, outcome.words)
             return
         case Result.REFUSED:
             mailer.give_up(row, outcome.words)
         case Result.LATER:
             _try_later(row, outcome)
-    Way.objects.filter(pk=way.pk).update(**known)
+    NotificationChannel.objects.filter(pk=channel.pk).update(**known)
 
 
 def _try_later(row: OutgoingMail, outcome: Outcome) -> None:

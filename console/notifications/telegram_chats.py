@@ -12,8 +12,8 @@ from django.utils import timezone
 from console import ids
 from console.accounts.models import User
 from console.errors import Refusal
-from console.notifications import news, ways
-from console.notifications.models import NewsKind, PendingChat, ReadMark, Way
+from console.notifications import channels, news
+from console.notifications.models import NewsKind, NotificationChannel, PendingChat, ReadMark
 from console.notifications.news import Message
 from console.notifications.senders import telegram
 from console.notifications.sending import SECONDS
@@ -46,7 +46,7 @@ def link_chats() -> int:
     if settings.TELEGRAM is None or not PendingChat.objects.exists():
         return 0
     mark = ReadMark.objects.filter(name=_MARK).first()
-    asked = {"offset": mark.value if mark else 0, "limit": 20, "timeout": 0, "allowed_updates": ["message"]}
+    asked = {"offset": mark.value if mark else 0, "limit": 20, "allowed_updates": ["message"]}
     request = telegram.call("getUpdates", asked)
     try:
         answer = post_once(
@@ -93,18 +93,18 @@ def _take(update: dict[str, Any]) -> bool:
     found.delete()
     called = chat.get("username") or chat.get("first_name")
     try:
-        way = ways.add_chat(found.user, chat_id, name=called if isinstance(called, str) else "")
+        channel = channels.add_chat(found.user, chat_id, name=called if isinstance(called, str) else "")
     except Refusal as refusal:
         log.warning("A chat of person %s was not linked: %s", found.user.pk, refusal)
         return False
-    _greet(way)
+    _greet(channel)
     return True
 
 
-def _greet(way: Way) -> None:
-    text = f"This chat now gets the notifications of {way.user.email}."
-    message = Message(NewsKind.TEST.value, "Tradelatch is linked", text, ways.PATH)
-    news.enqueue(way, message, good_for=CODE_LIFETIME)
+def _greet(channel: NotificationChannel) -> None:
+    text = f"This chat now gets the notifications of {channel.user.email}."
+    message = Message(NewsKind.TEST.value, "Tradelatch is linked", text, channels.PATH)
+    news.enqueue(channel, message, good_for=CODE_LIFETIME)
 
 
 def _digest(code: str) -> str:

@@ -1,11 +1,9 @@
 import json
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.db import transaction
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -17,12 +15,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.accounts import sessions
 from console.accounts.request_user import user_of
 from console.errors import Refusal
-from console.notifications import choices, push_keys, telegram_chats, ways
+from console.notifications import channels, choices, news, push_keys, telegram_chats
 from console.notifications.forms import ChoicesForm, TopicForm, WebhookForm, field_name
-from console.notifications.models import News, NewsKind, Way, WayKind
+from console.notifications.models import ChannelKind, NewsItem, NewsKind, NotificationChannel
 from console.notifications.senders import webhook
-from console.outbox import mailer
-from console.outbox.mailer import Email
 from console.outbox.models import OutgoingMail
 
 _SHOWN = 20
@@ -76,46 +72,49 @@ def overview(request: HttpRequest) -> HttpResponse:
     rows = [
         (
             kind,
-            [(way, field_name(kind, way), way in chosen[kind], _is_fixed(kind, way)) for way in there_are],
+            [
+                (channel, field_name(kind, channel), channel in chosen[kind], _is_fixed(kind, channel))
+                for channel in there_are
+            ],
         )
         for kind in choices.CHOSEN
     ]
     context = {
         "rows": rows,
-        "recent": News.objects.filter(user=user).exclude(kind=NewsKind.TEST)[:_SHOWN],
+        "recent": NewsItem.objects.filter(user=user).exclude(kind=NewsKind.TEST)[:_SHOWN],
         "application_server_key": push_keys.application_server_key(),
         "has_telegram": settings.TELEGRAM is not None,
         "is_secure": settings.PUBLIC_URL.startswith("https:") or bool(settings.LOCAL_NAMES),
-        **_ways(request),
+        **_channels(request),
     }
     return render(request, "notifications/overview.html", context)
 
 
 @never_cache
 @require_safe
-def ways_list(request: HttpRequest) -> HttpResponse:
+def channels_list(request: HttpRequest) -> HttpResponse:
     """The part of the page that shows what came of a test, for the page to ask again."""
-    return render(request, "notifications/ways.html", _ways(request))
+    return render(request, "notifications/channels.html", _channels(request))
 
 
-def _ways(request: HttpRequest) -> dict[str, Any]:
+def _channels(request: HttpRequest) -> dict[str, Any]:
     user = user_of(request)
-    found = list(Way.objects.filter(user=user))
-    mails = OutgoingMail.objects.filter(user=user, way=None)
+    found = list(NotificationChannel.objects.filter(user=user))
+    mails = OutgoingMail.objects.filter(user=user, channel=None)
     sent = mails.filter(sent_at__isnull=False).order_by("-sent_at").first()
     failures = mails.filter(failed_at__isnull=False).order_by("-failed_at")
     if sent is not None and sent.sent_at is not None:
         failures = failures.filter(failed_at__gt=sent.sent_at)
     return {
-        "devices": [(each, ways.needs_renewal(each)) for each in found if each.kind == WayKind.PUSH],
-        "others": [each for each in found if each.kind != WayKind.PUSH],
+        "devices": [(each, channels.needs_renewal(each)) for each in found if each.kind == ChannelKind.PUSH],
+        "others": [each for each in found if each.kind != ChannelKind.PUSH],
         "mail_failed": failures.first(),
         "mail_sent": sent,
     }
 
 
-def _is_fixed(kind: NewsKind, way: WayKind) -> bool:
-    return way is WayKind.EMAIL and kind in choices.ALWAYS_BY_EMAIL
+def _is_fixed(kind: NewsKind, channel: ChannelKind) -> bool:
+    return channel is ChannelKind.EMAIL and kind in choices.ALWAYS_BY_EMAIL
 
 
 @require_POST
@@ -134,10 +133,10 @@ def add_device(request: HttpRequest) -> HttpResponse:
         return JsonResponse({"error": "The request is not JSON. Nothing was saved."}, status=400)
     name = sessions.browser_name(request.headers.get("User-Agent", "")[:300])
     try:
-        way = ways.add_browser(user_of(request), subscription, name=name, ip=_ip(request))
+        channel = channels.add_browser(user_of(request), subscription, name=name, ip=_ip(request))
     except Refusal as refusal:
         return JsonResponse({"error": str(refusal)}, status=400)
-    return JsonResponse({"id": way.pk}, status=201)
+    return JsonResponse({"id": channel.pk}, status=201)
 
 
 @never_cache
@@ -158,7 +157,7 @@ def add_topic(request: HttpRequest) -> HttpResponse:
     form = TopicForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            ways.add_topic(user_of(request), **form.cleaned_data, ip=_ip(request))
+            channels.add_topic(user_of(request), **form.cleaned_data, ip=_ip(request))
         except Refusal as refusal:
             _show(form, refusal)
         else:
@@ -174,38 +173,37 @@ def add_webhook(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         secret = webhook.new_secret()
         try:
-            way = ways.add_webhook(user_of(request), url=form.cleaned_data["url"], secret=secret, ip=_ip(request))
+            channel = channels.add_webhook(
+                user_of(request), url=form.cleaned_data["url"], secret=secret, ip=_ip(request)
+            )
         except Refusal as refusal:
             _show(form, refusal)
         else:
-            return render(request, "notifications/webhook_made.html", {"way": way, "secret": secret})
+            return render(request, "notifications/webhook_made.html", {"channel": channel, "secret": secret})
     return render(request, "notifications/webhook.html", {"form": form})
 
 
 @require_POST
 def test(request: HttpRequest, pk: int) -> HttpResponse:
-    way = get_object_or_404(Way, pk=pk, user=user_of(request))
-    ways.send_test(way)
-    messages.success(request, f"A test is on its way to {way.name}. What came of it is shown below in a moment.")
+    channel = get_object_or_404(NotificationChannel, pk=pk, user=user_of(request))
+    channels.send_test(channel)
+    messages.success(request, f"A test is on its way to {channel.name}. What came of it is shown below in a moment.")
     return redirect("notifications:overview")
 
 
 @require_POST
 def test_email(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
-    text = f"Notifications work here.\n\n{settings.PUBLIC_URL}{ways.PATH}\n"
-    with transaction.atomic():
-        letter = Email("Test from Tradelatch", text)
-        mailer.enqueue(user, OutgoingMail.Kind.NEWS, letter, good_for=timedelta(minutes=30))
+    news.enqueue_test_email(user)
     messages.success(request, f"A test is on its way to {user.email}.")
     return redirect("notifications:overview")
 
 
 @require_POST
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
-    way = get_object_or_404(Way.objects.select_related("user"), pk=pk, user=user_of(request))
-    ways.remove(way, ip=_ip(request))
-    messages.success(request, f"{way.name} gets nothing any more.")
+    channel = get_object_or_404(NotificationChannel.objects.select_related("user"), pk=pk, user=user_of(request))
+    channels.remove(channel, ip=_ip(request))
+    messages.success(request, f"{channel.name} gets nothing any more.")
     return redirect("notifications:overview")
 
 

@@ -59,7 +59,7 @@ def enqueue(
 
 def send_due(writers: Mapping[OutgoingMail.Kind, EmailWriter]) -> int:
     """Send what is due. Returns how many letters went out. Raises nothing of what a mail server does."""
-    due = list(unsent().filter(way=None, next_at__lte=timezone.now()).order_by("next_at", "pk")[:_AT_ONCE])
+    due = list(unsent().filter(channel=None, next_at__lte=timezone.now()).order_by("next_at", "pk")[:_AT_ONCE])
     if not due:
         return 0
     sent = 0
@@ -92,7 +92,9 @@ def send_due(writers: Mapping[OutgoingMail.Kind, EmailWriter]) -> int:
 
 def failed(user: User, since: datetime, *, everyone: bool) -> QuerySet[OutgoingMail]:
     """Letters to a person that were given up since then, the newest first; for an operator who asks, to anybody."""
-    found = OutgoingMail.objects.filter(way=None, failed_at__gte=since).select_related("user").order_by("-failed_at")
+    found = (
+        OutgoingMail.objects.filter(channel=None, failed_at__gte=since).select_related("user").order_by("-failed_at")
+    )
     return found if everyone and user.is_operator else found.filter(user=user)
 
 
@@ -167,18 +169,18 @@ def give_up(each: OutgoingMail, failure: str) -> None:
     OutgoingMail.objects.filter(pk=each.pk).update(failed_at=timezone.now(), failure=failure[:200], sealed="")
     log.warning(
         '%s was given up after %d attempts: "%s" of %s UTC. The page %s says to whom and why.',
-        "An e-mail" if each.way_id is None else "A message",
+        "An e-mail" if each.channel_id is None else "A message",
         each.attempts,
         each.get_kind_display(),
         f"{each.created_at:%Y-%m-%d %H:%M}",
-        "Errors" if each.way_id is None else "Notifications",
+        "Errors" if each.channel_id is None else "Notifications",
     )
 
 
 def _postpone_all(error: Exception) -> None:
     """It is the mail server, not this letter: whatever is due waits too, and no worker hangs at it again and again."""
     now = timezone.now()
-    held = unsent().filter(way=None, next_at__lte=now).update(next_at=now + RETRY_AFTER[0])
+    held = unsent().filter(channel=None, next_at__lte=now).update(next_at=now + RETRY_AFTER[0])
     log.warning(
         "The mail server cannot be used (%s). %d letter%s: tried again in %.0f s.",
         type(error).__name__,

@@ -16,7 +16,9 @@ class OutgoingMail(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="+")
     """Nobody: somebody typed an address that has no account here, which costs as much time as one that has."""
     kind = models.CharField(max_length=20, choices=Kind.choices)
-    way = models.ForeignKey("notifications.Way", on_delete=models.CASCADE, null=True, related_name="+")
+    channel = models.ForeignKey(
+        "notifications.NotificationChannel", on_delete=models.CASCADE, null=True, related_name="+"
+    )
     """Where it goes; None: the person's e-mail address."""
     is_urgent = models.BooleanField(default=False)
     """Somebody has little time to answer it: it is sent before others, and tried again sooner."""

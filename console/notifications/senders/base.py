@@ -13,7 +13,7 @@ from console.notifications.news import Message
 from console.public_http import Answer
 
 Destination = Mapping[str, Any]
-"""Where a way leads and what is needed there, as it was sealed."""
+"""Where a channel leads and what is needed there, as it was sealed."""
 LONGEST_WAIT = 3600.0
 
 
@@ -51,7 +51,7 @@ class Result(Enum):
 class Outcome:
     result: Result
     words: str
-    """For the person whose way it is."""
+    """For the person whose channel it is."""
     after: float | None = None
     """Seconds that the other side asks us to wait."""
 

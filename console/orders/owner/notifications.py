@@ -1,7 +1,7 @@
 """News of what waits for its owner: an approval, or an answer to a broker.
 
 A message leads to a page and does nothing by itself. However fast a model asks, its owner gets at most four e-mails
-in a quarter of an hour, the last of them saying that no more follow, and ``MOST_MESSAGES`` by any other way.
+in a quarter of an hour, the last of them saying that no more follow, and ``MOST_MESSAGES`` by any other channel.
 """
 
 import hashlib
@@ -86,11 +86,11 @@ def _notify(owner_id: int) -> int:
 
 
 def _sent_lately(owner: User, now: datetime) -> int:
-    """To the way that got most."""
+    """To the channel that got most."""
     rows = OutgoingMail.objects.filter(
-        user=owner, kind=OutgoingMail.Kind.ORDERS, way__isnull=False, created_at__gt=now - WITHIN
+        user=owner, kind=OutgoingMail.Kind.ORDERS, channel__isnull=False, created_at__gt=now - WITHIN
     )
-    counted = rows.order_by().values("way").annotate(many=Count("pk")).order_by("-many").first()
+    counted = rows.order_by().values("channel").annotate(many=Count("pk")).order_by("-many").first()
     return 0 if counted is None else int(counted["many"])
 
 
@@ -214,7 +214,7 @@ After that it expires unsent. Review and decide here:
 {settings.PUBLIC_URL}{path}
 
 This e-mail does nothing by itself. If you did not expect an order, reject it there and pause the app under
-Connected apps. Choose what you are told of, and how, under Notifications.
+Connected apps. Choose your notifications under Notifications.
 """
     if silent_until is not None:
         body += f"""

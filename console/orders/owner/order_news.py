@@ -15,7 +15,7 @@ from console.accounts.models import User
 from console.audit.models import Call
 from console.errors import Code
 from console.notifications import news, wording
-from console.notifications.models import News, NewsKind, ReadMark
+from console.notifications.models import NewsItem, NewsKind, ReadMark
 from console.notifications.news import Told
 from console.orders.models import Order, OrderEvent
 from console.orders.states import Status
@@ -144,7 +144,7 @@ def _mark(name: str, model: type[OrderEvent] | type[Call]) -> int:
 
 
 def _known(sources: Iterable[str]) -> set[str]:
-    return set(News.objects.filter(source__in=list(sources)).values_list("source", flat=True))
+    return set(NewsItem.objects.filter(source__in=list(sources)).values_list("source", flat=True))
 
 
 def _advance(name: str, rows: QuerySet[OrderEvent] | QuerySet[Call], now: datetime, found: list[int]) -> None:

@@ -45,8 +45,8 @@ async function subscribe(registration) {
   return registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
 }
 
-function mark(subscription, way) {
-  const mine = way && document.querySelector(`[data-way="${way}"]`);
+function mark(subscription, channel) {
+  const mine = channel && document.querySelector(`[data-channel="${channel}"]`);
   if (!mine) return null;
   mine.querySelector("[data-here]").hidden = false;
   mine.querySelector("[data-remove]").addEventListener("submit", () => void subscription.unsubscribe());
@@ -64,10 +64,10 @@ async function start() {
     return;
   }
   const now = await registration.pushManager.getSubscription();
-  const way = now && (await digest(now.endpoint));
-  const mine = mark(now, way);
+  const channel = now && (await digest(now.endpoint));
+  const mine = mark(now, channel);
   // The list comes anew while the page is open.
-  document.addEventListener("htmx:afterSwap", () => mark(now, way));
+  document.addEventListener("htmx:afterSwap", () => mark(now, channel));
   if (mine) {
     if (same(now.options?.applicationServerKey, key) && !mine.hasAttribute("data-renew")) return;
     if (Notification.permission === "granted") {

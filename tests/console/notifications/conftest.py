@@ -8,9 +8,9 @@ from console.accounts.models import User
 from console.config.telegram import Telegram
 from console.connections import services as connections
 from console.connections.models import Connection, Policy
+from console.notifications import channels as linked
 from console.notifications import sending
-from console.notifications import ways as linked
-from console.notifications.models import Way
+from console.notifications.models import NotificationChannel
 from tests import clock as clocks
 from tests.clock import Clock
 from tests.console.notifications.listeners import Listener, Reply, listening
@@ -18,10 +18,11 @@ from tests.console.notifications.subscriber import Subscriber
 from tests.console.orders.conftest import others_trader, trader
 from tests.patience import at_most
 from tests.secrets.known import keep
+from tests.secrets.watch import INSTANCE
 
 __all__ = ["others_trader", "trader"]
 
-BOT_TOKEN = keep("a Telegram bot's token", "8421:AAHq3yv9Zr2Kc7Wm5Xn1Lb6Td4Pe0Fg8Js")
+BOT_TOKEN = keep(INSTANCE, "8421:AAHq3yv9Zr2Kc7Wm5Xn1Lb6Td4Pe0Fg8Js")
 
 
 @pytest.fixture(autouse=True)
@@ -62,5 +63,5 @@ def subscriber(service: Listener) -> Subscriber:
 
 
 @pytest.fixture
-def phone(owner: User, subscriber: Subscriber) -> Way:
+def phone(owner: User, subscriber: Subscriber) -> NotificationChannel:
     return linked.add_browser(owner, subscriber.subscription, name="Chrome on Android", ip="")

@@ -1,4 +1,4 @@
-"""What people are told of: once, with its words bounded, by the ways they chose, and nobody else."""
+"""What people are told of: once, with its words bounded, by the channels they chose, and nobody else."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -19,7 +19,7 @@ from console.keys import ending_keys
 from console.keys.models import ApiKey
 from console.limits import Limits
 from console.notifications import choices, news, sending
-from console.notifications.models import News, NewsKind, Way, WayKind
+from console.notifications.models import ChannelKind, NewsItem, NewsKind, NotificationChannel
 from console.notifications.news import Told
 from console.oauth import emails
 from console.orders import prepare as preparing
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db
 
 
 def titles(user: User, kind: NewsKind) -> list[str]:
-    return list(News.objects.filter(user=user, kind=kind).order_by("pk").values_list("title", flat=True))
+    return list(NewsItem.objects.filter(user=user, kind=kind).order_by("pk").values_list("title", flat=True))
 
 
 def release(prepared: "preparing.Prepared", owner: User) -> None:
@@ -60,7 +60,7 @@ def test_a_fill_is_told_with_its_price_once(since: None, asks: Connection, trade
     prepared = preparing.prepare(trader, bitcoin())
     release(prepared, owner)
     assert [order_news.tell(), order_news.tell()] == [1, 0]
-    [told] = News.objects.filter(user=owner, kind=NewsKind.FILL)
+    [told] = NewsItem.objects.filter(user=owner, kind=NewsKind.FILL)
     order = Order.objects.get(pk=prepared.order.pk)
     assert told.title == "Filled: Buy 0.1 BTC/USD, market, day (Paper)"
     assert told.text.startswith(f"Buy 0.1 BTC/USD at {order.average_price:,.2f}"[:22])
@@ -138,15 +138,18 @@ def test_a_halt_and_its_end_are_told_to_its_owner_alone(paper: Connection, owner
         "Trading is halted: orders on Practice",
         "Trading goes on: orders on Practice",
     ]
-    assert News.objects.get(title__contains="halted").text == "By olivia example com. Reason: see http evil example now"
-    assert not News.objects.filter(user=other).exists()
+    assert (
+        NewsItem.objects.get(title__contains="halted").text
+        == "By olivia example com. Reason: see http evil example now"
+    )
+    assert not NewsItem.objects.filter(user=other).exists()
 
 
 def test_a_halt_that_is_rolled_back_is_no_news(paper: Connection, owner: User) -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         halts.halt_connection(paper, by=owner)
         raise ZeroDivisionError
-    assert not News.objects.exists()
+    assert not NewsItem.objects.exists()
     assert not OutgoingMail.objects.exists()
 
 
@@ -204,37 +207,41 @@ def told(number: int = 0, kind: NewsKind = NewsKind.HALT) -> Told:
     return Told(kind=kind, source=f"n:{number}", title=f"Number {number}", path="/halts/")
 
 
-def test_the_same_is_told_once(owner: User, phone: Way) -> None:
+def test_the_same_is_told_once(owner: User, phone: NotificationChannel) -> None:
     assert [news.tell(owner, told()), news.tell(owner, told())] == [True, False]
-    assert OutgoingMail.objects.filter(way=phone, kind="news").count() == 1
+    assert OutgoingMail.objects.filter(channel=phone, kind="news").count() == 1
 
 
-def test_a_flood_is_written_down_and_sent_only_in_part(owner: User, phone: Way) -> None:
-    before = OutgoingMail.objects.filter(way=phone).count()
+def test_a_flood_is_written_down_and_sent_only_in_part(owner: User, phone: NotificationChannel) -> None:
+    before = OutgoingMail.objects.filter(channel=phone).count()
     for number in range(news.MOST_PER_HOUR + 20):
         news.tell(owner, told(number))
-    assert News.objects.filter(kind=NewsKind.HALT).count() == news.MOST_PER_HOUR + 20
-    assert OutgoingMail.objects.filter(way=phone).count() - before == news.MOST_PER_HOUR
+    assert NewsItem.objects.filter(kind=NewsKind.HALT).count() == news.MOST_PER_HOUR + 20
+    assert OutgoingMail.objects.filter(channel=phone).count() - before == news.MOST_PER_HOUR
 
 
-@pytest.mark.parametrize("ways", [frozenset(), frozenset({WayKind.EMAIL}), frozenset({WayKind.PUSH})])
-def test_each_kind_goes_by_the_ways_that_were_chosen(ways: frozenset[WayKind], owner: User, phone: Way) -> None:
+@pytest.mark.parametrize("channels", [frozenset(), frozenset({ChannelKind.EMAIL}), frozenset({ChannelKind.PUSH})])
+def test_each_kind_goes_by_the_channels_that_were_chosen(
+    channels: frozenset[ChannelKind], owner: User, phone: NotificationChannel
+) -> None:
     OutgoingMail.objects.all().delete()
-    choices.choose(owner, {NewsKind.HALT: ways})
+    choices.choose(owner, {NewsKind.HALT: channels})
     news.tell(owner, told())
     rows = OutgoingMail.objects.all()
-    sent = {WayKind.EMAIL if row.way_id is None else WayKind.PUSH for row in rows}
-    assert sent == ways
+    sent = {ChannelKind.EMAIL if row.channel_id is None else ChannelKind.PUSH for row in rows}
+    assert sent == channels
 
 
-def test_a_way_of_somebody_else_gets_nothing(owner: User, other: User, phone: Way) -> None:
+def test_a_channel_of_somebody_else_gets_nothing(owner: User, other: User, phone: NotificationChannel) -> None:
     OutgoingMail.objects.all().delete()
     news.tell(other, told())
-    assert not OutgoingMail.objects.filter(way__isnull=False).exists()
+    assert not OutgoingMail.objects.filter(channel__isnull=False).exists()
     assert set(OutgoingMail.objects.values_list("user", flat=True)) == {other.pk}
 
 
-def test_nothing_is_sent_to_a_person_who_was_disabled(owner: User, phone: Way, service: Listener) -> None:
+def test_nothing_is_sent_to_a_person_who_was_disabled(
+    owner: User, phone: NotificationChannel, service: Listener
+) -> None:
     OutgoingMail.objects.all().delete()
     news.tell(owner, told())
     User.objects.filter(pk=owner.pk).update(is_active=False)

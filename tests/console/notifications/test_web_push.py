@@ -14,8 +14,8 @@ from pytest_django import Settings
 from console.accounts.models import User
 from console.config import push_key
 from console.connections.models import Connection
-from console.notifications import news, sending, ways
-from console.notifications.models import News, NewsKind, Way
+from console.notifications import channels, news, sending
+from console.notifications.models import NewsItem, NewsKind, NotificationChannel
 from console.notifications.news import Told
 from console.orders import prepare as preparing
 from console.orders import tasks
@@ -34,7 +34,7 @@ def tell(user: User, title: str = "Filled", **fields: Any) -> None:
 
 
 def test_an_approval_names_the_order_and_leads_to_its_page(
-    asks: Connection, trader: Principal, phone: Way, subscriber: Subscriber, service: Listener
+    asks: Connection, trader: Principal, phone: NotificationChannel, subscriber: Subscriber, service: Listener
 ) -> None:
     prepared = preparing.prepare(trader, bitcoin(limit="100"))
     tasks.tell_owners()
@@ -46,7 +46,9 @@ def test_an_approval_names_the_order_and_leads_to_its_page(
     assert told["urgent"] is True
 
 
-def test_nobody_else_reads_it(phone: Way, subscriber: Subscriber, service: Listener, owner: User) -> None:
+def test_nobody_else_reads_it(
+    phone: NotificationChannel, subscriber: Subscriber, service: Listener, owner: User
+) -> None:
     tell(owner)
     sending.send_due()
     [request] = service.received
@@ -56,7 +58,7 @@ def test_nobody_else_reads_it(phone: Way, subscriber: Subscriber, service: Liste
 
 
 def test_the_service_is_told_how_long_how_urgent_and_what_it_replaces(
-    asks: Connection, trader: Principal, owner: User, phone: Way, service: Listener
+    asks: Connection, trader: Principal, owner: User, phone: NotificationChannel, service: Listener
 ) -> None:
     preparing.prepare(trader, bitcoin(limit="100"))
     tasks.tell_owners()
@@ -74,11 +76,11 @@ def test_the_service_is_told_how_long_how_urgent_and_what_it_replaces(
 
 
 def test_each_service_gets_claims_of_its_own_signed_by_our_key(
-    owner: User, phone: Way, service: Listener, settings: Settings
+    owner: User, phone: NotificationChannel, service: Listener, settings: Settings
 ) -> None:
     elsewhere = Subscriber(service.url.replace("127.0.0.1", "127.0.0.2") + "/push/tablet")
     settings.NOTIFY_ADDRESSES = ["127.0.0.0/8"]
-    ways.add_browser(owner, elsewhere.subscription, name="Tablet", ip="")
+    channels.add_browser(owner, elsewhere.subscription, name="Tablet", ip="")
     for title in ("one", "two"):
         tell(owner, title)
         sending.send_due()
@@ -99,7 +101,9 @@ def _claims(header: str) -> dict[str, Any]:
     return told
 
 
-def test_the_longest_message_fits(owner: User, phone: Way, subscriber: Subscriber, service: Listener) -> None:
+def test_the_longest_message_fits(
+    owner: User, phone: NotificationChannel, subscriber: Subscriber, service: Listener
+) -> None:
     tell(owner, "\N{CJK UNIFIED IDEOGRAPH-4E2D}" * 500, text="\N{CJK UNIFIED IDEOGRAPH-4E2D}" * 2000)
     sending.send_due()
     [request] = service.received
@@ -109,14 +113,14 @@ def test_the_longest_message_fits(owner: User, phone: Way, subscriber: Subscribe
 
 @pytest.mark.parametrize("status", [404, 410])
 def test_a_subscription_that_is_gone_is_removed_and_said(
-    status: int, owner: User, phone: Way, service: Listener
+    status: int, owner: User, phone: NotificationChannel, service: Listener
 ) -> None:
     service.script = [Reply(status)]
     tell(owner)
     sending.send_due()
-    assert not Way.objects.exists()
+    assert not NotificationChannel.objects.exists()
     title = "No longer gets your notifications: Devices: Chrome on Android"
-    assert News.objects.filter(user=owner, title=title).exists()
+    assert NewsItem.objects.filter(user=owner, title=title).exists()
     tell(owner, "later")
     sending.send_due()
     assert len(service.received) == 1
@@ -124,7 +128,7 @@ def test_a_subscription_that_is_gone_is_removed_and_said(
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_busy_service_is_asked_again_no_sooner_than_it_says(
-    status: int, owner: User, phone: Way, service: Listener, clock: Clock
+    status: int, owner: User, phone: NotificationChannel, service: Listener, clock: Clock
 ) -> None:
     service.script = [Reply(status, {"Retry-After": "90"})]
     tell(owner)
@@ -135,11 +139,11 @@ def test_a_busy_service_is_asked_again_no_sooner_than_it_says(
     clock.advance(seconds=2)
     sending.send_due()
     assert len(service.received) == 2
-    assert OutgoingMail.objects.get(way=phone).sent_at is not None
+    assert OutgoingMail.objects.get(channel=phone).sent_at is not None
 
 
 def test_an_approval_that_would_come_too_late_is_not_sent(
-    asks: Connection, trader: Principal, phone: Way, service: Listener, clock: Clock
+    asks: Connection, trader: Principal, phone: NotificationChannel, service: Listener, clock: Clock
 ) -> None:
     service.script = [Reply(503)]
     preparing.prepare(trader, bitcoin(limit="100"))
@@ -147,11 +151,11 @@ def test_an_approval_that_would_come_too_late_is_not_sent(
     clock.advance(seconds=121)
     sending.send_due()
     assert len(service.received) == 1
-    assert OutgoingMail.objects.get(way=phone).failed_at is not None
+    assert OutgoingMail.objects.get(channel=phone).failed_at is not None
 
 
 def test_a_service_that_is_slow_or_away_is_asked_again(
-    owner: User, phone: Way, service: Listener, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    owner: User, phone: NotificationChannel, service: Listener, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.script = [Reply(201, after=0.6)]
     tell(owner)
@@ -165,7 +169,7 @@ def test_a_service_that_is_slow_or_away_is_asked_again(
 
 
 def test_what_was_claimed_by_a_worker_that_died_is_sent_by_another_once(
-    owner: User, phone: Way, service: Listener, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    owner: User, phone: NotificationChannel, service: Listener, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tell(owner)
     with monkeypatch.context() as killed:
@@ -179,7 +183,7 @@ def test_what_was_claimed_by_a_worker_that_died_is_sent_by_another_once(
 
 
 def test_after_a_new_key_a_device_is_asked_again(
-    owner: User, phone: Way, service: Listener, subscriber: Subscriber, settings: Settings
+    owner: User, phone: NotificationChannel, service: Listener, subscriber: Subscriber, settings: Settings
 ) -> None:
     settings.PUSH_KEY = push_key.generate()
     tell(owner)
@@ -187,7 +191,7 @@ def test_after_a_new_key_a_device_is_asked_again(
     assert service.received == []
     phone.refresh_from_db()
     assert phone.last_answer == "This instance has a new key: press Enable on that device again"
-    ways.add_browser(owner, subscriber.subscription, name="Chrome on Android", ip="")
+    channels.add_browser(owner, subscriber.subscription, name="Chrome on Android", ip="")
     tell(owner, "again")
     assert sending.send_due() == 1
 

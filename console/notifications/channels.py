@@ -16,13 +16,14 @@ from console.accounts.models import User
 from console.audit import log as audit_log
 from console.errors import Code, Refusal
 from console.notifications import news, push_keys
-from console.notifications.models import NewsKind, Way, WayKind
+from console.notifications.models import ChannelKind, NewsKind, NotificationChannel
 from console.notifications.news import Message, Told
 from console.notifications.wording import name as harmless_name
 from console.public_http import Forbidden, check_address
+from console.untrusted_text import escape_hidden, truncate
 
 MOST = 20
-"""Ways of one person."""
+"""Channels of one person."""
 PATH = "/notifications/"
 
 
@@ -32,101 +33,116 @@ def listed_for(user: User) -> Collection[str]:
     return settings.NOTIFY_ADDRESSES if everybody or user.is_operator else []
 
 
-def destination_of(way: Way) -> dict[str, Any]:
+def destination_of(channel: NotificationChannel) -> dict[str, Any]:
     """Raises cryptography.fernet.InvalidToken."""
-    told: dict[str, Any] = json.loads(seal.unseal(way.sealed))
+    told: dict[str, Any] = json.loads(seal.unseal(channel.sealed))
     return told
 
 
-def needs_renewal(way: Way) -> bool:
+def needs_renewal(channel: NotificationChannel) -> bool:
     """A browser that listens to a key which this instance no longer has."""
-    return way.kind == WayKind.PUSH and way.push_key != push_keys.key_id()
+    return channel.kind == ChannelKind.PUSH and channel.push_key != push_keys.key_id()
 
 
-def add_browser(user: User, subscription: object, *, name: str, ip: str) -> Way:
+def add_browser(user: User, subscription: object, *, name: str, ip: str) -> NotificationChannel:
     """``subscription`` is what the browser made (``PushSubscription.toJSON``). Raises Refusal."""
     found = _subscription(user, subscription)
     digest = _digest(found["endpoint"])
     with transaction.atomic():
         # A browser shows what it gets to whoever holds it: it belongs to the last who switched it on.
-        Way.objects.filter(kind=WayKind.PUSH, digest=digest).exclude(user=user).delete()
-        return _add(user, WayKind.PUSH, digest, name, found, ip=ip, push_key=push_keys.key_id())
+        NotificationChannel.objects.filter(kind=ChannelKind.PUSH, digest=digest).exclude(user=user).delete()
+        return _add(user, ChannelKind.PUSH, digest, name, found, ip=ip, push_key=push_keys.key_id())
 
 
-def add_chat(user: User, chat_id: int, *, name: str) -> Way:
-    return _add(user, WayKind.TELEGRAM, _digest(str(chat_id)), name, {"chat_id": chat_id}, ip="")
+def add_chat(user: User, chat_id: int, *, name: str) -> NotificationChannel:
+    return _add(user, ChannelKind.TELEGRAM, _digest(str(chat_id)), name, {"chat_id": chat_id}, ip="")
 
 
-def add_topic(user: User, *, server: str, topic: str, token: str, ip: str) -> Way:
+def add_topic(user: User, *, server: str, topic: str, token: str, ip: str) -> NotificationChannel:
     """Raises Refusal."""
     server = server.rstrip("/")
     host = _checked(user, server, "server")
     name = f"{host}, topic {topic[:3]}…"
     destination = {"server": server, "topic": topic, "token": token}
-    return _add(user, WayKind.NTFY, _digest(f"{server} {topic}"), name, destination, ip=ip)
+    return _add(user, ChannelKind.NTFY, _digest(f"{server} {topic}"), name, destination, ip=ip)
 
 
-def add_webhook(user: User, *, url: str, secret: str, ip: str) -> Way:
+def add_webhook(user: User, *, url: str, secret: str, ip: str) -> NotificationChannel:
     """Raises Refusal."""
     host = _checked(user, url, "url")
-    return _add(user, WayKind.WEBHOOK, _digest(url), host, {"url": url, "secret": secret}, ip=ip)
+    return _add(user, ChannelKind.WEBHOOK, _digest(url), host, {"url": url, "secret": secret}, ip=ip)
 
 
 @transaction.atomic
-def remove(way: Way, *, ip: str) -> None:
-    audit_log.record_change(way.user, "notifications removed", "way", way.pk, way.name, ip=ip, kind=way.kind)
-    way.delete()
+def remove(channel: NotificationChannel, *, ip: str) -> None:
+    audit_log.record_change(
+        channel.user, "notifications removed", "channel", channel.pk, channel.name, ip=ip, kind=channel.kind
+    )
+    channel.delete()
 
 
 @transaction.atomic
-def remove_dead(way: Way, why: str) -> None:
-    """Whatever took its messages is gone; its owner hears of it by their other ways."""
-    if not Way.objects.select_for_update().filter(pk=way.pk).exists():
+def remove_dead(channel: NotificationChannel, why: str) -> None:
+    """Whatever took its messages is gone; its owner hears of it by their other channels."""
+    if not NotificationChannel.objects.select_for_update().filter(pk=channel.pk).exists():
         return
-    audit_log.record_change(None, "notifications ended", "way", way.pk, way.name, kind=way.kind, why=why)
-    what = f"{way.get_kind_display()}: {harmless_name(way.name)}"
+    audit_log.record_change(
+        None, "notifications ended", "channel", channel.pk, channel.name, kind=channel.kind, why=why
+    )
+    what = f"{channel.get_kind_display()}: {harmless_name(channel.name)}"
     told = Told(
-        kind=NewsKind.WAY,
-        source=f"way-gone:{way.pk}",
+        kind=NewsKind.CHANNEL,
+        source=f"channel-gone:{channel.pk}",
         title=f"No longer gets your notifications: {what}",
         text=f"{why}. It was removed. Add it again if you still want notifications there.",
         path=PATH,
     )
-    news.tell(way.user, told, but=way)
-    way.delete()
+    news.tell(channel.user, told, but=channel)
+    channel.delete()
 
 
 @transaction.atomic
-def send_test(way: Way) -> None:
-    """A message to this way alone."""
+def send_test(channel: NotificationChannel) -> None:
+    """A message to this channel alone."""
     message = Message(
-        NewsKind.TEST.value, "Test from Tradelatch", "Notifications work here.", PATH, tag=f"test-{way.pk}"
+        NewsKind.TEST.value, "Test from Tradelatch", "Notifications work here.", PATH, tag=f"test-{channel.pk}"
     )
-    news.enqueue(way, message, good_for=timedelta(minutes=10))
+    news.enqueue(channel, message, good_for=timedelta(minutes=10))
 
 
 def _add(
-    user: User, kind: WayKind, digest: str, name: str, destination: Mapping[str, Any], *, ip: str, push_key: str = ""
-) -> Way:
-    name = harmless_name(name, 100) or kind.label
+    user: User,
+    kind: ChannelKind,
+    digest: str,
+    name: str,
+    destination: Mapping[str, Any],
+    *,
+    ip: str,
+    push_key: str = "",
+) -> NotificationChannel:
+    name = truncate(escape_hidden(name).strip(), 100) or kind.label
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
-        if Way.objects.filter(user=user).exclude(kind=kind, digest=digest).count() >= MOST:
+        if NotificationChannel.objects.filter(user=user).exclude(kind=kind, digest=digest).count() >= MOST:
             raise Refusal(Code.INVALID_ARGUMENT, f"You have {MOST} already. Remove one first.")
         values = {"name": name, "sealed": seal.seal(json.dumps(destination)), "push_key": push_key, "last_answer": ""}
-        way, is_new = Way.objects.update_or_create(user=user, kind=kind, digest=digest, defaults=values)
+        channel, is_new = NotificationChannel.objects.update_or_create(
+            user=user, kind=kind, digest=digest, defaults=values
+        )
         if is_new:
-            audit_log.record_change(user, "notifications added", "way", way.pk, way.name, ip=ip, kind=kind.value)
+            audit_log.record_change(
+                user, "notifications added", "channel", channel.pk, channel.name, ip=ip, kind=kind.value
+            )
             told = Told(
-                kind=NewsKind.WAY,
-                source=f"way:{way.pk}",
+                kind=NewsKind.CHANNEL,
+                source=f"channel:{channel.pk}",
                 title=f"Your notifications now also go to {kind.label}: {harmless_name(name)}",
                 text="They name your orders, but nobody can act by them. If this was not you, remove it under "
                 "Notifications and change your password.",
                 path=PATH,
             )
-            news.tell(user, told, but=way)
-    return way
+            news.tell(user, told, but=channel)
+    return channel
 
 
 def _checked(user: User, url: str, field: str) -> str:

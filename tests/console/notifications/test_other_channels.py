@@ -12,8 +12,8 @@ from pytest_django import Settings
 from console.accounts.models import User
 from console.connections.models import Connection
 from console.errors import Refusal
-from console.notifications import news, sending, telegram_chats, ways
-from console.notifications.models import NewsKind, PendingChat, Way
+from console.notifications import channels, news, sending, telegram_chats
+from console.notifications.models import NewsKind, NotificationChannel, PendingChat
 from console.notifications.news import Told
 from console.notifications.senders import webhook
 from console.orders import prepare as preparing
@@ -25,6 +25,7 @@ from tests.console.notifications.conftest import BOT_TOKEN
 from tests.console.notifications.listeners import Listener, Reply
 from tests.console.orders.conftest import bitcoin
 from tests.secrets.known import keep
+from tests.secrets.watch import CHANNEL
 
 pytestmark = pytest.mark.django_db
 
@@ -33,24 +34,24 @@ HALT = Told(kind=NewsKind.HALT, source="halt:1:halted", title="Trading is halted
 
 
 @pytest.fixture
-def chat(owner: User, telegram: Listener) -> Way:
-    return ways.add_chat(owner, 4711, name="olivia_t")
+def chat(owner: User, telegram: Listener) -> NotificationChannel:
+    return channels.add_chat(owner, 4711, name="olivia_t")
 
 
 @pytest.fixture
-def topic(owner: User, service: Listener) -> Way:
-    token = keep("a token of an ntfy topic", "tk_9f8e7d6c5b4a39281706f5e4d3c2b")
-    return ways.add_topic(owner, server=f"{service.url}/", topic="olivia-8d2f1c", token=token, ip="")
+def topic(owner: User, service: Listener) -> NotificationChannel:
+    token = keep(CHANNEL, "tk_9f8e7d6c5b4a39281706f5e4d3c2b")
+    return channels.add_topic(owner, server=f"{service.url}/", topic="olivia-8d2f1c", token=token, ip="")
 
 
 @pytest.fixture
 def secret() -> str:
-    return keep("a webhook's secret", webhook.new_secret())
+    return keep(CHANNEL, webhook.new_secret())
 
 
 @pytest.fixture
-def hook(owner: User, service: Listener, secret: str) -> Way:
-    return ways.add_webhook(owner, url=f"{service.url}/hooks/desk?team=1", secret=secret, ip="")
+def hook(owner: User, service: Listener, secret: str) -> NotificationChannel:
+    return channels.add_webhook(owner, url=f"{service.url}/hooks/desk?team=1", secret=secret, ip="")
 
 
 def deliver(user: User, told: Told = HALT) -> None:
@@ -62,7 +63,7 @@ def deliver(user: User, told: Told = HALT) -> None:
 
 
 def test_telegram_gets_plain_text_that_leads_to_the_order(
-    asks: Connection, trader: Principal, chat: Way, telegram: Listener
+    asks: Connection, trader: Principal, chat: NotificationChannel, telegram: Listener
 ) -> None:
     prepared = preparing.prepare(trader, bitcoin(limit="100"))
     tasks.tell_owners()
@@ -75,7 +76,9 @@ def test_telegram_gets_plain_text_that_leads_to_the_order(
     assert not {"parse_mode", "entities", "reply_markup"} & set(told), "nothing in it is markup or a button"
 
 
-def test_telegram_says_how_long_to_wait(owner: User, chat: Way, telegram: Listener, clock: Clock) -> None:
+def test_telegram_says_how_long_to_wait(
+    owner: User, chat: NotificationChannel, telegram: Listener, clock: Clock
+) -> None:
     body = {"ok": False, "error_code": 429, "description": "Too Many Requests", "parameters": {"retry_after": 37}}
     telegram.script = [Reply(429, body=json.dumps(body).encode())]
     deliver(owner)
@@ -95,12 +98,12 @@ def test_telegram_says_how_long_to_wait(owner: User, chat: Way, telegram: Listen
     ],
 )
 def test_a_chat_that_takes_nothing_any_more_is_removed_and_a_wrong_bot_is_not(
-    status: int, description: str, gone: bool, owner: User, chat: Way, telegram: Listener
+    status: int, description: str, gone: bool, owner: User, chat: NotificationChannel, telegram: Listener
 ) -> None:
     telegram.script = [Reply(status, body=json.dumps({"ok": False, "description": description}).encode())]
     deliver(owner)
-    assert Way.objects.filter(pk=chat.pk).exists() is not gone
-    assert BOT_TOKEN not in str(list(Way.objects.values())) + str(list(OutgoingMail.objects.values()))
+    assert NotificationChannel.objects.filter(pk=chat.pk).exists() is not gone
+    assert BOT_TOKEN not in str(list(NotificationChannel.objects.values())) + str(list(OutgoingMail.objects.values()))
 
 
 def _update(text: str, number: int, kind: str = "private") -> dict[str, object]:
@@ -113,8 +116,8 @@ def test_a_chat_is_linked_by_the_code_that_its_person_sends(owner: User, other: 
     updates = [_update("hello", 1), _update(others_code, 2, "group"), _update(f"/start {code}", 3), _update(code, 4)]
     telegram.script = [Reply(body=json.dumps({"ok": True, "result": updates}).encode())]
     assert telegram_chats.link_chats() == 1
-    way = Way.objects.get(kind="telegram")
-    assert (way.user, way.name, ways.destination_of(way)) == (owner, "person3", {"chat_id": 903})
+    channel = NotificationChannel.objects.get(kind="telegram")
+    assert (channel.user, channel.name, channels.destination_of(channel)) == (owner, "person3", {"chat_id": 903})
     assert list(PendingChat.objects.values_list("user", flat=True)) == [other.pk], "a group is no place for orders"
     telegram.received.clear()
     telegram_chats.link_chats()
@@ -142,7 +145,7 @@ def test_updates_that_make_no_sense_link_nobody(body: bytes, owner: User, telegr
 
 
 def test_ntfy_gets_a_topic_a_priority_and_a_page(
-    asks: Connection, trader: Principal, topic: Way, service: Listener
+    asks: Connection, trader: Principal, topic: NotificationChannel, service: Listener
 ) -> None:
     prepared = preparing.prepare(trader, bitcoin(limit="100"))
     tasks.tell_owners()
@@ -158,7 +161,7 @@ def test_ntfy_gets_a_topic_a_priority_and_a_page(
 
 @pytest.mark.parametrize("status", [401, 403, 404, 413])
 def test_a_topic_that_refuses_is_kept_and_its_owner_told_why(
-    status: int, owner: User, topic: Way, service: Listener
+    status: int, owner: User, topic: NotificationChannel, service: Listener
 ) -> None:
     service.script = [Reply(status)]
     deliver(owner)
@@ -172,7 +175,7 @@ def test_a_topic_that_refuses_is_kept_and_its_owner_told_why(
 
 
 def test_a_webhook_is_signed_over_its_id_time_and_body(
-    asks: Connection, trader: Principal, hook: Way, service: Listener, secret: str
+    asks: Connection, trader: Principal, hook: NotificationChannel, service: Listener, secret: str
 ) -> None:
     prepared = preparing.prepare(trader, bitcoin(limit="100"))
     tasks.tell_owners()
@@ -197,7 +200,7 @@ def test_a_webhook_is_signed_over_its_id_time_and_body(
 
 
 def test_each_attempt_has_the_same_id_and_a_signature_of_its_own(
-    owner: User, hook: Way, service: Listener, clock: Clock
+    owner: User, hook: NotificationChannel, service: Listener, clock: Clock
 ) -> None:
     service.script = [Reply(500), Reply(502)]
     deliver(owner)
@@ -209,7 +212,7 @@ def test_each_attempt_has_the_same_id_and_a_signature_of_its_own(
     assert len({each["webhook-signature"] for each in headers}) == 3
 
 
-def test_a_webhook_follows_no_redirect(owner: User, hook: Way, service: Listener) -> None:
+def test_a_webhook_follows_no_redirect(owner: User, hook: NotificationChannel, service: Listener) -> None:
     service.script = [Reply(307, {"Location": f"{service.url}/elsewhere"})]
     deliver(owner)
     assert [request.path for request in service.received] == ["/hooks/desk?team=1"]
@@ -217,32 +220,32 @@ def test_a_webhook_follows_no_redirect(owner: User, hook: Way, service: Listener
     assert hook.last_answer == "Your server answered 307"
 
 
-def test_a_webhook_that_is_gone_for_good_is_removed(owner: User, hook: Way, service: Listener) -> None:
+def test_a_webhook_that_is_gone_for_good_is_removed(owner: User, hook: NotificationChannel, service: Listener) -> None:
     service.script = [Reply(410)]
     deliver(owner)
-    assert not Way.objects.exists()
+    assert not NotificationChannel.objects.exists()
 
 
 def test_one_that_fails_keeps_no_other_waiting(
-    owner: User, other: User, hook: Way, service: Listener, clock: Clock
+    owner: User, other: User, hook: NotificationChannel, service: Listener, clock: Clock
 ) -> None:
-    fine = ways.add_webhook(other, url=f"{service.url}/fine", secret=webhook.new_secret(), ip="")
-    OutgoingMail.objects.filter(way=hook).delete()
+    fine = channels.add_webhook(other, url=f"{service.url}/fine", secret=webhook.new_secret(), ip="")
+    OutgoingMail.objects.filter(channel=hook).delete()
     news.tell(owner, HALT)
-    OutgoingMail.objects.filter(way=hook).update(sealed="cannot be opened")
+    OutgoingMail.objects.filter(channel=hook).update(sealed="cannot be opened")
     news.tell(other, HALT)
     assert sending.send_due() == 1
-    assert OutgoingMail.objects.get(way=hook).failure == "It could not be made (InvalidToken)"
-    assert OutgoingMail.objects.get(way=fine).sent_at is not None
+    assert OutgoingMail.objects.get(channel=hook).failure == "It could not be made (InvalidToken)"
+    assert OutgoingMail.objects.get(channel=fine).sent_at is not None
 
 
-def test_its_attempts_end(owner: User, hook: Way, service: Listener, clock: Clock) -> None:
+def test_its_attempts_end(owner: User, hook: NotificationChannel, service: Listener, clock: Clock) -> None:
     service.usual = Reply(500)
     deliver(owner, Told(kind=NewsKind.HALT, source="x", title="x", path="/", good_for=sending.RETRY_AFTER[-1] * 9))
     for pause in sending.RETRY_AFTER:
         clock.now += pause + sending.RETRY_AFTER[0]
         sending.send_due()
-    row = OutgoingMail.objects.get(way=hook)
+    row = OutgoingMail.objects.get(channel=hook)
     assert (row.failed_at is not None, row.sealed, row.failure) == (True, "", "Your server answered 500: tried again")
     assert len(service.received) == len(sending.RETRY_AFTER) + 1
 
@@ -268,22 +271,22 @@ def test_nobody_but_whom_the_operator_lets_sends_into_the_network_behind_us(
 ) -> None:
     settings.NOTIFY_ADDRESSES_OF_EVERYBODY = False
     with pytest.raises(Refusal, match="The address") as refused:
-        ways.add_webhook(owner, url=url, secret=webhook.new_secret(), ip="")
+        channels.add_webhook(owner, url=url, secret=webhook.new_secret(), ip="")
     assert refused.value.field == "url"
-    assert not Way.objects.exists()
+    assert not NotificationChannel.objects.exists()
 
 
 def test_a_name_that_leads_behind_us_is_not_called(owner: User, settings: Settings, service: Listener) -> None:
     settings.NOTIFY_ADDRESSES_OF_EVERYBODY = False
     url = service.url.replace("http://127.0.0.1", "https://localhost")
-    ways.add_webhook(owner, url=url, secret=webhook.new_secret(), ip="")
+    channels.add_webhook(owner, url=url, secret=webhook.new_secret(), ip="")
     deliver(owner)
-    assert Way.objects.get().last_answer == "The address is not on the public internet."
+    assert NotificationChannel.objects.get().last_answer == "The address is not on the public internet."
     assert service.received == []
 
 
 def test_an_address_that_is_taken_off_the_list_is_not_called_any_more(
-    owner: User, hook: Way, service: Listener, settings: Settings
+    owner: User, hook: NotificationChannel, service: Listener, settings: Settings
 ) -> None:
     settings.NOTIFY_ADDRESSES = ["10.1.2.3"]
     deliver(owner)
