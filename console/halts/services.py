@@ -143,7 +143,7 @@ def _create(
         reason=reason,
     )
     why = f" Reason: {wording.sentence(halt.reason)}" if halt.reason else ""
-    _tell(halt, "halted", f"By {wording.name(label)}.{why}")
+    _tell(halt, "halted", f"By {label if asked_by is None else wording.name(label)}.{why}")
     return halt
 
 
@@ -205,7 +205,7 @@ def lift(halt: Halt, *, by: User, proof: Proof) -> bool:
         return False
     audit_log.record_change(by, "halt lifted", "halt", halt.pk, halt.what, scope=halt.scope, proof=proof.value)
     halt.refresh_from_db()
-    _tell(halt, "lifted", f"The halt was lifted by {wording.name(by.email)}. Apps can trade again.")
+    _tell(halt, "lifted", f"The halt was lifted by {by.email}. Apps can trade again.")
     return True
 
 

@@ -41,16 +41,11 @@ self.addEventListener("notificationclick", (event) => {
     (async () => {
       const open = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
       const shown = open.find((client) => client.url === url.href) ?? open[0];
-      if (shown && "navigate" in shown) {
-        try {
-          await shown.focus();
-          if (shown.url !== url.href) await shown.navigate(url.href);
-          return;
-        } catch {
-          // It closed meanwhile.
-        }
-      }
-      await self.clients.openWindow(url.href);
+      if (!shown) return self.clients.openWindow(url.href);
+      // A window that this worker does not control yet cannot be led anywhere.
+      const led = shown.url === url.href ? shown : await shown.navigate(url.href).catch(() => null);
+      if (!led) return self.clients.openWindow(url.href);
+      return led.focus().catch(() => null);
     })(),
   );
 });

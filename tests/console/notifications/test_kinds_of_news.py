@@ -140,7 +140,7 @@ def test_a_halt_and_its_end_are_told_to_its_owner_alone(paper: Connection, owner
     ]
     assert (
         NewsItem.objects.get(title__contains="halted").text
-        == "By olivia example com. Reason: see http evil example now"
+        == "By olivia@example.com. Reason: see http evil example now"
     )
     assert not NewsItem.objects.filter(user=other).exists()
 
