@@ -21,6 +21,7 @@ from console.connections.models import Connection
 from console.notifications.models import NotificationChannel
 from console.orders import prepare as preparing
 from console.orders import tasks
+from console.orders.prepare import Prepared
 from console.orders.states import Status
 from tests.browser.conftest import FLAGS
 from tests.browser.steps import add_passkey, reads_well, sign_in
@@ -85,6 +86,11 @@ def registration_of(page: Page) -> tuple[Any, str]:
     return session, found[-1]
 
 
+def status(prepared: Prepared) -> Status:
+    prepared.order.refresh_from_db()
+    return prepared.order.state
+
+
 def test_a_live_order_is_approved_from_a_notification(
     page: Page,
     owner: Any,
@@ -127,13 +133,11 @@ def test_a_live_order_is_approved_from_a_notification(
 
     worker.evaluate(TAP)
     expect(page.get_by_role("heading", name="Buy 0.1 BTC/USD, limit 100.00 USD, day Live")).to_be_visible()
-    prepared.order.refresh_from_db()
-    assert prepared.order.state is Status.AWAITING, "the tap alone does nothing"
+    assert status(prepared) is Status.AWAITING, "the tap alone does nothing"
     page.get_by_role("button", name="Approve with passkey").click()
     expect(page.get_by_text("Approved. The order is working.")).to_be_visible()
     took = time.monotonic() - began
-    prepared.order.refresh_from_db()
-    assert prepared.order.state is Status.WORKING
+    assert status(prepared) is Status.WORKING
     with capsys.disabled():
         sys.stdout.write(f"\nfrom prepare to working, by push, tap and passkey: {took:.1f} s\n")
 

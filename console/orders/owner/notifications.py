@@ -12,14 +12,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from brokers.decimals import money, plain
 from console.accounts.models import User
 from console.connections.models import Connection
-from console.notifications import news, wording
-from console.notifications.models import NewsKind
+from console.notifications import choices, news, wording
+from console.notifications.models import NewsKind, NotificationChannel
 from console.notifications.news import Told
 from console.orders.models import Confirmation, Letter, NoLetters, Order, Question
 from console.orders.owner import approvals, broker_questions, review
@@ -37,7 +37,7 @@ _NAMED = 5
 
 
 def notify() -> int:
-    """Write to everybody whose approval something waits for that they were not told of. Returns the letters."""
+    """Tell everybody whose approval something waits for that they were not told of. Returns how many were told."""
     now = timezone.now()
     owners = set(_unnotified_approvals(now).values_list("app__connection__owner", flat=True))
     owners |= set(_unnotified_questions(now).values_list("order__connection__owner", flat=True))
@@ -47,8 +47,9 @@ def notify() -> int:
 def _unnotified_approvals(now: datetime) -> QuerySet[Confirmation]:
     return (
         approvals.undecided(now)
-        .filter(told_at=None, app__connection__owner__is_active=True, app__connection__no_letters=None)
+        .filter(told_at=None, app__connection__owner__is_active=True)
         .filter(approvals.OWNERS)
+        .filter(Q(app__connection__no_letters=None) | Q(app__connection__owner__in=_WITH_CHANNELS))
         .exclude(app__source=Source.CONSOLE)
     )
 
@@ -57,9 +58,13 @@ def _unnotified_questions(now: datetime) -> QuerySet[Question]:
     """Whoever releases orders there: a broker's question is the owner's to answer on every connection."""
     return (
         broker_questions.unanswered(now)
-        .filter(told_at=None, order__connection__owner__is_active=True, order__connection__no_letters=None)
+        .filter(told_at=None, order__connection__owner__is_active=True)
+        .filter(Q(order__connection__no_letters=None) | Q(order__connection__owner__in=_WITH_CHANNELS))
         .select_related("order__connection", "order__app")
     )
+
+
+_WITH_CHANNELS = NotificationChannel.objects.values("user")
 
 
 def _notify(owner_id: int) -> int:
@@ -68,20 +73,35 @@ def _notify(owner_id: int) -> int:
         owner = User.objects.select_for_update().get(pk=owner_id)
         lately = Letter.objects.filter(owner=owner, at__gt=now - WITHIN).order_by("at")
         before, first = lately.count(), lately.first()
-        by_email = before <= MOST
-        by_others = _sent_lately(owner, now) < MOST_MESSAGES
-        if not by_email and not by_others:
-            return 0
         mine = list(_unnotified_approvals(now).filter(app__connection__owner=owner).order_by("pk"))
         asked = list(_unnotified_questions(now).filter(order__connection__owner=owner).order_by("pk"))
-        if not mine and not asked:
+        waiting = [_of_approval(each) for each in mine] + [_of_question(each) for each in asked]
+        written = [each for each in waiting if is_enabled(each.connection)] if before <= MOST else []
+        kind = NewsKind.QUESTION if asked else NewsKind.APPROVAL
+        by_others = bool(choices.channels_of(owner, kind)[1]) and _sent_lately(owner, now) < MOST_MESSAGES
+        if not waiting or not (written or by_others):
             return 0
         Confirmation.objects.filter(pk__in=[each.pk for each in mine]).update(told_at=now)
         Question.objects.filter(pk__in=[each.pk for each in asked]).update(told_at=now)
-        if by_email:
+        if written:
             Letter.objects.create(owner=owner, at=now)
         silent_until = first.at + WITHIN if first is not None and before == MOST else None
-        news.tell(owner, _told(mine, asked, silent_until, now), by_email=by_email, by_others=by_others)
+        more = approvals.for_owner(owner).count() - len(mine)
+        about = _about(waiting, kind, now, more)
+        ids = "-".join(str(each.pk) for each in (*mine, *asked))
+        told = Told(
+            kind=kind,
+            source=f"{kind}:{hashlib.sha256(f'{len(mine)}:{ids}'.encode()).hexdigest()[:32]}",
+            title=about.title,
+            text=about.text,
+            path=about.path,
+            tag="approvals",
+            is_urgent=True,
+            good_for=max(each.expires_at for each in waiting) - now,
+            facts={"waiting": [each.facts for each in waiting[:_NAMED]]},
+            letter=_letter(_about(written, kind, now, 0), silent_until) if written else None,
+        )
+        news.tell(owner, told, by_email=bool(written), by_others=by_others)
     return 1
 
 
@@ -112,58 +132,63 @@ class _Waiting:
         return f"{wording.name(self.connection.name)} ({wording.money_words(is_live=self.connection.is_live)})"
 
 
-def _told(
-    confirmations: list[Confirmation], asked: list[Question], silent_until: datetime | None, now: datetime
-) -> Told:
-    """What waits, by its side, quantity, symbol, worth, money, app and time left; and the page where one decides."""
-    waiting = [_of_approval(each) for each in confirmations] + [_of_question(each) for each in asked]
-    first, wanted = waiting[0], "approval" if not asked else "answer"
+@dataclass(frozen=True, slots=True)
+class _About:
+    title: str
+    text: str
+    path: str
+
+
+def _about(waiting: list[_Waiting], kind: NewsKind, now: datetime, more: int) -> _About:
+    """What waits, by its side, quantity, symbol, worth, money, app and time left; and the page where one decides.
+
+    ``more``: how many wait of which their owner heard before; on a device this message takes the place of theirs.
+    """
+    first, is_question = waiting[0], kind is NewsKind.QUESTION
     if len(waiting) == 1:
-        money = wording.money_label(is_live=first.connection.is_live)
-        asks = f"{'Approve' if not asked else 'Answer the broker'}: {first.what} ({money}, {first.app})"
-        title, path = asks, first.path
+        money_of = wording.money_label(is_live=first.connection.is_live)
+        title = f"{'Answer the broker' if is_question else 'Approve'}: {first.what} ({money_of}, {first.app})"
+        path = first.path
     else:
         live = sum(each.connection.is_live for each in waiting)
-        title = f"{len(waiting)} orders are waiting for your {wanted}{f', {live} with real money' if live else ''}"
+        with_real_money = f", {live} with real money" if live else ""
+        wanted = "answer" if is_question else "approval"
+        title = f"{len(waiting)} orders are waiting for your {wanted}{with_real_money}"
         path = "/orders/approvals/"
     lines = [
         f"{'' if len(waiting) == 1 else f'{each.what}. '}{each.detail}On {each.where}, from {each.app}. "
         f"{_left(each.expires_at, now)}"
         for each in waiting[:_NAMED]
     ]
-    if len(waiting) > _NAMED:
-        lines.append(f"And {len(waiting) - _NAMED} more.")
-    text = "\n".join(lines)
-    ids = "-".join(str(each.pk) for each in (*confirmations, *asked))
-    kind = NewsKind.QUESTION if asked else NewsKind.APPROVAL
-    last = max(each.expires_at for each in waiting)
-    return Told(
-        kind=kind,
-        source=f"{kind}:{hashlib.sha256(f'{len(confirmations)}:{ids}'.encode()).hexdigest()[:32]}",
-        title=title,
-        text=text,
-        path=path,
-        tag="approvals",
-        is_urgent=True,
-        good_for=last - now,
-        facts={"waiting": [each.facts for each in waiting[:_NAMED]]},
-        letter=_letter(title, text, path, silent_until),
-    )
+    if (others := len(waiting) - _NAMED) > 0:
+        lines.append(f"And {others} more.")
+    if more > 0:
+        lines.append(f"{more} more {'is' if more == 1 else 'are'} waiting under Approvals.")
+    return _About(title, "\n".join(lines), path)
 
 
 def _of_approval(confirmation: Confirmation) -> _Waiting:
     app, connection, order = confirmation.app, confirmation.app.connection, confirmation.order
-    worth, currency = confirmation.terms.get("value"), confirmation.terms.get("currency")
-    is_one = isinstance(worth, str) and isinstance(currency, str)
+    shown = confirmation.terms.get("orders") or [confirmation.terms]
+    worth = {each["currency"]: Decimal(0) for each in shown if each.get("value") and each.get("currency")}
+    for each in shown:
+        if each.get("currency") in worth and each.get("value"):
+            worth[each["currency"]] += Decimal(each["value"])
+    named = review.plan(confirmation) if len(shown) > 1 else []
+    parts = [f"{describe(each.request, each.currency)}. " for each in named[:_NAMED]]
+    if worth:
+        parts.append(
+            f"Worth {' and '.join(f'{money(total)} {wording.name(currency)}' for currency, total in worth.items())}. "
+        )
     return _Waiting(
         what=wording.sentence(review.heading(confirmation), 140),
-        detail=f"Worth {money(Decimal(worth))} {wording.name(currency)}. " if is_one else "",
+        detail="".join(parts),
         app=wording.name(app.name, 40),
         connection=connection,
         path=f"/orders/{order.public_id}/",
         expires_at=confirmation.expires_at,
         facts=_facts(order, connection, app.name, confirmation.expires_at)
-        | {"action": confirmation.action, "value": worth if is_one else None},
+        | {"action": confirmation.action, "value": confirmation.terms.get("value")},
     )
 
 
@@ -205,13 +230,14 @@ def _left(expires_at: datetime, now: datetime) -> str:
     return f"{left} left, until {expires_at:%H:%M:%S} UTC."
 
 
-def _letter(title: str, text: str, path: str, silent_until: datetime | None) -> mailer.Email:
+def _letter(about: _About, silent_until: datetime | None) -> mailer.Email:
+    title = about.title
     body = f"""{title}
 
-{text}
+{about.text}
 
 After that it expires unsent. Review and decide here:
-{settings.PUBLIC_URL}{path}
+{settings.PUBLIC_URL}{about.path}
 
 This e-mail does nothing by itself. If you did not expect an order, reject it there and pause the app under
 Connected apps. Choose your notifications under Notifications.

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from django.core import mail
 from django.test import Client as Browser
 from pytest_django import Settings
 
@@ -11,6 +12,8 @@ from console.accounts.models import User
 from console.connected_apps.models import ConnectedApp
 from console.connections import services as connections
 from console.connections.models import Connection, Policy
+from console.notifications import channels
+from console.notifications.news import Message
 from console.orders import prepare as preparing
 from console.orders import tasks
 from console.orders.models import Order
@@ -135,3 +138,34 @@ def test_a_letter_that_no_server_takes_ends_with_what_it_tells(
     row = OutgoingMail.objects.get()
     assert (row.sent_at, row.failed_at is not None, row.sealed) == (None, True, "")
     assert row.failure.startswith("ConnectionRefusedError")
+
+
+def test_who_wants_no_letters_about_a_connection_still_gets_messages(
+    asks: Connection, trader: Principal, owner: User, settings: Settings
+) -> None:
+    settings.NOTIFY_ADDRESSES, settings.NOTIFY_ADDRESSES_OF_EVERYBODY = ["127.0.0.1"], True
+    channel = channels.add_topic(owner, server="http://127.0.0.1:9", topic="olivia", token="", ip="")
+    mailer.send_due({})
+    mail.outbox.clear()
+    notifications.set_enabled(asks, on=False)
+    ask(trader)
+    assert notifications.notify() == 1
+    assert delivered() == []
+    assert OutgoingMail.objects.filter(channel=channel, is_urgent=True).count() == 1
+
+
+def test_messages_go_on_after_the_fourth_letter_and_name_what_else_waits(
+    asks: Connection, trader: Principal, owner: User, settings: Settings
+) -> None:
+    settings.NOTIFY_ADDRESSES, settings.NOTIFY_ADDRESSES_OF_EVERYBODY = ["127.0.0.1"], True
+    channel = channels.add_topic(owner, server="http://127.0.0.1:9", topic="olivia", token="", ip="")
+    for _ in range(notifications.MOST_MESSAGES + 3):
+        ask(trader)
+        notifications.notify()
+    rows = OutgoingMail.objects.filter(channel=channel, kind=OutgoingMail.Kind.ORDERS).order_by("pk")
+    assert rows.count() == notifications.MOST_MESSAGES
+    sent = [Message.unseal(row.sealed) for row in rows]
+    assert "waiting under Approvals" not in sent[0].text
+    assert sent[4].text.endswith("\n4 more are waiting under Approvals.")
+    letters = OutgoingMail.objects.filter(channel=None, kind=OutgoingMail.Kind.ORDERS)
+    assert letters.count() == notifications.MOST + 1
