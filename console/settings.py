@@ -105,8 +105,8 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _DATABASE_EXISTS = EMBEDDED_DATABASE and Path(str(_database["NAME"])).exists()
 SECRET_KEY = instance_dir.secret(HOME, "secret_key", database_exists=_DATABASE_EXISTS)
-# Seals what must be read back: the seeds of authenticator apps, where notifications go. Several, separated by blanks: the first
-# seals, all of them open.
+# Seals what must be read back: the seeds of authenticator apps, where notifications go. Several, separated by blanks:
+# the first seals, all of them open.
 _SEALED = _DATABASE_EXISTS and any(
     instance_dir.holds(Path(str(_database["NAME"])), table)
     for table in ("mfa_authenticator", "notifications_notificationchannel")
