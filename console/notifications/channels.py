@@ -14,6 +14,7 @@ from django.db import transaction
 from console.accounts import seal
 from console.accounts.models import User
 from console.audit import log as audit_log
+from console.audit.models import ChangeCategory
 from console.errors import Code, Refusal
 from console.notifications import news, push_keys
 from console.notifications.models import ChannelKind, NewsKind, NotificationChannel
@@ -44,39 +45,39 @@ def needs_renewal(channel: NotificationChannel) -> bool:
     return channel.kind == ChannelKind.PUSH and channel.push_key != push_keys.key_id()
 
 
-def add_browser(user: User, subscription: object, *, name: str, ip: str) -> NotificationChannel:
+def add_browser(user: User, subscription: object, *, name: str) -> NotificationChannel:
     """``subscription`` is what the browser made (``PushSubscription.toJSON``). Raises Refusal."""
     found = _subscription(user, subscription)
     digest = _digest(found["endpoint"])
     with transaction.atomic():
         # A browser shows what it gets to whoever holds it: it belongs to the last who switched it on.
         NotificationChannel.objects.filter(kind=ChannelKind.PUSH, digest=digest).exclude(user=user).delete()
-        return _add(user, ChannelKind.PUSH, digest, name, found, ip=ip, push_key=push_keys.key_id())
+        return _add(user, ChannelKind.PUSH, digest, name, found, push_key=push_keys.key_id())
 
 
 def add_chat(user: User, chat_id: int, *, name: str) -> NotificationChannel:
-    return _add(user, ChannelKind.TELEGRAM, _digest(str(chat_id)), name, {"chat_id": chat_id}, ip="")
+    return _add(user, ChannelKind.TELEGRAM, _digest(str(chat_id)), name, {"chat_id": chat_id})
 
 
-def add_topic(user: User, *, server: str, topic: str, token: str, ip: str) -> NotificationChannel:
+def add_topic(user: User, *, server: str, topic: str, token: str) -> NotificationChannel:
     """Raises Refusal."""
     server = server.rstrip("/")
     host = _checked(user, server, "server")
     name = f"{host}, topic {topic[:3]}…"
     destination = {"server": server, "topic": topic, "token": token}
-    return _add(user, ChannelKind.NTFY, _digest(f"{server} {topic}"), name, destination, ip=ip)
+    return _add(user, ChannelKind.NTFY, _digest(f"{server} {topic}"), name, destination)
 
 
-def add_webhook(user: User, *, url: str, secret: str, ip: str) -> NotificationChannel:
+def add_webhook(user: User, *, url: str, secret: str) -> NotificationChannel:
     """Raises Refusal."""
     host = _checked(user, url, "url")
-    return _add(user, ChannelKind.WEBHOOK, _digest(url), host, {"url": url, "secret": secret}, ip=ip)
+    return _add(user, ChannelKind.WEBHOOK, _digest(url), host, {"url": url, "secret": secret})
 
 
 @transaction.atomic
-def remove(channel: NotificationChannel, *, ip: str) -> None:
+def remove(channel: NotificationChannel) -> None:
     audit_log.record_change(
-        channel.user, "notifications removed", "channel", channel.pk, channel.name, ip=ip, kind=channel.kind
+        channel.user, "notifications removed", "channel", channel.pk, channel.name, kind=channel.kind
     )
     channel.delete()
 
@@ -87,7 +88,15 @@ def remove_dead(channel: NotificationChannel, why: str) -> None:
     if not NotificationChannel.objects.select_for_update().filter(pk=channel.pk).exists():
         return
     audit_log.record_change(
-        None, "notifications ended", "channel", channel.pk, channel.name, kind=channel.kind, why=why
+        None,
+        "notifications ended",
+        "channel",
+        channel.pk,
+        channel.name,
+        owner_id=channel.user_id,
+        category=ChangeCategory.SYSTEM,
+        kind=channel.kind,
+        why=why,
     )
     what = f"{channel.get_kind_display()}: {harmless_name(channel.name)}"
     told = Told(
@@ -117,7 +126,6 @@ def _add(
     name: str,
     destination: Mapping[str, Any],
     *,
-    ip: str,
     push_key: str = "",
 ) -> NotificationChannel:
     name = truncate(escape_hidden(name).strip(), 100) or kind.label
@@ -130,9 +138,7 @@ def _add(
             user=user, kind=kind, digest=digest, defaults=values
         )
         if is_new:
-            audit_log.record_change(
-                user, "notifications added", "channel", channel.pk, channel.name, ip=ip, kind=kind.value
-            )
+            audit_log.record_change(user, "notifications added", "channel", channel.pk, channel.name, kind=kind.value)
             told = Told(
                 kind=NewsKind.CHANNEL,
                 source=f"channel:{channel.pk}",

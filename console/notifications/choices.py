@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 
 from django.conf import settings
+from django.db import transaction
 
 from console.accounts.models import User
+from console.audit import log as audit_log
 from console.notifications.models import ChannelKind, NewsChoice, NewsKind, NotificationChannel
 
 _SHORT = frozenset({ChannelKind.PUSH, ChannelKind.TELEGRAM, ChannelKind.NTFY, ChannelKind.WEBHOOK})
@@ -34,9 +36,19 @@ def of(user: User) -> dict[NewsKind, frozenset[ChannelKind]]:
     return made
 
 
+@transaction.atomic
 def choose(user: User, chosen: Mapping[NewsKind, frozenset[ChannelKind]]) -> None:
-    stored = {kind.value: sorted(channel.value for channel in channels) for kind, channels in chosen.items()}
+    had, stored = of(user), _stored(chosen)
     NewsChoice.objects.update_or_create(user=user, defaults={"chosen": stored})
+    has = of(user)
+    changed = [kind for kind in NewsKind if had[kind] != has[kind]]
+    if changed:
+        before, after = (_stored({kind: each[kind] for kind in changed}) for each in (had, has))
+        audit_log.record_change(user, "notifications chosen", "user", user.pk, user.email, before=before, after=after)
+
+
+def _stored(chosen: Mapping[NewsKind, frozenset[ChannelKind]]) -> dict[str, list[str]]:
+    return {kind.value: sorted(channel.value for channel in channels) for kind, channels in chosen.items()}
 
 
 def channels_of(user: User, kind: NewsKind) -> tuple[bool, list[NotificationChannel]]:

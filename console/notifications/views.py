@@ -133,7 +133,7 @@ def add_device(request: HttpRequest) -> HttpResponse:
         return JsonResponse({"error": "The request is not JSON. Nothing was saved."}, status=400)
     name = sessions.browser_name(request.headers.get("User-Agent", "")[:300])
     try:
-        channel = channels.add_browser(user_of(request), subscription, name=name, ip=_ip(request))
+        channel = channels.add_browser(user_of(request), subscription, name=name)
     except Refusal as refusal:
         return JsonResponse({"error": str(refusal)}, status=400)
     return JsonResponse({"id": channel.pk}, status=201)
@@ -157,7 +157,7 @@ def add_topic(request: HttpRequest) -> HttpResponse:
     form = TopicForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            channels.add_topic(user_of(request), **form.cleaned_data, ip=_ip(request))
+            channels.add_topic(user_of(request), **form.cleaned_data)
         except Refusal as refusal:
             _show(form, refusal)
         else:
@@ -173,9 +173,7 @@ def add_webhook(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         secret = webhook.new_secret()
         try:
-            channel = channels.add_webhook(
-                user_of(request), url=form.cleaned_data["url"], secret=secret, ip=_ip(request)
-            )
+            channel = channels.add_webhook(user_of(request), url=form.cleaned_data["url"], secret=secret)
         except Refusal as refusal:
             _show(form, refusal)
         else:
@@ -202,15 +200,10 @@ def test_email(request: HttpRequest) -> HttpResponse:
 @require_POST
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     channel = get_object_or_404(NotificationChannel.objects.select_related("user"), pk=pk, user=user_of(request))
-    channels.remove(channel, ip=_ip(request))
+    channels.remove(channel)
     messages.success(request, f"{channel.name} gets nothing any more.")
     return redirect("notifications:overview")
 
 
 def _show(form: Form, refusal: Refusal) -> None:
     form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
-
-
-def _ip(request: HttpRequest) -> str:
-    ip: str = request.META.get("REMOTE_ADDR", "")
-    return ip

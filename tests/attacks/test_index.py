@@ -69,8 +69,7 @@ ATTACKS = {
     ],
     "a notification that leads elsewhere or acts by itself": [
         "tests.browser.test_push_in_a_browser",
-        "tests.console.orders.test_notifications:"
-        "test_a_letter_says_what_waits_whose_money_it_is_and_leads_to_the_page",
+        "tests.console.orders.test_notifications:test_a_letter_says_what_waits_whose_money_it_is_and_leads_to_the_page",
     ],
     "SQL and header injection": ["tests.attacks.test_injection"],
     "enumeration": ["tests.attacks.test_enumeration"],

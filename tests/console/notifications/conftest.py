@@ -64,4 +64,4 @@ def subscriber(service: Listener) -> Subscriber:
 
 @pytest.fixture
 def phone(owner: User, subscriber: Subscriber) -> NotificationChannel:
-    return linked.add_browser(owner, subscriber.subscription, name="Chrome on Android", ip="")
+    return linked.add_browser(owner, subscriber.subscription, name="Chrome on Android")

@@ -41,7 +41,7 @@ def chat(owner: User, telegram: Listener) -> NotificationChannel:
 @pytest.fixture
 def topic(owner: User, service: Listener) -> NotificationChannel:
     token = keep(CHANNEL, "tk_9f8e7d6c5b4a39281706f5e4d3c2b")
-    return channels.add_topic(owner, server=f"{service.url}/", topic="olivia-8d2f1c", token=token, ip="")
+    return channels.add_topic(owner, server=f"{service.url}/", topic="olivia-8d2f1c", token=token)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def secret() -> str:
 
 @pytest.fixture
 def hook(owner: User, service: Listener, secret: str) -> NotificationChannel:
-    return channels.add_webhook(owner, url=f"{service.url}/hooks/desk?team=1", secret=secret, ip="")
+    return channels.add_webhook(owner, url=f"{service.url}/hooks/desk?team=1", secret=secret)
 
 
 def deliver(user: User, told: Told = HALT) -> None:
@@ -229,7 +229,7 @@ def test_a_webhook_that_is_gone_for_good_is_removed(owner: User, hook: Notificat
 def test_one_that_fails_keeps_no_other_waiting(
     owner: User, other: User, hook: NotificationChannel, service: Listener, clock: Clock
 ) -> None:
-    fine = channels.add_webhook(other, url=f"{service.url}/fine", secret=webhook.new_secret(), ip="")
+    fine = channels.add_webhook(other, url=f"{service.url}/fine", secret=webhook.new_secret())
     OutgoingMail.objects.filter(channel=hook).delete()
     news.tell(owner, HALT)
     OutgoingMail.objects.filter(channel=hook).update(sealed="cannot be opened")
@@ -271,7 +271,7 @@ def test_nobody_but_whom_the_operator_lets_sends_into_the_network_behind_us(
 ) -> None:
     settings.NOTIFY_ADDRESSES_OF_EVERYBODY = False
     with pytest.raises(Refusal, match="The address") as refused:
-        channels.add_webhook(owner, url=url, secret=webhook.new_secret(), ip="")
+        channels.add_webhook(owner, url=url, secret=webhook.new_secret())
     assert refused.value.field == "url"
     assert not NotificationChannel.objects.exists()
 
@@ -279,7 +279,7 @@ def test_nobody_but_whom_the_operator_lets_sends_into_the_network_behind_us(
 def test_a_name_that_leads_behind_us_is_not_called(owner: User, settings: Settings, service: Listener) -> None:
     settings.NOTIFY_ADDRESSES_OF_EVERYBODY = False
     url = service.url.replace("http://127.0.0.1", "https://localhost")
-    channels.add_webhook(owner, url=url, secret=webhook.new_secret(), ip="")
+    channels.add_webhook(owner, url=url, secret=webhook.new_secret())
     deliver(owner)
     assert NotificationChannel.objects.get().last_answer == "The address is not on the public internet."
     assert service.received == []

@@ -80,7 +80,7 @@ def test_each_service_gets_claims_of_its_own_signed_by_our_key(
 ) -> None:
     elsewhere = Subscriber(service.url.replace("127.0.0.1", "127.0.0.2") + "/push/tablet")
     settings.NOTIFY_ADDRESSES = ["127.0.0.0/8"]
-    channels.add_browser(owner, elsewhere.subscription, name="Tablet", ip="")
+    channels.add_browser(owner, elsewhere.subscription, name="Tablet")
     for title in ("one", "two"):
         tell(owner, title)
         sending.send_due()
@@ -191,7 +191,7 @@ def test_after_a_new_key_a_device_is_asked_again(
     assert service.received == []
     phone.refresh_from_db()
     assert phone.last_answer == "This instance has a new key: press Enable on that device again"
-    channels.add_browser(owner, subscriber.subscription, name="Chrome on Android", ip="")
+    channels.add_browser(owner, subscriber.subscription, name="Chrome on Android")
     tell(owner, "again")
     assert sending.send_due() == 1
 

@@ -144,7 +144,7 @@ def test_who_wants_no_letters_about_a_connection_still_gets_messages(
     asks: Connection, trader: Principal, owner: User, settings: Settings
 ) -> None:
     settings.NOTIFY_ADDRESSES, settings.NOTIFY_ADDRESSES_OF_EVERYBODY = ["127.0.0.1"], True
-    channel = channels.add_topic(owner, server="http://127.0.0.1:9", topic="olivia", token="", ip="")
+    channel = channels.add_topic(owner, server="http://127.0.0.1:9", topic="olivia", token="")
     mailer.send_due({})
     mail.outbox.clear()
     notifications.set_enabled(asks, on=False)
@@ -158,7 +158,7 @@ def test_messages_go_on_after_the_fourth_letter_and_name_what_else_waits(
     asks: Connection, trader: Principal, owner: User, settings: Settings
 ) -> None:
     settings.NOTIFY_ADDRESSES, settings.NOTIFY_ADDRESSES_OF_EVERYBODY = ["127.0.0.1"], True
-    channel = channels.add_topic(owner, server="http://127.0.0.1:9", topic="olivia", token="", ip="")
+    channel = channels.add_topic(owner, server="http://127.0.0.1:9", topic="olivia", token="")
     for _ in range(notifications.MOST_MESSAGES + 3):
         ask(trader)
         notifications.notify()
