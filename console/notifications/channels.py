@@ -20,12 +20,14 @@ from console.notifications import news, push_keys
 from console.notifications.models import ChannelKind, NewsKind, NotificationChannel
 from console.notifications.news import Message, Told
 from console.notifications.wording import name as harmless_name
+from console.outbox import mailer
 from console.public_http import Forbidden, check_address
 from console.untrusted_text import escape_hidden, truncate
 
 MOST = 20
 """Channels of one person."""
 PATH = "/notifications/"
+_MOST_WAITING = 10
 
 
 def listed_for(user: User) -> Collection[str]:
@@ -112,7 +114,9 @@ def remove_dead(channel: NotificationChannel, why: str) -> None:
 
 @transaction.atomic
 def send_test(channel: NotificationChannel) -> None:
-    """A message to this channel alone."""
+    """A message to this channel alone; none while several wait there."""
+    if mailer.unsent().filter(channel=channel).count() >= _MOST_WAITING:
+        return
     message = Message(
         NewsKind.TEST.value, "Test from Tradelatch", "Notifications work here.", PATH, tag=f"test-{channel.pk}"
     )

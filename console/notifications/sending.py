@@ -5,11 +5,14 @@ came too late to be of use.
 """
 
 import logging
-from collections.abc import Mapping
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from console.notifications import channels
@@ -34,9 +37,12 @@ SECONDS = 5.0
 """How long one attempt may take, its look-up of the name apart."""
 RETRY_AFTER = tuple(timedelta(seconds=each) for each in (5, 10, 20, 40, 60, 300, 900, 3600, 3 * 3600, 6 * 3600))
 """Pauses between attempts; after the last one it is given up."""
-_LEASE = timedelta(seconds=20)
-_AT_ONCE = 32
 _SIDE_BY_SIDE = 8
+_AT_ONCE = 16
+_LOOKED_AT = 200
+_OF_ONE_PERSON = 6
+_LEASE = timedelta(seconds=40)
+"""Longer than a batch takes: two after each other, of which each may look up a name twice and call once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +52,29 @@ class _Parcel:
     request: Request
 
 
-def send_due() -> int:
-    """Returns how many were taken. Raises nothing of what the other sides do."""
-    due = mailer.unsent().filter(channel__isnull=False, next_at__lte=timezone.now())
+def send_due(*, urgent_only: bool = False) -> int:
+    """Returns how many were taken. Raises nothing of what the other sides do.
+
+    Of what is not urgent one batch at a time in this process: servers that do not answer keep one thread busy, no more.
+    """
+    if urgent_only:
+        return _send_batch(mailer.unsent().filter(is_urgent=True))
+    if not _ONE_BATCH.acquire(blocking=False):
+        return 0
+    try:
+        return _send_batch(mailer.unsent())
+    finally:
+        _ONE_BATCH.release()
+
+
+_ONE_BATCH = threading.Lock()
+
+
+def _send_batch(unsent: QuerySet[OutgoingMail]) -> int:
+    due = unsent.filter(channel__isnull=False, next_at__lte=timezone.now()).select_related("channel__user")
     ready = [
         parcel
-        for row in due.select_related("channel__user").order_by("-is_urgent", "next_at", "pk")[:_AT_ONCE]
+        for row in _fair(due.order_by("-is_urgent", "next_at", "pk")[:_LOOKED_AT])
         if mailer.claim(row, _LEASE) and (parcel := _pack(row)) is not None
     ]
     if not ready:
@@ -61,6 +84,17 @@ def send_due() -> int:
     for parcel, outcome in zip(ready, outcomes, strict=True):
         _record(parcel.row, parcel.channel, outcome)
     return sum(outcome.result is Result.SENT for outcome in outcomes)
+
+
+def _fair(due: Iterable[OutgoingMail]) -> list[OutgoingMail]:
+    """A batch in which nobody's messages keep those of others waiting."""
+    taken: list[OutgoingMail] = []
+    of_each: Counter[int | None] = Counter()
+    for row in due:
+        if of_each[row.user_id] < _OF_ONE_PERSON and len(taken) < _AT_ONCE:
+            of_each[row.user_id] += 1
+            taken.append(row)
+    return taken
 
 
 def _pack(row: OutgoingMail) -> _Parcel | None:

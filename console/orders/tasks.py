@@ -13,7 +13,7 @@ def sweep() -> None:
 @shared_task
 def tell_owners() -> None:
     if notifications.notify():
-        sending.send_due()
+        sending.send_due(urgent_only=True)
 
 
 @shared_task

@@ -239,6 +239,19 @@ def test_one_that_fails_keeps_no_other_waiting(
     assert OutgoingMail.objects.get(channel=fine).sent_at is not None
 
 
+def test_many_messages_of_one_person_keep_nobody_elses_waiting(
+    owner: User, other: User, hook: NotificationChannel, service: Listener
+) -> None:
+    for _ in range(30):
+        channels.send_test(hook)
+    assert OutgoingMail.objects.filter(channel=hook).count() == 10
+    fine = channels.add_webhook(other, url=f"{service.url}/fine", secret=webhook.new_secret())
+    news.tell(other, HALT)
+    sending.send_due()
+    assert OutgoingMail.objects.get(channel=fine).sent_at is not None
+    assert 0 < OutgoingMail.objects.filter(channel=hook, sent_at__isnull=False).count() < 10
+
+
 def test_its_attempts_end(owner: User, hook: NotificationChannel, service: Listener, clock: Clock) -> None:
     service.usual = Reply(500)
     deliver(owner, Told(kind=NewsKind.HALT, source="x", title="x", path="/", good_for=sending.RETRY_AFTER[-1] * 9))

@@ -177,7 +177,7 @@ def test_what_was_claimed_by_a_worker_that_died_is_sent_by_another_once(
         with pytest.raises(SystemExit):
             sending.send_due()
     assert sending.send_due() == 0, "somebody may still be at it"
-    clock.advance(seconds=21)
+    clock.advance(seconds=41)
     assert [sending.send_due(), sending.send_due()] == [1, 0]
     assert len(service.received) == 1
 
