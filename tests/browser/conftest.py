@@ -8,12 +8,17 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.conf import LazySettings
+from django.contrib.staticfiles import handlers
+from django.test.testcases import _StaticFilesHandler
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.patience import at_most
 
 # Django sees the event loop that playwright runs in this thread and would refuse the ORM to the fixtures.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+# The live server's usual one knows files by their own names alone, not by those with a hash that pages ask for.
+handlers.StaticFilesHandler = _StaticFilesHandler  # type: ignore[misc, assignment]
 
 FLAGS = [
     "--headless=new",
