@@ -37,6 +37,8 @@ class Principal:
     scopes: frozenset[Scope]
     toolsets: frozenset[str] | None = None
     """The toolsets its owner left switched on; None: all of them."""
+    calls_per_minute: int | None = None
+    """The app's own limit; None: as many as its user may make."""
     ask_in_assistant: bool = True
     """Whether its user is asked in their client, where that can ask."""
     connection_id: int

@@ -50,7 +50,7 @@ def admit(who: Principal, endpoint: AdmissionRules) -> None:
     """Let the app in and count the call. Raises Refusal."""
     check_running(who)
     check_scope(who, endpoint)
-    call_quota.check(who.user_id, who.app_id, endpoint.throttle)
+    call_quota.check(who.user_id, who.app_id, endpoint.throttle, own=who.calls_per_minute)
     check_switched_on(who, endpoint.name, endpoint.toolset)
     _check_connection(who, endpoint)
 

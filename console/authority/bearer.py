@@ -64,6 +64,7 @@ class _App(NamedTuple):
     source: str
     scopes: str
     toolsets: list[str] | None
+    calls_per_minute: int | None
     ask_in_assistant: bool
     current_account: str
     paused_at: datetime | None
@@ -91,7 +92,7 @@ class _App(NamedTuple):
 
 
 _APP = (
-    *("app__id", "app__name", "app__source", "app__scopes", "app__toolsets"),
+    *("app__id", "app__name", "app__source", "app__scopes", "app__toolsets", "app__calls_per_minute"),
     *("app__ask_in_assistant", "app__current_account"),
     *("app__paused_at", "app__revoked_at", "app__revoked_reason", "app__last_used_at", "app__last_used_ip"),
     *("app__owner_id", "app__owner__email", "app__owner__is_active"),
@@ -213,6 +214,7 @@ def _principal(
         paused=app.paused_at is not None,
         scopes=scopes.parse(held),
         toolsets=None if app.toolsets is None else frozenset(app.toolsets),
+        calls_per_minute=app.calls_per_minute,
         ask_in_assistant=app.ask_in_assistant,
         connection_id=app.connection_id,
         connection_label=app.connection_name,

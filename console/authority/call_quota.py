@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 
 _TURNED_AWAY = 120
+_OWN = "own/app-"
 
 
 class CallKind(StrEnum):
@@ -69,8 +70,10 @@ def _limiter() -> _Shared | SlidingWindows:
     return _Shared() if settings.REDIS_URL else SlidingWindows()
 
 
-def check(user_id: int, app_id: int, kind: CallKind) -> None:
+def check(user_id: int, app_id: int, kind: CallKind, *, own: int | None = None) -> None:
     """Count one call of an app: cancels and lists by app, so that no app can use up another's.
+
+    ``own``: how many calls a minute its owner lets this app make, besides the user's limit; not for cancels and lists.
 
     Raises Refusal with ``retry_after`` in seconds when the minute is used up.
     """
@@ -82,6 +85,8 @@ def check(user_id: int, app_id: int, kind: CallKind) -> None:
         limits = [(f"all/user-{user_id}", settings.CALLS_PER_MINUTE)]
         if kind is CallKind.TRADE:
             limits.append((f"trade/user-{user_id}", settings.TRADE_CALLS_PER_MINUTE))
+        if own is not None:
+            limits.append((f"{_OWN}{app_id}", own))
     _count(limits, kind)
 
 
@@ -112,11 +117,17 @@ def _count(limits: list[tuple[str, int]], kind: CallKind) -> None:
         ) from error
     if refused is not None:
         place, seconds = refused
-        raise _refusal(kind, limits[place][1], seconds)
+        raise _refusal(kind, *limits[place], seconds)
 
 
-def _refusal(kind: CallKind, limit: int, seconds: float) -> Refusal:
+def _refusal(kind: CallKind, window: str, limit: int, seconds: float) -> Refusal:
     wait = max(1, math.ceil(seconds))
+    if window.startswith(_OWN):
+        return Refusal(
+            Code.RATE_LIMITED,
+            f"More than {limit} calls in a minute, the limit the owner set for this app. Try again in {wait} s.",
+            retry_after=wait,
+        )
     what = _WORDS[kind]
     if kind is CallKind.TRADE and limit == settings.TRADE_CALLS_PER_MINUTE:
         what = "trading calls"

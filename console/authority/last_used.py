@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from console.audit import log as audit_log
 from console.connected_apps.models import ConnectedApp
+from console.keys import minting
 from console.keys.models import ApiKey, ManagementKey
 from console.principal import Manager, Principal
 from console.scopes import Source
@@ -46,6 +47,8 @@ def is_recent(at: datetime | None, where: str, ip: str) -> bool:
 
 def _record_key(model: type[ApiKey] | type[ManagementKey], public_id: str, *, ip: str) -> None:
     now = timezone.now()
+    if model is ApiKey and ApiKey.objects.filter(public_id=public_id, last_used_at=None).exists():
+        minting.start_grace(public_id)
     model.objects.filter(
         Q(last_used_at=None) | Q(last_used_at__lt=now - _KEY_EVERY) | ~Q(last_used_ip=ip[:45]), public_id=public_id
     ).update(last_used_at=now, last_used_ip=ip[:45])

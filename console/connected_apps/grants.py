@@ -57,6 +57,7 @@ def grant(
         scopes=scopes.render(scopes.expand(granted)),
         limits=start.limits.stored() if start else {},
         toolsets=start.toolsets if start else None,
+        calls_per_minute=start.calls_per_minute if start else None,
         ask_in_assistant=ask_in_assistant,
         made_by_key=bool(by_key),
     )
@@ -91,6 +92,7 @@ class AppRestrictions:
     limits: Limits
     toolsets: list[str] | None
     """As ``ConnectedApp.toolsets``."""
+    calls_per_minute: int | None = None
 
 
 def binding_apps(connection: Connection) -> QuerySet[ConnectedApp]:
@@ -104,13 +106,20 @@ def tightest_restrictions(apps: Iterable[ConnectedApp]) -> AppRestrictions | Non
     """What all of them allow; None where that is nothing, which no limit can say."""
     limits, kept = Limits(), frozenset(Toolset)
     is_switched = False
+    calls: int | None = None
     for app in apps:
+        calls = _fewer(calls, app.calls_per_minute)
         limits = bounds.combine(limits, app.limited)
         if app.toolsets is not None:
             is_switched, kept = True, kept & {Toolset(each) for each in app.toolset_names}
     if not _allows_something(limits):
         return None
-    return AppRestrictions(limits, [each.value for each in Toolset if each in kept] if is_switched else None)
+    return AppRestrictions(limits, [each.value for each in Toolset if each in kept] if is_switched else None, calls)
+
+
+def _fewer(one: int | None, other: int | None) -> int | None:
+    """The tighter of two limits; None is none."""
+    return min((each for each in (one, other) if each is not None), default=None)
 
 
 def _allows_something(limits: Limits) -> bool:
@@ -159,13 +168,16 @@ def _inherit_restrictions(other: ConnectedApp, app: ConnectedApp) -> None:
     if app.toolsets is None:
         app.toolsets = other.toolsets
     app.paused_at = app.paused_at or other.paused_at
+    app.calls_per_minute = _fewer(app.calls_per_minute, other.calls_per_minute)
     both = bounds.combine(app.limited, other.limited)
     if _allows_something(both):
         app.limits = both.stored()
     else:
         # Nothing is allowed by both, which no limit can say: the owner sorts it out and resumes the app.
         app.paused_at = app.paused_at or timezone.now()
-    ConnectedApp.objects.filter(pk=app.pk).update(toolsets=app.toolsets, paused_at=app.paused_at, limits=app.limits)
+    ConnectedApp.objects.filter(pk=app.pk).update(
+        toolsets=app.toolsets, paused_at=app.paused_at, limits=app.limits, calls_per_minute=app.calls_per_minute
+    )
 
 
 def _change(
@@ -306,6 +318,25 @@ def set_limits(app: ConnectedApp, limits: Limits, *, by: User, may_widen: bool =
         changed.send(ConnectedApp, app=app)
     app.refresh_from_db()
     return True
+
+
+@transaction.atomic
+def set_rate(app: ConnectedApp, calls: int | None, *, by: User, may_widen: bool = False) -> bool:
+    """At most so many calls a minute from its next call on; None: as many as its user may make.
+
+    False when it was so already. Raises Refusal when it would allow more without ``may_widen``: its owner has just
+    proved, for this, who they are.
+    """
+    found = ConnectedApp.objects.select_for_update().filter(pk=app.pk, revoked_at=None).first()
+    if found is None or found.calls_per_minute == calls:
+        return False
+    before = found.calls_per_minute
+    if not may_widen and before is not None and (calls is None or calls > before):
+        raise Refusal(
+            Code.RE_AUTHENTICATION_REQUIRED,
+            "This allows more calls than before, so it needs the owner's proof of presence. Nothing was changed.",
+        )
+    return _change(app, by, "rate changed", Q(revoked_at=None), calls_per_minute=calls)
 
 
 @transaction.atomic

@@ -32,6 +32,8 @@ class ConnectedApp(models.Model):
     """Whether its user is asked about each order in their client, where that can ask; their answer then decides."""
     limits = models.JSONField(default=dict)
     """As ``Limits.stored`` writes them, in the connection's currency, on top of the connection's own."""
+    calls_per_minute = models.PositiveIntegerField(null=True)
+    """At most so many calls a minute, of those the user may make; None: no limit of its own. Cancels do not count."""
     current_account = models.CharField(max_length=64, blank=True)
     """Account used when a call names none; empty: the connection's own default."""
     created_at = models.DateTimeField(auto_now_add=True)

@@ -9,4 +9,4 @@ from console.connected_apps.models import ConnectedApp
 def active_apps(owner: User) -> QuerySet[ConnectedApp]:
     """Those that can act, or could once resumed; last used first. A grant never redeemed is no app yet."""
     found = ConnectedApp.objects.filter(owner=owner, revoked_at=None, activated_at__isnull=False)
-    return found.select_related("connection").order_by(F("last_used_at").desc(nulls_last=True), "-id")
+    return found.select_related("connection", "client").order_by(F("last_used_at").desc(nulls_last=True), "-id")

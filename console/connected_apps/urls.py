@@ -11,6 +11,7 @@ urlpatterns = [
     path("<int:pk>/resume/", views.resume, name="resume"),
     path("<int:pk>/narrow/", views.narrow, name="narrow"),
     path("<int:pk>/limits/", views.limits, name="limits"),
+    path("<int:pk>/rate/", views.rate, name="rate"),
     path("<int:pk>/toolsets/", views.toolsets, name="toolsets"),
     path("<int:pk>/asking/", views.asking, name="asking"),
 ]

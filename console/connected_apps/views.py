@@ -13,15 +13,24 @@ from console.accounts import presence
 from console.accounts.presence import PresenceAct
 from console.accounts.request_user import user_of
 from console.audit import queries as call_queries
+from console.charts import figures
+from console.charts.figures import BarChart
 from console.connected_apps import grants
 from console.connected_apps import queries as app_queries
+from console.connected_apps.forms import MOST_CALLS, RateForm
 from console.connected_apps.models import ConnectedApp
 from console.connections.views import limits_page
 from console.errors import Code, Refusal
 from console.halts import services as halts
 from console.orders.checks import daily_usage, limit_usage
 from console.orders.checks.limit_rules import LimitUsage
+from console.orders.models import Order
+from console.recent_errors import queries as call_counts
+from console.recent_errors import rollup
+from console.recent_errors.queries import CallCounts
 from console.toolsets import ALWAYS, LABELS, Toolset, listed, provided, size, switched_on
+
+_ORDERS_SHOWN = 5
 
 
 def _own(request: HttpRequest, pk: int) -> ConnectedApp:
@@ -37,9 +46,12 @@ def _own(request: HttpRequest, pk: int) -> ConnectedApp:
 def list_(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     ended = ConnectedApp.objects.filter(owner=user, activated_at__isnull=False, revoked_at__isnull=False)
+    rollup.catch_up()
+    apps = list(app_queries.active_apps(user))
+    counts = call_counts.calls_of_apps(app.pk for app in apps)
     context = {
-        "apps": app_queries.active_apps(user),
-        "ended": ended.select_related("connection").order_by("-revoked_at")[:100],
+        "apps": [(app, counts[app.pk]) for app in apps],
+        "ended": ended.select_related("connection", "client").order_by("-revoked_at")[:100],
     }
     return render(request, "connected_apps/list.html", context)
 
@@ -78,10 +90,20 @@ def _sets(app: ConnectedApp) -> list[Set]:
     ]
 
 
+def calls_chart(counts: CallCounts) -> BarChart | None:
+    """None where there was no call in the month."""
+    if not counts.month:
+        return None
+    keys = [("plain", "Done"), ("loss", "Refused or failed")]
+    return figures.stacked(call_counts.by_day(counts), label="Calls by day, 30 days", name="Day", keys=keys)
+
+
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     app = _own(request, pk)
+    rollup.catch_up()
     calls = call_queries.own_calls(user_of(request)).filter(app_id=app.pk).order_by("-id")
+    counts = call_counts.calls_of_apps([app.pk])[app.pk]
     sets = [] if app.revoked_at else _sets(app)
     context = {
         "app": app,
@@ -91,11 +113,17 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "calls": calls[:10],
         "later": calls.filter(at__gt=app.revoked_at).count() if app.revoked_at else 0,
         "keys": app.api_keys.all(),
+        "counts": counts,
+        "chart": calls_chart(counts),
+        "tokens": app.access_tokens.filter(expires__gt=timezone.now()).count() if not app.revoked_at else 0,
+        "stays": not app.revoked_at and app.refresh_tokens.filter(revoked=None).exists(),
+        "orders": Order.objects.filter(app=app, parent=None).order_by("-pk")[:_ORDERS_SHOWN],
         "last_hour": call_queries.last_hour([app.pk]).get(app.pk, 0),
         "lines": limit_usage.limit_lines(
             app.limited, _use(app), app.connection, equity=app.connection.equity, now=timezone.now()
         ),
         "limits": app.limited,
+        "rate": RateForm(initial={"calls_per_minute": app.calls_per_minute}),
         "halted": halts.halts_on(app.connection, app.pk).filter(account_id="").exists(),
     }
     return render(request, "connected_apps/detail.html", context)
@@ -199,6 +227,29 @@ def toolsets(request: HttpRequest, pk: int) -> HttpResponse:
         changed = grants.set_toolsets(app, on, by=user_of(request), may_widen=True)
     if changed:
         messages.success(request, f"{app.name} will see its new list of tools on its next call.")
+    return redirect("apps:detail", pk)
+
+
+@never_cache
+@require_POST
+def rate(request: HttpRequest, pk: int) -> HttpResponse:
+    """How many calls a minute it may make; empty: no limit of its own."""
+    app, by, form = _own(request, pk), user_of(request), RateForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, f"Write a whole number from 1 to {MOST_CALLS:,} or nothing. Nothing was changed.")
+        return redirect("apps:detail", pk)
+    calls = form.cleaned_data["calls_per_minute"]
+    try:
+        changed = grants.set_rate(app, calls, by=by)
+    except Refusal as refusal:
+        if refusal.code is not Code.RE_AUTHENTICATION_REQUIRED:
+            raise
+        about = f"{app.name} may make {'as many calls as you' if calls is None else f'{calls:,} calls'} a minute."
+        proved = _require_proof(request, PresenceAct.WIDEN_LIMITS, app, about)
+        if isinstance(proved, HttpResponse):
+            return proved
+        changed = grants.set_rate(app, calls, by=by, may_widen=True)
+    messages.success(request, "The limit applies from its next call." if changed else "Nothing was changed.")
     return redirect("apps:detail", pk)
 
 

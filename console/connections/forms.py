@@ -122,6 +122,12 @@ class PaperConnectionForm(forms.Form):
         required=False,
         initial=True,
     )
+    with_key = forms.BooleanField(
+        label="Create a key that reads",
+        help_text="For a script: it cannot trade and ends after 90 days. Assistants sign in without a key.",
+        required=False,
+        initial=True,
+    )
 
     def clean_kind(self) -> str:
         return self.cleaned_data["kind"] or "cash"
@@ -244,6 +250,11 @@ class LinkForm(CredentialsForm):
     trading_enabled = forms.BooleanField(
         label="Allow trading",
         help_text="Apps with permission to trade can place orders here. On live, each one waits for your approval.",
+        required=False,
+    )
+    with_key = forms.BooleanField(
+        label="Create a key that reads",
+        help_text="For a script: it cannot trade and ends after 90 days. Assistants sign in without a key.",
         required=False,
     )
 

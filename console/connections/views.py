@@ -125,6 +125,7 @@ def link(request: HttpRequest, slug: str) -> HttpResponse:
                 environment=Environment(form.cleaned_data["environment"]),
                 limits=wanted,
                 trading_enabled=form.cleaned_data["trading_enabled"],
+                with_key=form.cleaned_data["with_key"],
                 **form.given(),
             )
         except Refusal as refusal:

@@ -13,10 +13,13 @@ from console.accounts.presence import PresenceAct as Presence
 from console.api.base import ApiView, Operation, PageQuery
 from console.api.parsing import Choice, Strict, Text, Whole
 from console.authority.drf import Need
+from console.connected_apps.forms import MOST_CALLS
+from console.connected_apps.grants import AppRestrictions
 from console.connections import queries as connection_queries
 from console.errors import Code, Refusal
 from console.keys import child_keys, ip_allow_list, minting
 from console.keys.models import ApiKey
+from console.limits import Limits
 from console.scopes import Scope
 
 
@@ -38,9 +41,12 @@ class KeyOut(serializers.Serializer[Any]):
         allow_null=True,
         help_text="The management key that created it and that it ends with. Null: a person created it.",
     )
+    calls_per_minute = serializers.IntegerField(source="app.calls_per_minute", allow_null=True)
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(allow_null=True)
+    never_reason = serializers.CharField()
     revoked_at = serializers.SerializerMethodField()
+    revoked_reason = serializers.CharField()
     last_used_at = serializers.DateTimeField(source="app.last_used_at", allow_null=True)
 
     def get_scopes(self, key: ApiKey) -> list[str]:
@@ -71,6 +77,15 @@ class KeyIn(Strict):
         default=90,
         allow_null=True,
         help_text="Null: never. A key created by a management key ends no later than that key.",
+    )
+    never_reason = Text(
+        required=False, max_length=200, help_text="Why it never ends. Required of a person with expires_in_days null."
+    )
+    calls_per_minute = Whole(
+        min_value=1,
+        max_value=MOST_CALLS,
+        required=False,
+        help_text="At most so many calls a minute; cancels are not counted. Left out: as many as its user may make.",
     )
     networks = serializers.ListField(
         child=Text(max_length=50),
@@ -136,6 +151,12 @@ class Keys(_Keys):
         if Scope.TRADE in granted:
             self.prove(Presence.MINT_KEY, live=connection.is_live)
         days, addresses = self.given["expires_in_days"], self.given.get("networks", ())
+        if days is None and not self.caller.by_key and "never_reason" not in self.given:
+            raise Refusal(
+                Code.MISSING_ARGUMENT,
+                "A key that never ends needs never_reason. Nothing was created.",
+                field="never_reason",
+            )
         expires_at = None if days is None else timezone.now() + timedelta(days=days)
         if self.caller.by_key:
             key, raw = child_keys.mint(
@@ -145,6 +166,7 @@ class Keys(_Keys):
                 name=self.given["name"],
                 expires_at=expires_at,
                 addresses=addresses,
+                calls_per_minute=self.given.get("calls_per_minute"),
             )
         else:
             key, raw = minting.mint(
@@ -154,6 +176,8 @@ class Keys(_Keys):
                 name=self.given["name"],
                 expires_at=expires_at,
                 networks=addresses,
+                never_reason=self.given.get("never_reason", ""),
+                start=AppRestrictions(Limits(), None, self.given.get("calls_per_minute")),
             )
         self.done = f"Made the key {key.public_id}."
         return self.answer({"key": key, "secret": raw}, secret=True)

@@ -19,4 +19,11 @@ def badges(key: ApiKey | ManagementKey, now: datetime) -> list[str]:
         found.append("Replaced")
     elif key.expires_at is not None and key.expires_at < now + _SOON:
         found.append("Ends soon")
+    if isinstance(key, ApiKey) and key.app_id is not None and _is_wide(key):
+        found.append("Wide")
     return found
+
+
+def _is_wide(key: ApiKey) -> bool:
+    """Whoever finds it can prepare orders with real money from anywhere."""
+    return key.app.can_trade and key.app.connection.is_live and not key.networks

@@ -6,6 +6,7 @@ there is none while one of them is paused, or halted where the new one would tra
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from django.db import transaction
@@ -32,6 +33,7 @@ def mint(
     expires_at: datetime | None,
     addresses: Sequence[str] = (),
     is_default: bool = False,
+    calls_per_minute: int | None = None,
 ) -> tuple[ApiKey, str]:
     """A key of the maker's owner. ``maker_id`` is the public id of a management key, ``connection`` its owner's.
 
@@ -57,6 +59,8 @@ def mint(
             "respect all of them."
             f" {_IN_PERSON}",
         )
+    if calls_per_minute is not None:
+        start = replace(start, calls_per_minute=min(calls_per_minute, start.calls_per_minute or calls_per_minute))
     return minting.mint(
         maker.owner,
         connection,

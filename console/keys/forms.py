@@ -6,14 +6,20 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils import timezone
 
+from console import untrusted_text
 from console.accounts.forms import LabeledChoice
 from console.accounts.models import User
 from console.accounts.text_validators import validate_line, validate_program_name
+from console.connected_apps.forms import MOST_CALLS
+from console.connected_apps.grants import AppRestrictions
 from console.connections import queries as connection_queries
 from console.connections.models import Connection
 from console.keys import ip_allow_list
+from console.keys.minting import LONGEST_WAIT
 from console.keys.models import ApiKey
+from console.limits import Limits
 from console.scopes import Scope, describe, label
+from console.toolsets import ALWAYS, LABELS, Toolset
 
 _DAYS = {"30": 30, "90": 90, "365": 365}
 _READ, _TRADE = frozenset({Scope.READ}), frozenset({Scope.READ, Scope.TRADE})
@@ -27,6 +33,13 @@ class SecretForm(forms.Form):
         label="It works for",
         initial="90",
         choices=[("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("never", "Until you revoke it")],
+    )
+    never_reason = forms.CharField(
+        label="Why it never ends",
+        max_length=200,
+        required=False,
+        validators=[validate_line],
+        help_text="Required for a key that works until you revoke it.",
     )
     note = forms.CharField(
         label="Note (optional)",
@@ -48,6 +61,12 @@ class SecretForm(forms.Form):
             return ip_allow_list.parse(self.cleaned_data["networks"])
         except ValueError as error:
             raise ValidationError(str(error), code="invalid") from error
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        if self.cleaned_data.get("expiry") == "never" and not self.cleaned_data.get("never_reason", "").strip():
+            self.add_error("never_reason", "Write why this key must never end, or choose when it ends.")
+        return cleaned
 
     @property
     def expires_at(self) -> datetime | None:
@@ -75,6 +94,30 @@ class KeyForm(SecretForm):
         ],
     )
 
+    calls_per_minute = forms.IntegerField(
+        label="Calls a minute (optional)",
+        required=False,
+        min_value=1,
+        max_value=MOST_CALLS,
+        help_text="Empty: as many as you may make with all apps together. Cancels are not counted.",
+    )
+    orders_per_minute = forms.IntegerField(
+        label="Orders a minute (optional)",
+        required=False,
+        min_value=1,
+        max_value=1000,
+        help_text="For a key that trades, on top of the connection's limits.",
+    )
+    toolsets = forms.MultipleChoiceField(
+        label="Tools",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        choices=[(each.value, LabeledChoice(*LABELS[each])) for each in Toolset if each is not ALWAYS],
+        initial=[each.value for each in Toolset if each is not ALWAYS],
+    )
+    chooses_tools = forms.BooleanField(required=False, widget=forms.HiddenInput, initial=True)
+    """Sent with the boxes: without it, none of them was on the page, and every tool is on."""
+
     def __init__(self, *args: Any, owner: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         connections = connection_queries.open_connections(owner)
@@ -85,6 +128,17 @@ class KeyForm(SecretForm):
     @property
     def granted(self) -> frozenset[Scope]:
         return _TRADE if self.cleaned_data["scope"] == "trade" else _READ
+
+    @property
+    def start(self) -> AppRestrictions:
+        """What the new app is bound by from its first call."""
+        on = {ALWAYS.value, *self.cleaned_data["toolsets"]}
+        every = not self.cleaned_data["chooses_tools"] or on == {each.value for each in Toolset}
+        return AppRestrictions(
+            limits=Limits(orders_per_minute=self.cleaned_data["orders_per_minute"]),
+            toolsets=None if every else [each.value for each in Toolset if each.value in on],
+            calls_per_minute=self.cleaned_data["calls_per_minute"],
+        )
 
 
 class ManagementKeyForm(SecretForm):
@@ -109,9 +163,16 @@ class RotateForm(SecretForm):
         widget=forms.RadioSelect,
         choices=[
             ("now", LabeledChoice("Stops now", "Anything still using it is refused from its next call.")),
-            ("1h", LabeledChoice("Works for 1 more hour", "")),
-            ("24h", LabeledChoice("Works for 24 more hours", "")),
-            ("7d", LabeledChoice("Works for 7 more days", "You can end it at any time.")),
+            ("1h", LabeledChoice("Works for 1 hour after the new key is first used", "")),
+            ("24h", LabeledChoice("Works for 24 hours after the new key is first used", "")),
+            (
+                "7d",
+                LabeledChoice(
+                    "Works for 7 days after the new key is first used",
+                    f"If the new key is not used, the old one ends {LONGEST_WAIT.days} days later than that. "
+                    "You can end it at any time.",
+                ),
+            ),
         ],
     )
 
@@ -123,6 +184,30 @@ class RotateForm(SecretForm):
     def grace(self) -> timedelta:
         spans = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
         return spans.get(self.cleaned_data["overlap"], timedelta())
+
+
+class RevokeForm(forms.Form):
+    """Both may be left out: nothing stands between a person and the end of a key."""
+
+    reason = forms.ChoiceField(
+        label="Reason",
+        required=False,
+        choices=[
+            ("", "Not stated"),
+            ("No longer needed", "No longer needed"),
+            ("It may have leaked", "It may have leaked"),
+            ("Moved to another key", "Moved to another key"),
+            ("It did something unexpected", "It did something unexpected"),
+        ],
+    )
+    note = forms.CharField(label="Note (optional)", max_length=150, required=False)
+
+    @property
+    def text(self) -> str:
+        """Also of a form that does not fit: what can be read of it."""
+        self.is_valid()
+        parts = (self.cleaned_data.get("reason"), self.cleaned_data.get("note", "").strip())
+        return untrusted_text.escape_hidden(". ".join(part for part in parts if part))
 
 
 class LeakedForm(forms.Form):

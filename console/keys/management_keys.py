@@ -24,6 +24,7 @@ def mint(
     expires_at: datetime | None,
     note: str = "",
     networks: Sequence[str] = (),
+    never_reason: str = "",
     makes_trade_keys: bool = False,
 ) -> tuple[ManagementKey, str]:
     """The caller has asked for the owner's proof of presence. The returned text is the only copy there will ever be.
@@ -41,6 +42,7 @@ def mint(
         note=note,
         networks=list(networks),
         expires_at=expires_at,
+        never_reason="" if expires_at else untrusted_text.check_text(never_reason, field="never_reason", what="reason"),
         makes_trade_keys=makes_trade_keys,
     )
     audit_log.record_change(
@@ -60,12 +62,16 @@ def mint(
 
 
 @transaction.atomic
-def revoke(key: ManagementKey, *, by: User | None, reason: str = "Revoked by its owner") -> bool:
-    """End it and every key it made. A key that is being made with it is waited for; none is made after."""
+def revoke(key: ManagementKey, *, by: User | None, reason: str = "Revoked by its owner", note: str = "") -> bool:
+    """End it and every key it made. A key that is being made with it is waited for; none is made after.
+
+    ``note``: the owner's own reason.
+    """
     now = timezone.now()
-    if not ManagementKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
+    kept = {"revoked_at": now, "revoked_reason": (note or reason)[:200]}
+    if not ManagementKey.objects.filter(pk=key.pk, revoked_at=None).update(**kept):
         return False
-    key.revoked_at = now
+    key.revoked_at, key.revoked_reason = now, (note or reason)[:200]
     audit_log.record_change(
         by,
         "revoked",
@@ -76,6 +82,7 @@ def revoke(key: ManagementKey, *, by: User | None, reason: str = "Revoked by its
         after={"works": False},
         owner_id=key.owner_id,
         reason=reason,
+        note=note,
     )
     for child in key.made.select_related("app").filter(revoked_at=None):
         minting.revoke(child, by=by, reason=f"The management key that made it ended: {reason}"[:100])

@@ -29,6 +29,8 @@ from console.keys.models import ApiKey, ManagementKey
 from console.scopes import Scope, Source
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+LONGEST_WAIT = timedelta(days=30)
+"""How long a key that is being replaced waits for the first use of the new one."""
 _FORM = re.compile(r"(tl_(?:paper|live|manage)_([0-9A-Za-z]{8})_[0-9A-Za-z]{30})([0-9A-Za-z]{6})")
 
 
@@ -90,6 +92,7 @@ def mint(
     is_default: bool = False,
     note: str = "",
     networks: Sequence[str] = (),
+    never_reason: str = "",
     made_by: ManagementKey | None = None,
     start: AppRestrictions | None = None,
 ) -> tuple[ApiKey, str]:
@@ -110,6 +113,7 @@ def mint(
         is_default=is_default,
         note=note,
         networks=networks,
+        never_reason=never_reason,
         made_by=made_by,
     )
 
@@ -123,6 +127,7 @@ def add_secret(
     is_default: bool = False,
     note: str = "",
     networks: Sequence[str] = (),
+    never_reason: str = "",
     made_by: ManagementKey | None = None,
 ) -> tuple[ApiKey, str]:
     """One more secret for the same app. One that a management key made ends no later than that key.
@@ -130,6 +135,7 @@ def add_secret(
     Raises Refusal for a note that cannot be seen.
     """
     note = untrusted_text.check_text(note, field="note", what="note")
+    never_reason = untrusted_text.check_text(never_reason, field="never_reason", what="reason")
     if made_by is not None and made_by.expires_at is not None:
         expires_at = min(expires_at or made_by.expires_at, made_by.expires_at)
     made = generate(app.connection.environment)
@@ -140,6 +146,7 @@ def add_secret(
         hint=made.hint,
         is_default=is_default,
         expires_at=expires_at,
+        never_reason="" if expires_at else never_reason,
         note=note,
         networks=list(networks),
         made_by=made_by,
@@ -168,8 +175,10 @@ def rotate(
     expires_at: datetime | None = None,
     note: str = "",
     networks: Sequence[str] = (),
+    never_reason: str = "",
 ) -> tuple[ApiKey, str]:
-    """A new secret for the same app; the old one works on for ``overlap``, and never longer than it would have.
+    """A new secret for the same app. The old one works on until ``overlap`` after the first use of the new one, at most
+    LONGEST_WAIT beyond that, and never longer than it would have.
 
     Raises Refusal when the old one has ended or was replaced before.
     """
@@ -181,13 +190,17 @@ def rotate(
         is_default=key.is_default,
         note=note,
         networks=networks,
+        never_reason=never_reason,
         made_by=key.made_by,
     )
-    ends = now + overlap if key.expires_at is None else min(key.expires_at, now + overlap)
+    latest = now + overlap + LONGEST_WAIT if overlap else now
+    ends = latest if key.expires_at is None else min(key.expires_at, latest)
+    grace = int(overlap.total_seconds()) or None
     usable = ApiKey.objects.filter(pk=key.pk, revoked_at=None, replaced_by=None, app__revoked_at=None)
-    if ends < now or not usable.update(replaced_by=made, expires_at=ends):
+    if ends < now or not usable.update(replaced_by=made, expires_at=ends, grace_seconds=grace):
         raise Refusal(Code.INVALID_ARGUMENT, "That key has ended or was already replaced.")
-    before, key.replaced_by, key.expires_at = key.expires_at, made, ends
+    before = key.expires_at
+    key.replaced_by, key.expires_at, key.grace_seconds = made, ends, grace
     audit_log.record_change(
         by,
         "replaced",
@@ -205,12 +218,44 @@ def rotate(
 
 
 @transaction.atomic
-def revoke(key: ApiKey, *, by: User | None, reason: str = "Revoked by its owner", by_key: str = "") -> bool:
-    """End one secret; when it was the app's last, the app ends with it. ``by_key``: the management key that asks."""
+def start_grace(new_id: str) -> None:
+    """The key with this public id is used for the first time: from now on the one it replaces has its grace left."""
     now = timezone.now()
-    if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
+    waiting = ApiKey.objects.select_for_update(of=("self",)).filter(
+        replaced_by__public_id=new_id, grace_seconds__isnull=False, revoked_at=None
+    )
+    for old in waiting.select_related("app"):
+        before, ends = old.expires_at, now + timedelta(seconds=old.grace_seconds or 0)
+        old.expires_at = ends if before is None else min(before, ends)
+        old.grace_seconds = None
+        old.save(update_fields=["expires_at", "grace_seconds"])
+        audit_log.record_change(
+            None,
+            "grace started",
+            "key",
+            old.public_id,
+            old.app.name,
+            before={"expires_at": before},
+            after={"expires_at": old.expires_at},
+            owner_id=old.app.owner_id,
+            connection_id=old.app.connection_id,
+            used=new_id,
+        )
+
+
+@transaction.atomic
+def revoke(
+    key: ApiKey, *, by: User | None, reason: str = "Revoked by its owner", by_key: str = "", note: str = ""
+) -> bool:
+    """End one secret; when it was the app's last, the app ends with it. ``by_key``: the management key that asks.
+
+    ``reason`` is told to whoever still calls with it, ``note`` is the owner's own.
+    """
+    now = timezone.now()
+    kept = {"revoked_at": now, "revoked_reason": (note or reason)[:200]}
+    if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(**kept):
         return False
-    key.revoked_at = now
+    key.revoked_at, key.revoked_reason = now, (note or reason)[:200]
     audit_log.record_change(
         by,
         "revoked",
@@ -222,6 +267,7 @@ def revoke(key: ApiKey, *, by: User | None, reason: str = "Revoked by its owner"
         owner_id=key.app.owner_id,
         connection_id=key.app.connection_id,
         reason=reason,
+        note=note,
         **grants.made_by_key(by_key),
     )
     if not ApiKey.objects.filter(app_id=key.app_id, revoked_at=None).exists():

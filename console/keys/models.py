@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from django.conf import settings
 from django.db import models
 
@@ -15,7 +17,11 @@ class Secret(models.Model):
     """Addresses it works from, as CIDR; empty: from anywhere."""
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True)
+    never_reason = models.CharField(max_length=200, blank=True)
+    """Why it has no end; empty where it has one."""
     revoked_at = models.DateTimeField(null=True)
+    revoked_reason = models.CharField(max_length=200, blank=True)
+    """For its owner. What a caller is told is the app's reason."""
     last_used_at = models.DateTimeField(null=True)
     last_used_ip = models.CharField(max_length=45, blank=True)
 
@@ -34,8 +40,15 @@ class ApiKey(Secret):
     is_default = models.BooleanField(default=False)
     """The read-only key that came with the connection."""
     replaced_by = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="replaces")
+    grace_seconds = models.PositiveIntegerField(null=True)
+    """Of one that is being replaced: how long it works on once the new one is used. ``expires_at`` is then its latest
+    end. None: nothing waits for that."""
     made_by = models.ForeignKey("ManagementKey", on_delete=models.CASCADE, null=True, related_name="made")
     """The management key that made it, with which it ends; None: a person did."""
+
+    @property
+    def grace(self) -> timedelta:
+        return timedelta(seconds=self.grace_seconds or 0)
 
 
 class ManagementKey(Secret):

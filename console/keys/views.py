@@ -1,5 +1,5 @@
 from django.contrib import messages
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -14,13 +14,17 @@ from console.accounts.presence import PresenceAct
 from console.accounts.request_user import user_of
 from console.audit import paging
 from console.audit import queries as call_queries
+from console.audit.models import Call
 from console.clients.models import Client
+from console.connected_apps.views import calls_chart
 from console.connections import queries as connection_queries
 from console.errors import Refusal
 from console.keys import badges, leaked, management_keys, minting
-from console.keys.forms import KeyForm, LeakedForm, ManagementKeyForm, RotateForm
+from console.keys.forms import KeyForm, LeakedForm, ManagementKeyForm, RevokeForm, RotateForm
 from console.keys.models import ApiKey, ManagementKey
 from console.onboarding import home
+from console.recent_errors import queries as call_counts
+from console.recent_errors import rollup
 from console.scopes import Scope
 
 _SHOWN = 100
@@ -40,14 +44,21 @@ def list_(request: HttpRequest) -> HttpResponse:
     over = Q(revoked_at__isnull=False) | Q(expires_at__lte=now)
     ended = over | Q(app__revoked_at__isnull=False)
     # The secrets of one app stand together, the newest first.
-    keys = _own(user).exclude(ended).order_by("-app_id", "-id")
+    last = Call.objects.filter(credential_id=OuterRef("public_id")).order_by("-id")
+    working = _own(user).exclude(ended).order_by("-app_id", "-id")
+    keys = list(
+        working.annotate(last_tool=Subquery(last.values("tool")[:1]), agent=Subquery(last.values("user_agent")[:1]))
+    )
+    managing = list(_managing(user).exclude(over))
+    rollup.catch_up()
+    counts = call_counts.calls_of_keys(key.public_id for key in (*keys, *managing))
     made: dict[int | None, list[ApiKey]] = {}
     for key in keys:
         made.setdefault(key.made_by_id, []).append(key)
     context = {
-        "rows": [(key, badges.badges(key, now)) for key in keys],
+        "rows": [(key, badges.badges(key, now), counts[key.public_id]) for key in keys],
         "ended": _own(user).filter(ended)[:_SHOWN],
-        "managing": [(key, badges.badges(key, now), made.get(key.pk, [])) for key in _managing(user).exclude(over)],
+        "managing": [(key, badges.badges(key, now), made.get(key.pk, []), counts[key.public_id]) for key in managing],
         "managing_ended": _managing(user).filter(over)[:_SHOWN],
         "has_connection": connection_queries.open_connections(user).exists(),
     }
@@ -85,6 +96,8 @@ def new(request: HttpRequest) -> HttpResponse:
             expires_at=form.expires_at,
             note=form.cleaned_data["note"],
             networks=form.cleaned_data["networks"],
+            never_reason=form.cleaned_data["never_reason"],
+            start=form.start,
         )
         single_submit.use_token(request)
         return render(request, "keys/made.html", {"key": key, "raw": raw, "connection": key.app.connection})
@@ -121,6 +134,7 @@ def new_management(request: HttpRequest) -> HttpResponse:
             expires_at=form.expires_at,
             note=form.cleaned_data["note"],
             networks=form.cleaned_data["networks"],
+            never_reason=form.cleaned_data["never_reason"],
             makes_trade_keys=form.cleaned_data["makes_trade_keys"],
         )
         single_submit.use_token(request)
@@ -160,6 +174,7 @@ def rotate(request: HttpRequest, public_id: str) -> HttpResponse:
                 expires_at=form.expires_at,
                 note=form.cleaned_data["note"],
                 networks=form.cleaned_data["networks"],
+                never_reason=form.cleaned_data["never_reason"],
             )
         except Refusal as refusal:
             messages.error(request, str(refusal))
@@ -175,11 +190,12 @@ def rotate(request: HttpRequest, public_id: str) -> HttpResponse:
 def revoke(request: HttpRequest, public_id: str) -> HttpResponse:
     key = get_object_or_404(_own(user_of(request)), public_id=public_id)
     if request.method == "POST":
-        if minting.revoke(key, by=user_of(request)):
+        if minting.revoke(key, by=user_of(request), note=RevokeForm(request.POST).text):
             messages.success(request, f"The key {key.hint} of {key.app.name} no longer works.")
         return redirect("keys:list")
     context = {
         "key": key,
+        "form": RevokeForm(),
         "last_hour": call_queries.last_hour_of(key.public_id),
         "others": key.app.api_keys.filter(revoked_at=None).exclude(pk=key.pk).count(),
     }
@@ -190,11 +206,12 @@ def revoke(request: HttpRequest, public_id: str) -> HttpResponse:
 def revoke_management(request: HttpRequest, public_id: str) -> HttpResponse:
     key = get_object_or_404(_managing(user_of(request)), public_id=public_id)
     if request.method == "POST":
-        if management_keys.revoke(key, by=user_of(request)):
+        if management_keys.revoke(key, by=user_of(request), note=RevokeForm(request.POST).text):
             messages.success(request, f"The management key {key.name} no longer works.")
         return redirect("keys:list")
     context = {
         "key": key,
+        "form": RevokeForm(),
         "last_hour": call_queries.last_hour_of(key.public_id),
         "made": _key_made_page(key).filter(revoked_at=None),
     }
@@ -234,6 +251,7 @@ def traced(request: HttpRequest, public_id: str) -> HttpResponse:
     if key is None:
         raise Http404
     calls = call_queries.of_credential(key.public_id)
+    rollup.catch_up()
     context = {
         "key": key,
         "owner": leaked.owner_of(key),
@@ -242,7 +260,11 @@ def traced(request: HttpRequest, public_id: str) -> HttpResponse:
         "app": key.app if isinstance(key, ApiKey) else None,
         "label": key.app.name if isinstance(key, ApiKey) else key.name,
         "trace": call_queries.trace(calls),
+        "chart": calls_chart(call_counts.calls_of_keys([key.public_id])[key.public_id]),
         "page": paging.page(calls, request.GET.get("before", "")),
+        "later": calls.filter(at__gt=key.revoked_at).aggregate(calls=Count("id"), last=Max("at"))
+        if key.revoked_at
+        else None,
         "ran_out": key.expires_at is not None and key.expires_at <= timezone.now(),
         "everyone": user.is_operator and leaked.owner_of(key).pk != user.pk,
     }

@@ -67,6 +67,11 @@ def send_due(*, urgent_only: bool = False) -> int:
         _ONE_BATCH.release()
 
 
+def has_work() -> bool:
+    """Whether a message waits, due or not yet: one short look, for the scheduler."""
+    return mailer.unsent().filter(channel__isnull=False).exists()
+
+
 _ONE_BATCH = threading.Lock()
 
 

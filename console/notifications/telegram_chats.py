@@ -40,6 +40,11 @@ def awaited(user: User) -> PendingChat | None:
     return PendingChat.objects.filter(user=user, expires_at__gt=timezone.now()).first()
 
 
+def has_work() -> bool:
+    """Whether somebody has a code: one short look, for the scheduler."""
+    return PendingChat.objects.exists()
+
+
 def link_chats() -> int:
     """Read what was sent to the bot, while somebody has a code. Returns how many chats were linked."""
     PendingChat.objects.filter(expires_at__lte=timezone.now()).delete()

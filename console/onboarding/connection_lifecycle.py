@@ -1,9 +1,11 @@
 """A new connection together with its default key, and its end together with its apps."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from console.accounts.models import User
 from console.connected_apps import grants
@@ -18,6 +20,8 @@ from console.keys import child_keys, minting
 from console.orders.models import Order
 from console.orders.states import Status
 from console.scopes import Scope
+
+DEFAULT_KEY_LASTS = timedelta(days=90)
 
 
 @transaction.atomic
@@ -35,8 +39,10 @@ def open_paper(
     settlement_days: int = 0,
     key_name: str = "",
     by_key: str = "",
+    with_key: bool = True,
 ) -> tuple[Connection, str]:
-    """A paper connection and the only copy of its default key, which may read and never trade.
+    """A paper connection and the only copy of its default key, which may read and never trade, and ends after
+    DEFAULT_KEY_LASTS; empty without ``with_key``.
 
     ``by_key``: the public id of the owner's management key that asks. The default key then is one it made.
     """
@@ -52,15 +58,13 @@ def open_paper(
         preset=preset,
         settlement_days=settlement_days,
     )
-    return connection, _default_key(connection, key_name, by_key)
+    return connection, _default_key(connection, key_name, by_key) if with_key else ""
 
 
-def link(owner: User, kind: LinkSpec, **told: Any) -> tuple[Connection, str]:
-    """As ``paper_linking.link_paper``, with the only copy of the connection's default key, which may read and never
-    trade.
-    """
+def link(owner: User, kind: LinkSpec, *, with_key: bool = False, **told: Any) -> tuple[Connection, str]:
+    """As ``linking.link``; with the only copy of a default key as ``open_paper`` has it, where one is wanted."""
     connection = linking.link(owner, kind, **told)
-    return connection, _default_key(connection)
+    return connection, _default_key(connection) if with_key else ""
 
 
 def unlink(connection: Connection, *, by: User) -> bool:
@@ -81,8 +85,9 @@ def unlink(connection: Connection, *, by: User) -> bool:
 
 def _default_key(connection: Connection, name: str = "", by_key: str = "") -> str:
     name, reads = name or f"Default key of {connection.name}", frozenset({Scope.READ})
+    ends = timezone.now() + DEFAULT_KEY_LASTS
     if by_key:
-        _, secret = child_keys.mint(by_key, connection, reads, name=name, expires_at=None, is_default=True)
+        _, secret = child_keys.mint(by_key, connection, reads, name=name, expires_at=ends, is_default=True)
     else:
-        _, secret = minting.mint(connection.owner, connection, reads, name=name, is_default=True)
+        _, secret = minting.mint(connection.owner, connection, reads, name=name, expires_at=ends, is_default=True)
     return secret

@@ -6,12 +6,14 @@ Made once. What a person renamed, closed or revoked since is never made again be
 import os
 import secrets
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
+from django.utils import timezone
 
 from console.accounts.models import User
 from console.audit import log as audit_log
@@ -24,6 +26,7 @@ from console.scopes import Scope, Source
 TRADE_KEY = "quickstart trade"
 READ_KEY = "quickstart read"
 _SCOPES = {TRADE_KEY: frozenset({Scope.READ, Scope.TRADE}), READ_KEY: frozenset({Scope.READ})}
+_KEYS_LAST = timedelta(days=365)
 # Without 0 o 1 l i: the password is read from one screen and typed on another.
 _READABLE = "23456789abcdefghjkmnpqrstuvwxyz"
 
@@ -98,16 +101,19 @@ def _owner() -> tuple[User, str | None]:
 
 
 def _practice(owner: User) -> dict[str, str]:
-    connection, read = connection_lifecycle.open_paper(
-        owner, name="Practice", starting_cash=Decimal(100_000), key_name=READ_KEY
+    connection, _ = connection_lifecycle.open_paper(
+        owner, name="Practice", starting_cash=Decimal(100_000), with_key=False
     )
-    _, trade = minting.mint(owner, connection, _SCOPES[TRADE_KEY], name=TRADE_KEY)
-    return {TRADE_KEY: trade, READ_KEY: read}
+    ends = timezone.now() + _KEYS_LAST
+    return {
+        name: minting.mint(owner, connection, scopes, name=name, expires_at=ends, is_default=name == READ_KEY)[1]
+        for name, scopes in _SCOPES.items()
+    }
 
 
 def _rotate_keys(owner: User) -> dict[str, str]:
     """A new secret for each of the two keys. A revoked key, asked for by name here, comes back as a new app."""
-    made = {}
+    made, ends = {}, timezone.now() + _KEYS_LAST
     for name, scopes in _SCOPES.items():
         app = (
             ConnectedApp.objects.select_related("connection")
@@ -118,11 +124,13 @@ def _rotate_keys(owner: User) -> dict[str, str]:
         if app is None:
             continue
         if app.revoked_at is not None:
-            _, made[name] = minting.mint(owner, app.connection, scopes, name=name)
+            _, made[name] = minting.mint(owner, app.connection, scopes, name=name, expires_at=ends)
             continue
         old = list(app.api_keys.filter(revoked_at=None))
         # The new one first: when its last secret ends, the app ends with it.
-        _, made[name] = minting.add_secret(app, by=owner, is_default=any(key.is_default for key in old))
+        _, made[name] = minting.add_secret(
+            app, by=owner, expires_at=ends, is_default=any(key.is_default for key in old)
+        )
         for key in old:
             minting.revoke(key, by=owner, reason="Replaced by a new secret")
     return made

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from functools import lru_cache
 
 VERSION = "v1"
 LONGEST_PATTERN = 300
@@ -18,6 +19,7 @@ _DETAILS = (
 )
 
 
+@lru_cache(maxsize=2048)
 def pattern_of(message: str) -> str:
     """The message with what differs from call to call left out: numbers, times, symbols, ids, quoted text."""
     for what, instead in _DETAILS:

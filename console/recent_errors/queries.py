@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, F, Max, Q, QuerySet, Sum
 from django.db.models.functions import TruncDay
 from django.utils import timezone
 
@@ -103,7 +103,10 @@ def counted(
     bars: dict[int, list[int]] = defaultdict(lambda: [0] * BARS)
     apps: dict[int, set[int]] = defaultdict(set)
     seen: dict[int, datetime] = {}
-    for group_id, hour, app, calls, last_seen in hours.values_list("group_id", "hour", "app_id", "calls", "last_seen"):
+    # A day at a time where a bar is longer than that, so that a month is no more rows than a day.
+    part = TruncDay("hour", tzinfo=UTC) if span > BARS * timedelta(hours=2) else F("hour")
+    found = hours.annotate(part=part).order_by().values_list("group_id", "part", "app_id")
+    for group_id, hour, app, calls, last_seen in found.annotate(total=Sum("calls"), newest=Max("last_seen")):
         bars[group_id][_bar(hour, start, now, BARS)] += calls
         apps[group_id].add(app)
         seen[group_id] = max(last_seen, seen.get(group_id, last_seen))
@@ -164,7 +167,8 @@ class CallCounts:
     month: int
     """Of the last 30 days."""
     days: list[int]
-    """The same by day, the oldest first."""
+    """The same by day, the oldest first; the last is today, in UTC."""
+    days_failed: list[int]
 
 
 def calls_of_apps(app_ids: Iterable[int]) -> dict[int, CallCounts]:
@@ -188,6 +192,7 @@ def _counts(wanted: Sequence[_Id], rows: QuerySet[CallHour], by: str) -> dict[_I
     )
     start = today - timedelta(days=_DAYS - 1)
     days: dict[object, list[int]] = defaultdict(lambda: [0] * _DAYS)
+    bad: dict[object, list[int]] = defaultdict(lambda: [0] * _DAYS)
     last: dict[object, tuple[int, int]] = defaultdict(lambda: (0, 0))
     found = (
         rows.filter(hour__gte=start)
@@ -196,11 +201,24 @@ def _counts(wanted: Sequence[_Id], rows: QuerySet[CallHour], by: str) -> dict[_I
         .values_list(by, "day")
         .annotate(
             total=Sum("calls"),
+            total_failed=Sum("failed"),
             recent=Sum("calls", filter=Q(hour__gte=day), default=0),
             recent_failed=Sum("failed", filter=Q(hour__gte=day), default=0),
         )
     )
-    for of, each, total, recent, failed in found:
-        days[of][(each - start).days] += total
-        last[of] = (last[of][0] + recent, last[of][1] + failed)
-    return {of: CallCounts(*last[of], sum(days[of]), days[of]) for of in wanted}
+    for of, each, total, failed, recent, recent_failed in found:
+        place = (each - start).days
+        days[of][place] += total
+        bad[of][place] += failed
+        last[of] = (last[of][0] + recent, last[of][1] + recent_failed)
+    return {of: CallCounts(*last[of], sum(days[of]), days[of], bad[of]) for of in wanted}
+
+
+def by_day(counts: CallCounts) -> list[tuple[str, tuple[int, int]]]:
+    """Each day of a month with the calls that went well and those that did not, the oldest first."""
+    today = timezone.now().astimezone(UTC).date()
+    pairs = zip(counts.days, counts.days_failed, strict=True)
+    return [
+        (f"{today - timedelta(days=_DAYS - 1 - place):%-d %b}", (calls - failed, failed))
+        for place, (calls, failed) in enumerate(pairs)
+    ]

@@ -25,8 +25,8 @@ from console.recent_errors.models import CallHour, CountProgress, ErrorGroup, Gr
 from console.recent_errors.queries import own_groups
 from console.scopes import Source
 
-WINDOW = 5_000
-"""Calls that are looked at in one transaction."""
+WINDOW = 2_000
+"""Calls that are looked at in one transaction, which on SQLite keeps other writers waiting meanwhile."""
 MOST_GROUPS = 1_000
 """Of one person. Beyond them a new group is made by code and connection alone, as the rest is the caller's own text."""
 SAMPLES = 6
@@ -42,7 +42,7 @@ _FIELDS = ("id", "request_id", "at", "app_id", *_CAUSE, *_NEWEST)
 
 
 def sweep() -> None:
-    """Count what is new, at most 200,000 calls, and delete what is old."""
+    """Count what is new, at most 80,000 calls, and delete what is old."""
     for _ in range(_WINDOWS_OF_A_SWEEP):
         if not catch_up():
             break

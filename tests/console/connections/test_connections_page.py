@@ -19,6 +19,7 @@ FIELDS: dict[str, Any] = {
     "currency": "EUR",
     "hours": "venue",
     "trading_enabled": "on",
+    "with_key": "on",
 }
 
 

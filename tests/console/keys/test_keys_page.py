@@ -90,8 +90,16 @@ def test_it_ends_when_it_was_chosen_to(browser: Browser, paper: Connection, expi
 
 
 def test_it_may_also_last_until_it_is_revoked(browser: Browser, paper: Connection) -> None:
-    submit(browser, "/keys/new/", fields(paper, expiry="never"))
-    assert minted().expires_at is None
+    submit(browser, "/keys/new/", fields(paper, expiry="never", never_reason="Runs on a boat"))
+    assert (minted().expires_at, minted().never_reason) == (None, "Runs on a boat")
+    assert "Runs on a boat" in words_of(browser.get("/keys/"))
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_one_that_never_ends_needs_a_reason(browser: Browser, paper: Connection, reason: str) -> None:
+    answer = submit(browser, "/keys/new/", fields(paper, expiry="never", never_reason=reason))
+    assert "Write why this key must never end" in words_of(answer)
+    assert not ApiKey.objects.filter(is_default=False).exists()
 
 
 def test_trade_is_chosen_on_purpose(browser: Browser, paper: Connection) -> None:

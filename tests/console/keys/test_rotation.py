@@ -9,7 +9,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from console.accounts.models import User
-from console.authority import bearer
+from console.authority import bearer, last_used
 from console.authority.bearer import Unauthenticated
 from console.connections.models import Connection
 from console.errors import Refusal
@@ -32,19 +32,37 @@ def rotated(browser: Browser, key: ApiKey, **fields: str) -> tuple[str, Any]:
 
 
 @pytest.mark.parametrize(("overlap", "hours"), [("1h", 1), ("24h", 24), ("7d", 168)])
-def test_both_keys_work_until_the_overlap_is_over(
+def test_both_keys_work_until_the_overlap_after_the_first_use_of_the_new_one_is_over(
     browser: Browser, owner: User, paper: Connection, monkeypatch: pytest.MonkeyPatch, overlap: str, hours: int
 ) -> None:
     key, old = minting.mint(owner, paper, READ, name="nightly")
     time = clock.install(monkeypatch)
     new, answer = rotated(browser, key, overlap=overlap)
     assert "no-store" in answer["Cache-Control"]
+    time.advance(days=20)  # nobody has put the new one in place yet
+    last_used.record(bearer.authenticate(old))
+    last_used.record(bearer.authenticate(new))
     time.advance(hours=hours, seconds=-1)
+    last_used.record(bearer.authenticate(new))  # which starts nothing again
     assert bearer.authenticate(old).app_id == bearer.authenticate(new).app_id == key.app_id
     time.advance(seconds=2)
     with pytest.raises(Unauthenticated, match="expired"):
         bearer.authenticate(old)
     assert bearer.authenticate(new).app_id == key.app_id
+
+
+def test_an_old_key_ends_at_last_though_the_new_one_was_never_used(
+    browser: Browser, owner: User, paper: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, old = minting.mint(owner, paper, READ, name="nightly")
+    time = clock.install(monkeypatch)
+    rotated(browser, key, overlap="24h")
+    assert "1 d after the new key is first used At the latest " in words_of(browser.get("/keys/"))
+    time.advance(days=31, seconds=-1)
+    bearer.authenticate(old)
+    time.advance(seconds=2)
+    with pytest.raises(Unauthenticated, match="expired"):
+        bearer.authenticate(old)
 
 
 def test_now_ends_the_old_key_at_once_and_the_app_lives_on(browser: Browser, owner: User, paper: Connection) -> None:

@@ -112,6 +112,8 @@ def test_calls_are_counted_by_app_and_key_and_hour(app: ConnectedApp) -> None:
     counts = queries.calls_of_apps([app.pk, 999])
     assert (counts[app.pk].day, counts[app.pk].day_failed, counts[app.pk].month) == (2, 1, 3)
     assert len(counts[app.pk].days) == 30
+    assert (sum(counts[app.pk].days), sum(counts[app.pk].days_failed)) == (3, 1)
+    assert sum(good + bad for _, (good, bad) in queries.by_day(counts[app.pk])) == 3
     assert counts[999].month == 0
     assert not CallHour.objects.filter(hour__lt=now - timedelta(days=31)).exists()
 
