@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from brokers import allowed_hosts
 from console import ip_addresses, scopes
-from console.config import email, instance_dir, oidc, static_files
+from console.config import email, instance_dir, oidc, push_key, static_files, telegram
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # A checkout, or an installed package: that one has its templates in console, and its data in the person's own folder.
@@ -106,9 +106,12 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _DATABASE_EXISTS = EMBEDDED_DATABASE and Path(str(_database["NAME"])).exists()
 SECRET_KEY = instance_dir.secret(HOME, "secret_key", database_exists=_DATABASE_EXISTS)
-# Seals what must be read back, such as the seeds of authenticator apps. Several, separated by blanks: the first
-# seals, all of them open.
-_SEALED = _DATABASE_EXISTS and instance_dir.holds(Path(str(_database["NAME"])), "mfa_authenticator")
+# Seals what must be read back: the seeds of authenticator apps, where notifications go. Several, separated by blanks:
+# the first seals, all of them open.
+_SEALED = _DATABASE_EXISTS and any(
+    instance_dir.holds(Path(str(_database["NAME"])), table)
+    for table in ("mfa_authenticator", "notifications_notificationchannel")
+)
 SEED_KEYS = instance_dir.secret(HOME, "seed_keys", database_exists=_SEALED).split()
 # Seals brokers' credentials, apart from the above. The first is the newest: it seals, and vault_rotate seals anew.
 _LINKED = _DATABASE_EXISTS and instance_dir.holds(
@@ -206,6 +209,7 @@ INSTALLED_APPS = [
     "console.accounts",
     "console.audit",
     "console.outbox",
+    "console.notifications",
     "console.clients",
     "console.connections",
     "console.connected_apps",
@@ -284,6 +288,21 @@ EMAIL_BACKEND, _SMTP = email.backend(os.environ.get("TRADELATCH_SMTP_URL", ""))
 EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _SMTP.host, _SMTP.port, _SMTP.user, _SMTP.password
 EMAIL_USE_SSL, EMAIL_USE_TLS, EMAIL_TIMEOUT = _SMTP.tls, _SMTP.starttls, 10
 DEFAULT_FROM_EMAIL = os.environ.get("TRADELATCH_EMAIL_FROM", f"Tradelatch <tradelatch@{_PUBLIC.hostname}>")
+
+# Notifications beside e-mail. Losing the push key costs each device one press of a button.
+PUSH_KEY = instance_dir.secret(HOME, "push_key", database_exists=False, make=push_key.generate)
+try:
+    push_key.parse(PUSH_KEY)
+except ValueError as error:
+    raise ImproperlyConfigured("TRADELATCH_PUSH_KEY must be a private P-256 key: 32 bytes as base64url.") from error
+TELEGRAM = telegram.bot(os.environ)
+# Private computers that messages may be sent to, such as an ntfy server at home
+try:
+    NOTIFY_ADDRESSES = allowed_hosts.listed(os.environ.get("TRADELATCH_NOTIFY_ADDRESSES"), own_hosts=_own_hosts)
+except ValueError as error:
+    raise ImproperlyConfigured(f"TRADELATCH_NOTIFY_ADDRESSES: {error}.") from error
+# Where nobody listed any, operators alone send to this computer.
+NOTIFY_ADDRESSES_OF_EVERYBODY = "TRADELATCH_NOTIFY_ADDRESSES" in os.environ
 
 # The texts under Help
 DOCS_DIR = BASE_DIR / "docs" if _CHECKOUT else BASE_DIR / "console" / "docs"
@@ -424,7 +443,12 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-orders": {"task": "console.orders.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "send-mail": {"task": "console.outbox.tasks.send_due", "schedule": 2.0, "options": {"expires": 10}},
     "forget-mail": {"task": "console.outbox.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
-    "tell-owners": {"task": "console.orders.tasks.tell_owners", "schedule": 3.0, "options": {"expires": 10}},
+    "tell-owners": {"task": "console.orders.tasks.tell_owners", "schedule": 2.0, "options": {"expires": 10}},
+    "send-news": {"task": "console.notifications.tasks.send_due", "schedule": 2.0, "options": {"expires": 10}},
+    "link-chats": {"task": "console.notifications.tasks.link_chats", "schedule": 5.0, "options": {"expires": 10}},
+    "tell-of-orders": {"task": "console.orders.tasks.tell_of_orders", "schedule": 5.0, "options": {"expires": 10}},
+    "tell-of-keys": {"task": "console.keys.tasks.tell_of_ends", "schedule": 3600.0, "options": {"expires": 600}},
+    "forget-news": {"task": "console.notifications.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "look-outside": {"task": "console.orders.tasks.look_outside", "schedule": 30.0, "options": {"expires": 30}},
     "match-paper-orders": {"task": "brokers.paper.tasks.match_resting", "schedule": 2.0, "options": {"expires": 10}},
     "follow-live-prices": {
@@ -461,6 +485,8 @@ SCHEDULE_GATES = {
     "sweep-orders": "console.orders.execution.reconcile.has_work",
     "send-mail": "console.outbox.mailer.has_work",
     "tell-owners": "console.orders.owner.notifications.has_work",
+    "send-news": "console.notifications.sending.has_work",
+    "link-chats": "console.notifications.telegram_chats.has_work",
     "match-paper-orders": "brokers.paper.accounts.has_work",
     "follow-live-prices": "brokers.paper.live_market.has_work",
 }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from secrets import compare_digest
 
 from django.contrib.auth import login
+from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -14,6 +15,8 @@ from console.accounts.models import User
 from console.request_origin import ProofKind
 
 HALF_WAY_SECONDS = 600
+signed_in = Signal()
+"""Sent with ``request`` and ``user``, before the browser is remembered as one of theirs."""
 _KEY = "half_way_in"
 
 
@@ -64,6 +67,7 @@ def finish(request: HttpRequest, user: User, next_: str) -> HttpResponse:
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     request.session.set_expiry(None)
     sessions.record_browser(request)
+    signed_in.send(User, request=request, user=user)
     response = redirect(safe_next_url(request, next_))
     known_browsers.remember_browser(request, response, user.email)
     return response

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Literal
 
+from django.db import transaction
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -35,6 +36,9 @@ from console.connections import broker_access, link_specs
 from console.connections import equity as equity_kept
 from console.connections import services as connections
 from console.connections.models import Connection
+from console.notifications import news, wording
+from console.notifications.models import NewsKind
+from console.notifications.news import Told
 
 log = logging.getLogger(__name__)
 
@@ -218,14 +222,17 @@ def _store(connection: Connection, answer: HealthAnswer) -> None:
         checked.send_robust(Connection, connection=connection, seconds=answer.seconds, error=answer.error)
     mine = Connection.objects.filter(pk=connection.pk, closed_at=None)
     if answer.error is not None:
-        if connection.checked_at is not None and mine.filter(last_error="").exists():
-            _record_state(connection, "link broken", "ok", str(answer.error)[:300])
-        mine.update(
-            last_error=str(answer.error)[:300],
-            next_step=_next_step(connection, answer.error),
-            needs_sign_in=isinstance(answer.error, NeedsLogin),
-            checked_at=timezone.now(),
-        )
+        with transaction.atomic():
+            if connection.checked_at is not None and mine.filter(last_error="").exists():
+                _record_state(connection, "link broken", "ok", str(answer.error)[:300])
+            kept = mine.update(
+                last_error=str(answer.error)[:300],
+                next_step=_next_step(connection, answer.error),
+                needs_sign_in=isinstance(answer.error, NeedsLogin),
+                checked_at=timezone.now(),
+            )
+            if kept and isinstance(answer.error, _NEEDS_ITS_OWNER):
+                _tell_owner(connection, answer.error)
         return
     if answer.key is not None:
         connections.note_key(connection, answer.key)
@@ -271,6 +278,26 @@ def _record_state(connection: Connection, action: str, before: str, after: str) 
         before={"state": before},
         after={"state": after},
     )
+
+
+_NEEDS_ITS_OWNER = (NeedsLogin, OtherAccount, OtherCertificate, AuthFailed, PermissionDenied)
+"""What does not go away by itself. A broker that is away for a minute is no news."""
+
+
+def _tell_owner(connection: Connection, error: BrokerError) -> None:
+    """Once a day, however often it is asked."""
+    if not connection.owner.is_active:
+        return
+    name = wording.name(connection.name)
+    told = Told(
+        kind=NewsKind.LINK,
+        source=f"link:{connection.pk}:{type(error).__name__}:{timezone.now():%Y%m%d}",
+        title=f"{name} ({wording.money_label(is_live=connection.is_live)}) does not work",
+        text=f"{wording.sentence(str(error))}\n{_next_step(connection, error)}",
+        path=f"/connections/{connection.pk}/",
+        tag=f"link-{connection.pk}",
+    )
+    news.tell(connection.owner, told)
 
 
 def _change(before: Decimal | None, after: Decimal) -> Decimal | None:

@@ -19,6 +19,9 @@ from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.halts.models import Halt, HaltScope
+from console.notifications import news, wording
+from console.notifications.models import NewsKind
+from console.notifications.news import Told
 
 
 class GatedAction(StrEnum):
@@ -143,7 +146,28 @@ def _create(
         by=label,
         reason=reason,
     )
+    why = f" Reason: {wording.sentence(halt.reason)}" if halt.reason else ""
+    _tell(halt, "halted", f"By {label if asked_by is None else wording.name(label)}.{why}")
     return halt
+
+
+def _tell(halt: Halt, what: str, text: str) -> None:
+    """Whose trading it holds back. Of the whole instance: everybody with an open connection."""
+    mine = User.objects.filter(pk=halt.owner_id) if halt.owner_id else _with_connections()
+    for user in mine.filter(is_active=True):
+        told = Told(
+            kind=NewsKind.HALT,
+            source=f"halt:{halt.pk}:{what}",
+            title=f"Trading {'is halted' if what == 'halted' else 'goes on'}: {wording.sentence(halt.what)}",
+            text=text,
+            path="/halts/",
+            tag=f"halt-{halt.pk}",
+        )
+        news.tell(user, told)
+
+
+def _with_connections() -> QuerySet[User]:
+    return User.objects.filter(pk__in=Connection.objects.filter(closed_at=None).values("owner"))
 
 
 # -- go on ---------------------------------------------------------------------------------------------------
@@ -197,6 +221,7 @@ def lift(halt: Halt, *, by: User, proof: Proof) -> bool:
         proof=proof.value,
     )
     halt.refresh_from_db()
+    _tell(halt, "lifted", f"The halt was lifted by {by.email}. Apps can trade again.")
     return True
 
 

@@ -138,6 +138,26 @@ VARIABLES = (
         "a file in `letters/` under the home folder, kept for 30 days; the log names the file",
     ),
     _one(
+        "TRADELATCH_PUSH_KEY",
+        "generated at first start",
+        "the key push services know this instance by: a private P-256 key, 32 bytes as base64url; the same on every "
+        "machine. With a new one, people enable notifications again on each device",
+    ),
+    Variable(
+        ("TRADELATCH_TELEGRAM_TOKEN", "TRADELATCH_TELEGRAM_BOT"),
+        "none",
+        "the token and the name of a bot that @BotFather made for this instance alone; people can then get "
+        "notifications in Telegram",
+    ),
+    _one("TRADELATCH_TELEGRAM_API", "`https://api.telegram.org`", "a Bot API server of your own"),
+    _one(
+        "TRADELATCH_NOTIFY_ADDRESSES",
+        "this computer, only for operators, if the server listens only locally and its public address is local; "
+        "otherwise none",
+        "private computers that notifications can be sent to, such as an ntfy server at home; written like "
+        "`TRADELATCH_BROKER_ADDRESSES`. Public https addresses are always allowed, private ones never unless listed",
+    ),
+    _one(
         "TRADELATCH_DEVELOPMENT",
         "`0`",
         "`1`: templates and static files are read again for each page; `make dev` sets it",

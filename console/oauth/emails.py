@@ -6,6 +6,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from console.connected_apps.models import ConnectedApp
+from console.notifications import news, wording
+from console.notifications.models import NewsKind
+from console.notifications.news import Told
 from console.outbox import mailer
 from console.outbox.mailer import Email
 from console.outbox.models import OutgoingMail
@@ -30,7 +33,16 @@ When: {timezone.now():%Y-%m-%d %H:%M} UTC
 If that was you, there is nothing to do. If not, revoke its access under Connected apps and change your password:
 {settings.PUBLIC_URL}/apps/
 """
-    mailer.enqueue(app.owner, OutgoingMail.Kind.GRANT, Email(_SUBJECT, body))
+    title = f"New access: {wording.name(app.name)} on {wording.name(app.connection.name)}"
+    told = Told(
+        kind=NewsKind.GRANT,
+        source=f"grant:{app.pk}",
+        title=f"{title} ({wording.money_label(is_live=app.connection.is_live)})",
+        text=f"It may: {app.scope_label}.\nIf that was not you, revoke it and change your password.",
+        path=f"/apps/{app.pk}/",
+        letter=Email(_SUBJECT, body),
+    )
+    news.tell(app.owner, told)
 
 
 def send_reuse_email(app: ConnectedApp, *, ended: bool) -> None:

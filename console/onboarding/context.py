@@ -100,7 +100,14 @@ def _navigation(request: HttpRequest, user: User) -> list[NavSection]:
                 item("REST API", "developers"),
             ],
         ),
-        NavSection("You", [item("Security", "security:overview"), item("Help", "help:contents")]),
+        NavSection(
+            "You",
+            [
+                item("Security", "security:overview"),
+                item("Notifications", "notifications:overview"),
+                item("Help", "help:contents"),
+            ],
+        ),
     ]
     if user.is_operator:
         sections.append(

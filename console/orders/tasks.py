@@ -1,7 +1,8 @@
 from celery import shared_task
 
+from console.notifications import sending
 from console.orders.execution import external_orders, reconcile
-from console.orders.owner import notifications
+from console.orders.owner import notifications, order_news
 
 
 @shared_task
@@ -11,7 +12,13 @@ def sweep() -> None:
 
 @shared_task
 def tell_owners() -> None:
-    notifications.notify()
+    if notifications.notify():
+        sending.send_due(urgent_only=True)
+
+
+@shared_task
+def tell_of_orders() -> None:
+    order_news.tell()
 
 
 @shared_task

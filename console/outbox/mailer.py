@@ -1,4 +1,4 @@
-"""The one way by which mail leaves: a row first, in the transaction of what it tells; then a sweep that sends it.
+"""The one way by which e-mail leaves: a row first, in the transaction of what it tells; then a sweep that sends it.
 
 A lost message of the queue loses no letter, no two workers send the same one, and a mail server that is away is asked
 again, less and less often. What was handed over and not yet marked as sent when the process died goes out twice, with
@@ -58,14 +58,14 @@ def enqueue(
 
 def send_due(writers: Mapping[OutgoingMail.Kind, EmailWriter]) -> int:
     """Send what is due. Returns how many letters went out. Raises nothing of what a mail server does."""
-    due = list(_unsent().filter(next_at__lte=timezone.now()).order_by("next_at", "pk")[:_AT_ONCE])
+    due = list(unsent().filter(channel=None, next_at__lte=timezone.now()).order_by("next_at", "pk")[:_AT_ONCE])
     if not due:
         return 0
     sent = 0
     connection = mail.get_connection()
     try:
         for each in due:
-            if not _claim(each):
+            if not claim(each):
                 continue
             try:
                 letter = _written(each, writers)
@@ -91,7 +91,9 @@ def send_due(writers: Mapping[OutgoingMail.Kind, EmailWriter]) -> int:
 
 def failed(user: User, since: datetime, *, everyone: bool) -> QuerySet[OutgoingMail]:
     """Letters to a person that were given up since then, the newest first; for an operator who asks, to anybody."""
-    found = OutgoingMail.objects.filter(failed_at__gte=since).select_related("user").order_by("-failed_at")
+    found = (
+        OutgoingMail.objects.filter(channel=None, failed_at__gte=since).select_related("user").order_by("-failed_at")
+    )
     return found if everyone and user.is_operator else found.filter(user=user)
 
 
@@ -103,18 +105,18 @@ def delete_old() -> int:
 
 def has_work() -> bool:
     """Whether a letter waits, due or not yet: one short look, for the scheduler."""
-    return _unsent().exists()
+    return unsent().filter(channel=None).exists()
 
 
-def _unsent() -> QuerySet[OutgoingMail]:
+def unsent() -> QuerySet[OutgoingMail]:
     return OutgoingMail.objects.filter(sent_at=None, failed_at=None)
 
 
-def _claim(each: OutgoingMail) -> bool:
+def claim(each: OutgoingMail, lease: timedelta = _LEASE) -> bool:
     """For one attempt; False when another worker has it, or it is over."""
     now = timezone.now()
-    mine = _unsent().filter(pk=each.pk, next_at__lte=now)
-    return bool(mine.update(next_at=now + _LEASE, attempts=F("attempts") + 1))
+    mine = unsent().filter(pk=each.pk, next_at__lte=now)
+    return bool(mine.update(next_at=now + lease, attempts=F("attempts") + 1))
 
 
 def _written(each: OutgoingMail, writers: Mapping[OutgoingMail.Kind, EmailWriter]) -> Email | None:
@@ -126,7 +128,7 @@ def _written(each: OutgoingMail, writers: Mapping[OutgoingMail.Kind, EmailWriter
             OutgoingMail.objects.filter(pk=each.pk).delete()
             return None
         if found.good_until <= now:
-            _give_up(found, found.failure or "It was due while no worker ran")
+            give_up(found, found.failure or "It was due while no worker ran")
             return None
         if found.sealed:
             return _unseal(found.sealed)
@@ -155,32 +157,34 @@ def _send(each: OutgoingMail, letter: Email, connection: BaseEmailBackend) -> No
 def _retry_or_give_up(each: OutgoingMail, error: Exception) -> None:
     """Try again later, or give it up."""
     now = timezone.now()
-    if not _unsent().filter(pk=each.pk).exists():
+    if not unsent().filter(pk=each.pk).exists():
         return
     each.refresh_from_db()
     words = "it cannot be opened with the keys of this instance" if isinstance(error, InvalidToken) else error
     each.failure = f"{type(error).__name__}: {words}"[:200]
     if each.attempts > len(RETRY_AFTER):
-        _give_up(each, each.failure)
+        give_up(each, each.failure)
         return
     next_at = now + RETRY_AFTER[each.attempts - 1]
     OutgoingMail.objects.filter(pk=each.pk).update(next_at=next_at, failure=each.failure)
 
 
-def _give_up(each: OutgoingMail, failure: str) -> None:
+def give_up(each: OutgoingMail, failure: str) -> None:
     OutgoingMail.objects.filter(pk=each.pk).update(failed_at=timezone.now(), failure=failure[:200], sealed="")
     log.warning(
-        'An e-mail was given up after %d attempts: "%s" of %s UTC. The page Errors says to whom and why.',
+        '%s was given up after %d attempts: "%s" of %s UTC. The page %s says to whom and why.',
+        "An e-mail" if each.channel_id is None else "A message",
         each.attempts,
         each.get_kind_display(),
         f"{each.created_at:%Y-%m-%d %H:%M}",
+        "Errors" if each.channel_id is None else "Notifications",
     )
 
 
 def _postpone_all(error: Exception) -> None:
     """It is the mail server, not this letter: whatever is due waits too, and no worker hangs at it again and again."""
     now = timezone.now()
-    held = _unsent().filter(next_at__lte=now).update(next_at=now + RETRY_AFTER[0])
+    held = unsent().filter(channel=None, next_at__lte=now).update(next_at=now + RETRY_AFTER[0])
     log.warning(
         "The mail server cannot be used (%s). %d letter%s: tried again in %.0f s.",
         type(error).__name__,

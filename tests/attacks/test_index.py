@@ -7,6 +7,7 @@ import pytest
 
 OAUTH, REST, MCP, PRESENCE = "tests.console.oauth", "tests.console.api", "tests.mcpserver", "tests.console.presence"
 BELOW = f"{REST}.test_management_keys_stay_below_their_owner"
+NEWS = "tests.console.notifications"
 REACH = "tests.console.orders.test_order_access"
 ATTACKS = {
     "open redirect": ["tests.attacks.test_open_redirect"],
@@ -56,6 +57,20 @@ ATTACKS = {
     "clickjacking": ["tests.attacks.test_framing_and_forgery:test_no_page_of_the_sign_in_can_be_framed_or_kept"],
     "look-alike names, http and foreign cursor addresses": ["tests.attacks.test_impostors"],
     "metadata documents at bad addresses": ["tests.attacks.test_metadata_documents"],
+    "notifications sent into the network behind us": [
+        f"{NEWS}.test_other_channels:test_nobody_but_whom_the_operator_lets_sends_into_the_network_behind_us",
+        f"{NEWS}.test_other_channels:test_a_name_that_leads_behind_us_is_not_called",
+        f"{NEWS}.test_other_channels:test_a_webhook_follows_no_redirect",
+    ],
+    "notifications that somebody else reads, tests or removes": [
+        f"{NEWS}.test_page:test_somebody_else_sees_tests_and_removes_nothing_of_it",
+        f"{NEWS}.test_page:test_a_browser_belongs_to_whoever_enabled_it_last",
+        f"{NEWS}.test_kinds_of_news:test_a_channel_of_somebody_else_gets_nothing",
+    ],
+    "a notification that leads elsewhere or acts by itself": [
+        "tests.browser.test_push_in_a_browser",
+        "tests.console.orders.test_notifications:test_a_letter_says_what_waits_whose_money_it_is_and_leads_to_the_page",
+    ],
     "SQL and header injection": ["tests.attacks.test_injection"],
     "enumeration": ["tests.attacks.test_enumeration"],
     "a used authenticator code in another writing, or the one of set-up": ["tests.console.accounts.test_codes_once"],

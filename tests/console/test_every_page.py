@@ -78,7 +78,7 @@ def test_every_page_takes_scripts_styles_and_pictures_from_here(browser: Browser
     for url in pages.values():
         html = text_of(browser.get(url))
         for address in re.findall(r'<(?:link|script|img|use)[^>]+(?:href|src)="([^"]+)"', html):
-            assert address.startswith("/static/"), (url, address)
+            assert address.startswith("/static/") or address == "/manifest.webmanifest", (url, address)
 
 
 def test_every_field_has_a_label(browser: Browser, pages: dict[str, str]) -> None:
@@ -123,6 +123,7 @@ def test_somebody_elses_lists_do_not_name_it(others_browser: Browser, pages: dic
         "errors",
         "journal",
         "playground",
+        "notifications",
     ):
         html = text_of(others_browser.get(pages[name] + "?everyone=1"))
         for private in (

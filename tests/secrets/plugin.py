@@ -139,7 +139,7 @@ class Plugin:
 
     def _note_what_is_made(self) -> None:
         note = KNOWN.note
-        for kept in (settings.SECRET_KEY, *settings.SEED_KEYS, *settings.CREDENTIAL_KEYS):
+        for kept in (settings.SECRET_KEY, settings.PUSH_KEY, *settings.SEED_KEYS, *settings.CREDENTIAL_KEYS):
             note(watching.INSTANCE, kept, for_the_run=True)
         _after(minting, "generate", lambda made: note(watching.API_KEY, made.raw))
         _after(token_format, "_random", lambda made: note(watching.TOKEN, made))

@@ -15,6 +15,7 @@ API_KEY, TOKEN, CLIENT, PLATFORM, SEED, CODE, LINK = (
     *("authenticator seed", "recovery code", "link to set a password"),
 )
 PASSWORD, SESSION, BROKER, INSTANCE = "password", "session key", "broker credential", "key of the instance"
+CHANNEL = "secret of a channel"
 
 SHOWN_ONCE: dict[str, frozenset[str]] = {
     "POST /keys/new/": frozenset({API_KEY}),
@@ -40,6 +41,8 @@ SHOWN_ONCE: dict[str, frozenset[str]] = {
     "POST /security/codes/": frozenset({CODE}),
     "POST /people/invite/": frozenset({LINK}),
     "POST /people/<int:pk>/invite-again/": frozenset({LINK}),
+    "POST /notifications/webhook/": frozenset({CHANNEL}),
+    "POST /notifications/telegram/": frozenset({CHANNEL}),
     "a mail": frozenset({LINK}),
 }
 """Where a credential is handed over: method and route as Django resolved it → what the answer may show there."""

@@ -1,8 +1,10 @@
 """An owner is told by e-mail what waits for them; however much is asked, not often; a letter only leads to a page."""
 
+import re
 from collections.abc import Callable
 
 import pytest
+from django.core import mail
 from django.test import Client as Browser
 from pytest_django import Settings
 
@@ -10,8 +12,11 @@ from console.accounts.models import User
 from console.connected_apps.models import ConnectedApp
 from console.connections import services as connections
 from console.connections.models import Connection, Policy
+from console.notifications import channels
+from console.notifications.news import Message
 from console.orders import prepare as preparing
 from console.orders import tasks
+from console.orders.models import Order
 from console.orders.owner import approvals, notifications
 from console.outbox import mailer
 from console.outbox.models import OutgoingMail
@@ -34,20 +39,23 @@ def ask(trader: Principal, times: int = 1) -> None:
         preparing.prepare(trader, bitcoin(limit="100"))
 
 
-def test_a_letter_says_who_asks_where_and_leads_to_the_page(asks: Connection, trader: Principal, owner: User) -> None:
-    ConnectedApp.objects.filter(pk=trader.app_id).update(name="Claude https://evil.example\nRelease: here")
+def test_a_letter_says_what_waits_whose_money_it_is_and_leads_to_the_page(
+    asks: Connection, trader: Principal, owner: User
+) -> None:
+    ConnectedApp.objects.filter(pk=trader.app_id).update(name="Claude http://evil.example\nRelease")
     ask(trader)
     tasks.tell_owners()
     [letter] = delivered()
+    order = Order.objects.get()
     assert letter.to == [owner.email]
-    assert letter.subject == "An order is waiting for your approval"
-    assert (
-        "- an order from Claude https evil example\\u000aRelease here on Practice (paper, simulated money)"
-        in letter.body
+    assert letter.subject == (
+        "Approve: Buy 0.1 BTC/USD, limit 100.00 USD, day (Paper, Claude http evil example\\u000aRelease)"
     )
-    assert "http://localhost:8000/orders/approvals/\n" in letter.body
-    for private in ("BTC", "0.1", "100", "evil.example", "cnf_", "ord_"):
-        assert private not in letter.body
+    assert "Worth 10.00 USD. On Practice (paper, simulated money), from Claude http " in letter.body
+    assert re.search(r"1\d\d seconds left, until \d\d:\d\d:\d\d UTC", str(letter.body))
+    assert f"http://localhost:8000/orders/{order.public_id}/\n" in letter.body
+    for secret in ("evil.example", "://evil", "cnf_", order.wire_id, order.confirmation.terms_digest):
+        assert secret not in letter.subject + str(letter.body)
 
 
 def test_each_is_told_once(asks: Connection, trader: Principal) -> None:
@@ -66,10 +74,8 @@ def test_a_flood_of_requests_is_four_letters_and_the_last_says_so(
         notifications.notify()
         clock.advance(seconds=5)
     sent = delivered()
-    assert [letter.subject for letter in sent] == [
-        *["An order is waiting for your approval"] * 3,
-        "More orders are waiting for your approval; no more e-mails for now",
-    ]
+    one = "Approve: Buy 0.1 BTC/USD, limit 100.00 USD, day (Paper, Test key mcp trade)"
+    assert [letter.subject for letter in sent] == [one, one, one, f"{one}; no more e-mails for now"]
     assert "no further e-mail is sent before" in sent[3].body
     clock.advance(minutes=16)
     ask(trader)
@@ -132,3 +138,34 @@ def test_a_letter_that_no_server_takes_ends_with_what_it_tells(
     row = OutgoingMail.objects.get()
     assert (row.sent_at, row.failed_at is not None, row.sealed) == (None, True, "")
     assert row.failure.startswith("ConnectionRefusedError")
+
+
+def test_who_wants_no_letters_about_a_connection_still_gets_messages(
+    asks: Connection, trader: Principal, owner: User, settings: Settings
+) -> None:
+    settings.NOTIFY_ADDRESSES, settings.NOTIFY_ADDRESSES_OF_EVERYBODY = ["127.0.0.1"], True
+    channel = channels.add_topic(owner, server="http://127.0.0.1:9", topic="olivia", token="")
+    mailer.send_due({})
+    mail.outbox.clear()
+    notifications.set_enabled(asks, on=False)
+    ask(trader)
+    assert notifications.notify() == 1
+    assert delivered() == []
+    assert OutgoingMail.objects.filter(channel=channel, is_urgent=True).count() == 1
+
+
+def test_messages_go_on_after_the_fourth_letter_and_name_what_else_waits(
+    asks: Connection, trader: Principal, owner: User, settings: Settings
+) -> None:
+    settings.NOTIFY_ADDRESSES, settings.NOTIFY_ADDRESSES_OF_EVERYBODY = ["127.0.0.1"], True
+    channel = channels.add_topic(owner, server="http://127.0.0.1:9", topic="olivia", token="")
+    for _ in range(notifications.MOST_MESSAGES + 3):
+        ask(trader)
+        notifications.notify()
+    rows = OutgoingMail.objects.filter(channel=channel, kind=OutgoingMail.Kind.ORDERS).order_by("pk")
+    assert rows.count() == notifications.MOST_MESSAGES
+    sent = [Message.unseal(row.sealed) for row in rows]
+    assert "waiting under Approvals" not in sent[0].text
+    assert sent[4].text.endswith("\n4 more are waiting under Approvals.")
+    letters = OutgoingMail.objects.filter(channel=None, kind=OutgoingMail.Kind.ORDERS)
+    assert letters.count() == notifications.MOST + 1

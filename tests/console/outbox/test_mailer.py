@@ -161,7 +161,7 @@ def test_what_would_tell_of_the_past_is_given_up(owner: User, clock: Clock) -> N
 def test_a_worker_that_was_killed_while_it_sent_is_succeeded_by_another(owner: User, clock: Clock) -> None:
     mailer.enqueue(owner, GRANT, LETTER)
     row = OutgoingMail.objects.get()
-    assert mailer._claim(row), "and nothing more: it was killed"
+    assert mailer.claim(row), "and nothing more: it was killed"
     assert mailer.send_due({}) == 0
     clock.advance(seconds=121)
     assert mailer.send_due({}) == 1
