@@ -197,6 +197,7 @@ INSTALLED_APPS = [
     "console.platforms",
     "console.orders",
     "console.journal",
+    "console.timeline",
     "console.onboarding",
 ]
 MIDDLEWARE = [

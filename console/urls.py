@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("keys/", include("console.keys.urls")),
     path("clients/", include("console.clients.urls")),
     path("orders/", include("console.orders.urls")),
+    path("", include("console.timeline.urls")),
     path("", include("console.audit.urls")),
     path("", include("console.api.urls")),
 ]

@@ -81,7 +81,7 @@ def _navigation(request: HttpRequest, user: User) -> list[NavSection]:
                 item("Orders", "orders:list"),
                 item("Journal", "journal:list"),
                 item("Halts", "halts:list"),
-                item("Activity", "activity:list"),
+                item("Timeline", "timeline:list"),
                 item("Recent errors", "errors"),
             ],
         ),
@@ -103,7 +103,7 @@ def _navigation(request: HttpRequest, user: User) -> list[NavSection]:
                 [
                     item("People", "people:list"),
                     item("Apps to review", "clients:review"),
-                    item("All activity", "activity:list", query="?everyone=1"),
+                    item("Everyone's timeline", "timeline:list", query="?everyone=1"),
                     item("All errors", "errors", query="?everyone=1"),
                     item("Platforms", "platforms:list"),
                 ],
