@@ -5,11 +5,12 @@ that no query reads more, however many rows there are. What lies further back is
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet
+from django.db.models import Case, Exists, F, Model, OuterRef, Q, QuerySet, Value, When
+from django.db.models.expressions import Combinable
 
 from console.accounts.models import User
 from console.audit.models import Call, CallOutcome, Change
@@ -56,6 +57,11 @@ class EntrySource:
     """Conditions of the filters that an index serves."""
     served: Callable[[TimelineFilters, Viewer], frozenset[str]] = lambda filters, viewer: frozenset()
     """Names of the filters that ``indexed`` says in full."""
+    kind: Combinable
+    """The kind of each row, for counting."""
+    outcome: Combinable
+    counted: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Filters whose values are counted → their column, and that of the value's name."""
     few: Callable[[TimelineFilters], bool] = lambda filters: False
     """Whether an index leaves so few rows that all of them may be looked through."""
 
@@ -228,6 +234,14 @@ CALLS = EntrySource(
         "orders": lambda values: Q(order_id__in=values),
     },
     entry=entries.of_call,
+    kind=Case(When(outcome=CallOutcome.REFUSED, then=Value(Kind.REFUSAL.value)), default=Value(Kind.CALL.value)),
+    outcome=F("outcome"),
+    counted={
+        "tool": ("tool", ""),
+        "code": ("code", ""),
+        "app": ("app_id", "app_label"),
+        "connection": ("connection_id", "connection_label"),
+    },
     indexed=_calls_indexed,
     served=_calls_served,
     few=lambda filters: bool(filters.only.orders),
@@ -281,6 +295,16 @@ EVENTS = EntrySource(
         "orders": lambda values: Q(order__public_id__in=values),
     },
     entry=entries.of_event,
+    kind=Case(When(by=entries.BROKER, then=Value(Kind.BROKER.value)), default=Value(Kind.ORDER.value)),
+    outcome=Case(
+        When(after__in=entries.REFUSED, then=Value(Outcome.REFUSED.value)),
+        When(after__in=entries.FAILED, then=Value(Outcome.FAILED.value)),
+        default=Value(Outcome.OK.value),
+    ),
+    counted={
+        "app": ("order__app_id", "order__app__name"),
+        "connection": ("order__connection_id", "order__connection__name"),
+    },
     indexed=lambda filters, viewer: Q(order__public_id__in=filters.only.orders) if filters.only.orders else Q(),
     served=lambda filters, viewer: frozenset({"orders"} if filters.only.orders else ()),
     few=lambda filters: bool(filters.only.orders),
@@ -334,6 +358,12 @@ CHANGES = EntrySource(
         "orders": _of("order"),
     },
     entry=entries.of_change,
+    kind=Case(
+        When(action__startswith=entries.SIGN_IN_ACTIONS, then=Value(Kind.SIGN_IN.value)),
+        When(user_id=None, then=Value(Kind.JOB.value)),
+        default=Value(Kind.CHANGE.value),
+    ),
+    outcome=Value(Outcome.OK.value),
     few=lambda filters: bool(
         filters.only.orders or filters.only.apps or filters.only.connections or filters.only.credentials
     ),
@@ -366,6 +396,8 @@ MAILS = EntrySource(
         "people": lambda values: Q(user_id__in=values),
     },
     entry=entries.of_mail,
+    kind=Value(Kind.EMAIL.value),
+    outcome=Case(When(failed_at__isnull=False, then=Value(Outcome.FAILED.value)), default=Value(Outcome.OK.value)),
 )
 
 SOURCES = (CALLS, EVENTS, CHANGES, MAILS)

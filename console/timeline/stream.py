@@ -8,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import Count
 
-from console.audit.models import CallOutcome
 from console.timeline import entries
 from console.timeline.entries import EntryPosition, TimelineEntry
-from console.timeline.filters import Kind, TimelineFilters
-from console.timeline.sources import CALLS, SOURCES, Selection, Viewer, newer, select
+from console.timeline.filters import TimelineFilters
+from console.timeline.sources import SOURCES, Selection, Viewer, newer, select
 
 PAGE = 50
 MOST_NEW = 100
@@ -141,7 +140,7 @@ def facets(filters: TimelineFilters, viewer: Viewer) -> Facets:
         selection = select(source, filters, viewer)
         if selection is None:
             continue
-        end = _count_calls(selection, counts) if source is CALLS else _count_entries(selection, counts)
+        end = _count(selection, counts)
         if end is not None:
             ends.append(end)
     return Facets(
@@ -160,40 +159,24 @@ def facets(filters: TimelineFilters, viewer: Viewer) -> Facets:
     )
 
 
-def _count_calls(selection: Selection, counts: _Counts) -> datetime | None:
-    """Calls are the many: the database counts them."""
-    end = selection.rows.values_list("at", flat=True)[COUNTED : COUNTED + 1].first()
-    rows = selection.rows.filter(at__gt=end) if end is not None else selection.rows
+def _count(selection: Selection, counts: _Counts) -> datetime | None:
+    """Adds what the newest rows have, counted by the database. Returns the moment before which nothing was counted."""
+    source = selection.source
+    end: datetime | None = selection.rows.values_list(source.time, flat=True)[COUNTED : COUNTED + 1].first()
+    rows = selection.rows.filter(**{f"{source.time}__gt": end}) if end is not None else selection.rows
+    columns = [column for pair in source.counted.values() for column in pair if column]
     groups = (
         rows.order_by()
-        .values("tool", "outcome", "code", "app_id", "app_label", "connection_id", "connection_label")
+        .annotate(of_kind=source.kind, with_outcome=source.outcome)
+        .values("of_kind", "with_outcome", *columns)
         .annotate(count=Count("pk"))
     )
     for group in groups:
-        count = group["count"]
-        kind = Kind.REFUSAL if group["outcome"] == CallOutcome.REFUSED else Kind.CALL
-        counts.add("kind", kind.value, count)
-        counts.add("outcome", group["outcome"], count)
-        counts.add("tool", group["tool"], count)
-        counts.add("code", group["code"], count)
-        counts.add("app", group["app_id"], count, group["app_label"])
-        counts.add("connection", group["connection_id"], count, group["connection_label"])
+        counts.add("kind", group["of_kind"], group["count"])
+        counts.add("outcome", group["with_outcome"], group["count"])
+        for name, (column, label) in source.counted.items():
+            counts.add(name, group[column], group["count"], group[label] if label else "")
     return end or selection.floor
-
-
-def _count_entries(selection: Selection, counts: _Counts) -> datetime | None:
-    rows = list(selection.rows[: COUNTED + 1])
-    for row in rows[:COUNTED]:
-        each = selection.source.entry(row, selection.source.rank)
-        counts.add("kind", each.kind.value, 1)
-        counts.add("outcome", each.outcome, 1)
-        counts.add("code", each.code, 1)
-        counts.add("app", each.app_id, 1, each.app)
-        counts.add("connection", each.connection_id, 1, each.connection)
-    if len(rows) > COUNTED:
-        end: datetime = getattr(rows[COUNTED], selection.source.time)
-        return end
-    return selection.floor
 
 
 def oldest(viewer: Viewer) -> datetime | None:

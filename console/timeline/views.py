@@ -27,7 +27,7 @@ from console.timeline import copies, entries, exports, replay, search, stream
 from console.timeline.entries import EntryPosition
 from console.timeline.filters import KIND_LABELS, NAMES, NOT, OUTCOME_LABELS, Kind, Outcome, parse
 from console.timeline.ndjson import ndjson_response
-from console.timeline.sources import SOURCES, WINDOW, Viewer
+from console.timeline.sources import SOURCES, Viewer
 
 _CHOICES_SHOWN = 100
 _SPANS = (
@@ -62,15 +62,15 @@ def list_(request: HttpRequest) -> HttpResponse:
     viewer, now = _viewer(request), timezone.now()
     filters = parse(request.GET, now)
     asked = _asked(request.GET, viewer)
+    names = {"app": _apps(viewer), "connection": _connections(viewer)}
     context: dict[str, Any] = {
         "filters": filters,
         "everyone": viewer.everyone,
         "query": asked.urlencode(),
-        "chips": _chips(asked, viewer),
-        "form": _form(request.GET, viewer),
+        "chips": _chips(asked, names),
+        "form": _form(request.GET, names),
         "kept": [(name, value) for name in asked if name not in _IN_FORM for value in asked.getlist(name)],
-        "oldest": stream.oldest(viewer),
-        "window": WINDOW,
+        "oldest": None if filters.is_active or "before" in request.GET else stream.oldest(viewer),
     }
     if not filters.problems:
         before = stream.parse_mark(request.GET.get("before", ""))
@@ -153,12 +153,12 @@ def _with(asked: QueryDict, name: str, value: str) -> str:
     return made.urlencode()
 
 
-def _chips(asked: QueryDict, viewer: Viewer) -> list[dict[str, str]]:
+Choices = list[tuple[str, str]]
+
+
+def _chips(asked: QueryDict, named: dict[str, Choices]) -> list[dict[str, str]]:
     """Each filter that is on: in words, and the addresses without it and turned round."""
-    names = {
-        "app": dict(_apps(viewer)),
-        "connection": dict(_connections(viewer)),
-    }
+    names = {name: dict(choices) for name, choices in named.items()}
     chips = []
     for name in asked:
         bare = name.removeprefix(NOT)
@@ -183,21 +183,21 @@ def _chips(asked: QueryDict, viewer: Viewer) -> list[dict[str, str]]:
     return chips
 
 
-def _apps(viewer: Viewer) -> list[tuple[str, str]]:
+def _apps(viewer: Viewer) -> Choices:
     apps = ConnectedApp.objects.exclude(source=Source.CONSOLE).order_by("-id")
     if not viewer.everyone:
         apps = apps.filter(owner=viewer.user)
     return [(str(pk), name) for pk, name in apps.values_list("pk", "name")[:_CHOICES_SHOWN]]
 
 
-def _connections(viewer: Viewer) -> list[tuple[str, str]]:
+def _connections(viewer: Viewer) -> Choices:
     connections = Connection.objects.order_by("-id")
     if not viewer.everyone:
         connections = connections.filter(owner=viewer.user)
     return [(str(pk), name) for pk, name in connections.values_list("pk", "name")[:_CHOICES_SHOWN]]
 
 
-def _form(query: QueryDict, viewer: Viewer) -> dict[str, Any]:
+def _form(query: QueryDict, named: dict[str, Choices]) -> dict[str, Any]:
     spans = list(_SPANS)
     since = query.get("from", "")
     if since not in dict(spans):
@@ -209,8 +209,8 @@ def _form(query: QueryDict, viewer: Viewer) -> dict[str, Any]:
             _select(
                 "outcome", "Result", [("", "Any"), *((each.value, OUTCOME_LABELS[each]) for each in Outcome)], query
             ),
-            _select("app", "App", [("", "Any"), *_apps(viewer)], query),
-            _select("connection", "Connection", [("", "Any"), *_connections(viewer)], query),
+            _select("app", "App", [("", "Any"), *named["app"]], query),
+            _select("connection", "Connection", [("", "Any"), *named["connection"]], query),
         ],
         "texts": [
             ("tool", "Tool", query.get("tool", "")),
@@ -220,9 +220,7 @@ def _form(query: QueryDict, viewer: Viewer) -> dict[str, Any]:
     }
 
 
-def _select(
-    name: str, label: str, choices: list[tuple[str, str]], query: QueryDict
-) -> tuple[str, str, list[tuple[str, str, bool]]]:
+def _select(name: str, label: str, choices: Choices, query: QueryDict) -> tuple[str, str, list[tuple[str, str, bool]]]:
     """Its choices, and whether each is chosen; a value that the list does not have stays chosen."""
     chosen = query.get(name, "")
     if chosen not in dict(choices):
