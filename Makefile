@@ -1,7 +1,7 @@
 # Needs make and Python 3.11. Everything else is installed into .venv from the lock files.
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: help run rotate dev demo quick test clients hosts vendors mutations calendars conformance bench bench-growth bench-paper \
+.PHONY: help run rotate dev demo screens quick test clients hosts vendors mutations calendars conformance bench bench-growth bench-paper \
 	bench-bulkhead bench-order bench-fast-path bench-console races chaos soak docs lint lock clean
 
 BIN := .venv/bin
@@ -29,6 +29,12 @@ dev: .venv/.runs $(BIN)/tradelatch ## while changing code: an instance that relo
 # On a home and a port of its own, made anew each time: DEMO_HOME, PORT.
 demo: .venv/.tests ## to look at pages: orders in every status, a month of journal, errors
 	@PORT=$${PORT:-8010} TRADELATCH_HOME="$(DEMO_HOME)" exec $(PYTHON) -m tests.demo
+
+# Into a folder that git does not see: SCREENS. With ARGS="--only /orders/" pictures of those pages alone.
+SCREENS := $(CURDIR)/.cache/screens
+screens: .venv/.tests ## pictures of every page at four widths, light and dark; after changing a page
+	@tests/tools/chromium.sh
+	@$(PYTHON) -m tests.screens "$(SCREENS)" $(ARGS)
 
 # Without compiled Python, which some computers are told not to keep, each of the processes of a run compiles it anew.
 quick test: export PYTHONDONTWRITEBYTECODE :=
@@ -113,6 +119,8 @@ races: .venv/.tests ## parallel redemptions and limits; after touching locks or 
 	$(PYTHON) -m tests.races --on postgresql --rounds 50
 	$(PYTHON) -m tests.limit_race --on sqlite
 	$(PYTHON) -m tests.limit_race --on postgresql
+	$(PYTHON) -m tests.limit_race --on sqlite --by rule
+	$(PYTHON) -m tests.limit_race --on postgresql --by rule
 
 # Ticks a second through the paper exchange, by orders resting and by orders touched. About two minutes.
 bench-paper: .venv/.tests ## speed of the paper exchange; after touching it

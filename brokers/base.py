@@ -249,3 +249,25 @@ class AskingBroker(Broker, Protocol):
         NeedsAnswer again where the broker has a further question.
         """
         ...
+
+
+class QuotingBroker(Broker, Protocol):
+    """A broker that fills some orders at a firm quote, and knows such an order by the id of its quote alone.
+
+    So the quote is asked for first and its id kept: then it is committed, and a lost answer can be looked up.
+    """
+
+    def firm_quote(self, account_id: str, request: OrderRequest) -> str:
+        """The id of a quote for this order, which moves nothing; "" for an order that is sent by ``submit``.
+
+        Raises what ``submit`` would, but never UnknownOutcome.
+        """
+        ...
+
+    def commit(self, account_id: str, request: OrderRequest, quote_id: str) -> BrokerOrder:
+        """Send once. The failures are those of ``submit``."""
+        ...
+
+    def order_of_quote(self, account_id: str, request: OrderRequest, quote_id: str) -> BrokerOrder | None:
+        """As ``order``: of an order without a quote the same, where ``quote_id`` is the broker's id of it."""
+        ...

@@ -3,7 +3,7 @@
 import decimal
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.db import models
 
@@ -13,6 +13,11 @@ DECIMAL_PLACES = 18
 # The default of 28 digits would round quantity x price silently. New threads copy DefaultContext.
 decimal.DefaultContext.prec = 2 * MAX_DIGITS
 decimal.setcontext(decimal.DefaultContext.copy())
+
+
+def refuse_constant(name: str) -> NoReturn:
+    """For ``json``'s ``parse_constant``: NaN and Infinity are no JSON (RFC 8259, section 6). Raises ValueError."""
+    raise ValueError(f"{name} is not JSON.")
 
 
 def plain(value: Decimal) -> str:
@@ -33,6 +38,39 @@ def money(value: Decimal) -> str:
     """The same with at least two decimals: ``Decimal("5411.5")`` → ``"5,411.50"``."""
     whole, _, decimals = grouped(value).partition(".")
     return f"{whole}.{decimals.ljust(2, '0')}"
+
+
+_DECIMALS = {
+    **dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+}
+"""Where ISO 4217 has other than two."""
+_COINS = frozenset(
+    {"AAVE", "ADA", "ATOM", "AVAX", "BCH", "BNB", "BTC", "DOGE", "DOT", "ETC", "ETH", "LINK", "LTC", "MATIC", "NEAR"}
+    | {"POL", "SHIB", "SOL", "SUI", "TON", "TRX", "UNI", "XBT", "XDG", "XLM", "XMR", "XRP"}
+)
+"""Currencies that are divided further than anybody counts: shown with up to eight decimals."""
+
+
+def amount(value: Decimal, currency: str) -> str:
+    """An amount of money as a person reads it: ``12430.5``, ``USD`` → ``"12,430.50 USD"``; yen have no decimals.
+
+    Coins keep up to eight decimals. What would round to nothing keeps two digits: ``0.002 USD``, not ``0.00 USD``.
+    """
+    return f"{rounded(value, currency)} {currency}".rstrip()
+
+
+def rounded(value: Decimal, currency: str) -> str:
+    """The same without its currency."""
+    decimals = 8 if currency in _COINS else _DECIMALS.get(currency, 2)
+    if value and abs(value) < Decimal(5).scaleb(-decimals - 1):
+        value = value.quantize(Decimal(1).scaleb(value.adjusted() - 1))
+        return grouped(value)
+    text = f"{value:,.{decimals}f}"
+    if decimals == 8:
+        whole, _, rest = text.partition(".")
+        text = f"{whole}.{rest.rstrip('0').ljust(2, '0')}"
+    return text.removeprefix("-") if not value else text
 
 
 def is_multiple(value: Decimal, step: Decimal) -> bool:

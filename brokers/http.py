@@ -26,14 +26,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpcore2
 import httpx2
 
 from brokers.allowed_hosts import AllowedHosts
-from brokers.decimals import plain
+from brokers.decimals import plain, refuse_constant
 from brokers.errors import BrokerUnavailable, NotSent, OtherCertificate, UnknownOutcome
 
 _MEBIBYTE = 1024 * 1024
@@ -69,13 +69,9 @@ class HttpAnswer:
     def json(self) -> Any:
         """The body, with every number that has a point or an exponent as an exact Decimal. Raises Garbled."""
         try:
-            return json.loads(self.body, parse_float=Decimal, parse_constant=_no_number)
+            return json.loads(self.body, parse_float=Decimal, parse_constant=refuse_constant)
         except (ValueError, RecursionError) as error:
             raise Garbled("The answer was not JSON.") from error
-
-
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
 
 
 def exact_json(value: Any) -> str:

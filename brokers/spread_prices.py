@@ -1,11 +1,25 @@
-"""What a spread of options is bought and sold for, by the quotes of its legs, for brokers that quote no spread."""
+"""A spread of options as one instrument, and what it is bought and sold for, for brokers that quote its legs alone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
+from brokers import spreads
 from brokers.errors import InvalidOrder, InvalidRequest
 from brokers.spreads import Spread
 from brokers.types import Instrument, OrderRequest, Quote, Side
+
+
+def as_one(spread: Spread, leg: Instrument) -> Instrument:
+    """The spread by the rules of one of its legs."""
+    name = ", ".join(each.words for each in spread.legs)
+    return replace(leg, symbol=spread.symbol, name=name, spread=spread, expiry="", right="", strike=None)
+
+
+def check_alone(symbol: str, broker: str) -> None:
+    """Of what is told of single instruments. Raises InvalidRequest for a spread."""
+    if spreads.parse(symbol) is not None:
+        raise InvalidRequest(f"{broker} tells this of each leg alone: ask for the symbol of one.", "symbol")
 
 
 def net_quote(spread: Spread, legs: Mapping[str, Quote]) -> Quote:
@@ -39,17 +53,29 @@ def net_quote(spread: Spread, legs: Mapping[str, Quote]) -> Quote:
     )
 
 
-def other_way(side: Side) -> InvalidOrder:
+def fill_at(
+    request: OrderRequest, instrument: Instrument, quotes: Callable[[Sequence[str]], list[Quote]]
+) -> tuple[Quote, Decimal]:
+    """The quote by which an order is previewed, and the price, of a spread or anything else. Raises InvalidOrder."""
+    try:
+        (quote,) = quotes([instrument.symbol])
+    except InvalidRequest as error:
+        if instrument.spread is None:
+            raise
+        raise _other_way(request.side) from error
+    price = request.limit_price or request.stop_price or (quote.ask if request.side is Side.BUY else quote.bid)
+    if instrument.spread is not None and price <= 0:
+        raise InvalidOrder("These legs are quoted too far apart for a price now. Give a LMT order.", "order_type")
+    return quote, price
+
+
+def _other_way(side: Side) -> InvalidOrder:
     """The side says that who should receive money pays it, or the reverse."""
     if side is Side.BUY:
         words = "side BUY pays a net debit, and as the market stands these legs bring in a net credit: give side SELL"
     else:
         words = "side SELL receives a net credit, and as the market stands these legs cost a net debit: give side BUY"
     return InvalidOrder(f"The {words}, or turn each leg around.", "side")
-
-
-def too_wide() -> InvalidOrder:
-    return InvalidOrder("These legs are quoted too far apart for a price now. Give a LMT order.", "order_type")
 
 
 def check_bounded(spread: Spread, side: Side) -> None:

@@ -14,8 +14,11 @@ from math import gcd
 
 LONGEST = 64
 """Characters of a symbol; longer ones are refused."""
-MOST_RATIO = 99
-_SPREAD = re.compile(r"([A-Z0-9.]{1,6})((?:[+-](?:[0-9]{1,2}\*)?(?:[0-9]{6})?[CP][0-9]{1,5}(?:\.[0-9]{1,3})?){2,4})")
+MOST_RATIO, MOST_LEGS = 99, 4
+_SPREAD = re.compile(
+    r"([A-Z0-9.]{1,6})((?:[+-](?:[0-9]{1,2}\*)?(?:[0-9]{6})?[CP][0-9]{1,5}(?:\.[0-9]{1,3})?){2,"
+    rf"{MOST_LEGS}}})"
+)
 _LEG = re.compile(r"([+-])(?:([0-9]{1,2})\*)?([0-9]{6})?([CP])([0-9.]+)")
 
 
@@ -112,8 +115,8 @@ class Spread:
 
 def make(legs: Sequence[SpreadLeg]) -> Spread:
     """Raises ValueError for what is not one spread."""
-    if not 2 <= len(legs) <= 4:
-        raise ValueError("A spread has 2 to 4 legs.")
+    if not 2 <= len(legs) <= MOST_LEGS:
+        raise ValueError(f"A spread has 2 to {MOST_LEGS} legs.")
     if len({leg.root for leg in legs}) > 1:
         raise ValueError("All legs must be options on the same underlying.")
     if len({leg.symbol for leg in legs}) < len(legs):

@@ -926,6 +926,14 @@ class Capabilities:
     """A resting order can be changed in one call."""
     change_may_rename: bool = True
     """A changed order may go by its new id, so that one is looked for; False where it keeps the id it has."""
+    change_tif: bool = True
+    """And its time in force too."""
+    change_with_exits: bool = True
+    """An order with exits, or an exit, can be changed as any other."""
+    resize_with_exits: bool = True
+    """The quantity of an order that has exits can be changed: the exits follow."""
+    resize_partly_filled: bool = True
+    """The quantity of an order that has begun to fill can be changed."""
     notional: bool = False
     fractional: bool = False
     """Stocks in parts of a unit."""
@@ -939,6 +947,8 @@ class Capabilities:
     post_only: bool = False
     spreads: bool = False
     """Several options in one order, by the symbols of ``brokers.spreads``."""
+    firm_quotes: bool = False
+    """Some orders are filled at a quote of its own: see ``brokers.base.QuotingBroker``."""
     practice: bool = False
     """Its accounts hold simulated money: they can be opened, reset and tuned from here."""
     bars_outside_hours: bool = False

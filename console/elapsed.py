@@ -2,8 +2,10 @@
 
 
 def span_text(seconds: int) -> str:
-    """``2 minutes``, ``1 minute``, ``90 seconds``."""
+    """``2 minutes``, ``1 minute``, ``90 seconds``, ``4 hours``."""
     count, unit = (seconds // 60, "minute") if seconds % 60 == 0 else (seconds, "second")
+    if seconds % 3600 == 0:
+        count, unit = seconds // 3600, "hour"
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 

@@ -91,9 +91,14 @@ class Code(StrEnum):
 
 
 class Blame(StrEnum):
+    """Whose fault a refusal is."""
+
     CALLER = "the caller"
     GATEWAY = "Tradelatch"
     BROKER = "the broker"
+    NETWORK = "the network"
+    NOBODY = "nobody"
+    """A limit, a halt, a missing right or a person's no did what it is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,7 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.REQUEST_TIMEOUT: Explanation(
         "The request did not arrive in time",
         "The connection stalled before the whole request had arrived. Nothing was done; send it again.",
+        Blame.NETWORK,
     ),
     Code.UNSUPPORTED_MEDIA_TYPE: Explanation(
         "The request was not JSON", "Send Content-Type: application/json and accept application/json."
@@ -148,7 +154,7 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "An assistant's sign-in works only at /mcp. Use an API key for the REST API.",
     ),
     Code.NOT_PERMITTED: Explanation(
-        "This kind of sign-in cannot do this", "The message says which kind can. Nothing was done."
+        "This kind of sign-in cannot do this", "The message says which kind can. Nothing was done.", Blame.NOBODY
     ),
     Code.CSRF_FAILED: Explanation(
         "Missing or wrong CSRF token",
@@ -158,6 +164,7 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "Proof of presence required",
         "Do it in the console, which asks for your passkey or password, or send the request again with the proof the "
         "answer asks for.",
+        Blame.NOBODY,
     ),
     Code.IP_NOT_ALLOWED: Explanation(
         "The key does not allow this IP address",
@@ -166,10 +173,12 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.INSUFFICIENT_SCOPE: Explanation(
         "The tool needs permission to trade",
         "Connect the assistant again and choose Read and trade, or use a key that may trade.",
+        Blame.NOBODY,
     ),
     Code.TOOLSET_OFF: Explanation(
         "This toolset is switched off for the app",
         "Switch it on again on the app's page under Connected apps, if the app should have it.",
+        Blame.NOBODY,
     ),
     Code.NOT_OFFERED_BY_BROKER: Explanation(
         "The connection's broker cannot do this",
@@ -178,24 +187,30 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.TRADING_DISABLED: Explanation(
         "Trading is switched off for the connection",
         "Switch trading on under Connections, if you want orders there.",
+        Blame.NOBODY,
     ),
-    Code.APP_PAUSED: Explanation("The app is paused", "Resume it under Connected apps when you want it to act again."),
+    Code.APP_PAUSED: Explanation(
+        "The app is paused", "Resume it under Connected apps when you want it to act again.", Blame.NOBODY
+    ),
     Code.APP_REVOKED: Explanation("The app's access has ended", "Connect the assistant again to give it access."),
     Code.CONNECTION_PAUSED: Explanation(
-        "The connection is paused", "Resume it under Connections. Open orders can still be cancelled."
+        "The connection is paused", "Resume it under Connections. Open orders can still be cancelled.", Blame.NOBODY
     ),
     Code.LIVE_FROZEN: Explanation(
         "Live trading is frozen after an account recovery",
         "For 24 hours, no order is sent to a live connection. Paper trading continues, and open orders can be "
         "cancelled.",
+        Blame.NOBODY,
     ),
     Code.HALTED: Explanation(
         "Order entry is halted",
         "Orders can still be cancelled. Only a person can lift the halt, in the console under Halts.",
+        Blame.NOBODY,
     ),
     Code.RATE_LIMITED: Explanation(
         "Too many calls in a minute",
         "The message says when to try again. All apps of one user share the limit.",
+        Blame.NOBODY,
     ),
     Code.UNKNOWN_USER: Explanation(
         "The platform has no such user", "Use a user_id that this platform created and has not disabled."
@@ -226,7 +241,7 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "Not enough to sell", "Sell at most what you hold and what no other order is already selling."
     ),
     Code.MARKET_CLOSED: Explanation(
-        "The market is closed", "Send a limit order that can rest, or wait for the session to open."
+        "The market is closed", "Send a limit order that can rest, or wait for the session to open.", Blame.NOBODY
     ),
     Code.STALE_QUOTE: Explanation(
         "The latest price is too old to trade on",
@@ -240,6 +255,7 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.PRICE_MOVED: Explanation(
         "The price moved too far before the confirmation",
         "Nothing was sent. Prepare the order again at today's price.",
+        Blame.NOBODY,
     ),
     Code.NOT_CANCELLABLE: Explanation("The order had already ended", "There is nothing left to cancel."),
     Code.NOT_MODIFIABLE: Explanation(
@@ -268,23 +284,28 @@ EXPLANATIONS: dict[Code, Explanation] = {
     ),
     Code.DUPLICATE_ORDER_ID: Explanation("Client order id already used", "Use a new client_order_id for a new order."),
     Code.APPROVAL_REQUIRED: Explanation(
-        "Only the owner can release orders here", "On this connection, the owner approves each order."
+        "Only the owner can release orders here", "On this connection, the owner approves each order.", Blame.NOBODY
     ),
     Code.USER_IS_ASKED: Explanation(
         "Waiting for the user's answer in their client",
         "Only the user's answer there or the owner in the console can send it. The app cannot.",
+        Blame.NOBODY,
     ),
     Code.WAITS_FOR_OWNER: Explanation(
         "Waiting for the owner's decision",
         "The owner releases or rejects it in the console; apps cannot withdraw it. Without a decision it expires "
         "unsent.",
+        Blame.NOBODY,
     ),
     Code.OWNERS_ORDER: Explanation(
-        "This order belongs to the owner", "Only the owner can cancel or change it, in the console. Nothing was done."
+        "This order belongs to the owner",
+        "Only the owner can cancel or change it, in the console. Nothing was done.",
+        Blame.NOBODY,
     ),
     Code.ANOTHER_APPS_ORDER: Explanation(
         "This order belongs to another app",
         "That app or the owner in the console can cancel or change it. To stop all trading, use a halt.",
+        Blame.NOBODY,
     ),
     Code.CONFIRMATION_UNKNOWN: Explanation(
         "No such confirmation for this app",
@@ -294,8 +315,11 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "The order was confirmed before anyone could read it",
         "Nothing was sent. The message says how long to wait; then the same confirmation works. The owner sets the "
         "minimum time on the connection's page.",
+        Blame.NOBODY,
     ),
-    Code.CONFIRMATION_EXPIRED: Explanation("The confirmation expired", "Nothing was sent. Prepare the order again."),
+    Code.CONFIRMATION_EXPIRED: Explanation(
+        "The confirmation expired", "Nothing was sent. Prepare the order again.", Blame.NOBODY
+    ),
     Code.CONFIRMATION_USED: Explanation(
         "The confirmation was already used", "Check the order it released. Nothing was sent again."
     ),
@@ -307,17 +331,20 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.REJECTED_BY_OWNER: Explanation(
         "The owner rejected the order",
         "Nothing was sent. The app sees the reason, if one was given. It can prepare a new order.",
+        Blame.NOBODY,
     ),
     Code.LIMIT_EXCEEDED: Explanation(
         "The order would exceed a limit",
         "The message names the limit, what is used and what is left. Its owner can change limits in the console.",
+        Blame.NOBODY,
     ),
     Code.OUTSIDE_LIMITS: Explanation(
         "The limits do not allow this kind of order",
         "The message names what is allowed. Its owner can change limits in the console.",
+        Blame.NOBODY,
     ),
     Code.PRICE_OUTSIDE_COLLAR: Explanation(
-        "The price is too far from the last price", "Use a limit price closer to the last price, or wait."
+        "The price is too far from the last price", "Use a limit price closer to the last price, or wait.", Blame.NOBODY
     ),
     Code.LIMIT_UNPROVABLE: Explanation(
         "A limit could not be checked",
@@ -328,10 +355,11 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "A live connection needs limits",
         "Set a maximum value for one order and for a day's orders under the connection's Limits. Until then, nothing "
         "is sent.",
+        Blame.NOBODY,
     ),
     Code.BROKER_REJECTED: Explanation("The broker rejected the order", "The broker's message says why.", Blame.BROKER),
     Code.BROKER_UNAVAILABLE: Explanation(
-        "The broker could not be reached", "Nothing was sent. Try again in a minute.", Blame.BROKER
+        "The broker could not be reached", "Nothing was sent. Try again in a minute.", Blame.NETWORK
     ),
     Code.BROKER_SIGN_IN_REFUSED: Explanation(
         "The broker did not accept the connection's key",
@@ -355,11 +383,12 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.BROKER_ASKS: Explanation(
         "The broker has a question about the order",
         "Nothing was placed yet. Only the owner can answer, on the order's page in the console.",
-        Blame.BROKER,
+        Blame.NOBODY,
     ),
     Code.QUESTION_UNANSWERED: Explanation(
         "Nobody answered the broker's question in time",
         "Nothing was placed or changed. Prepare it again, and let the owner answer on the order's page in the console.",
+        Blame.NOBODY,
     ),
     Code.OUTCOME_UNKNOWN: Explanation(
         "The broker's answer was lost",
@@ -376,6 +405,14 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "Something went wrong in Tradelatch", "Look for the request id in the server's log.", Blame.GATEWAY
     ),
 }
+
+
+def explanation_of(code: str) -> Explanation:
+    """Of a code as it was stored, also one of another version."""
+    try:
+        return EXPLANATIONS[Code(code)]
+    except (ValueError, KeyError):
+        return Explanation(code or "No code", "Look for the request id in the server's log.", Blame.GATEWAY)
 
 
 class Retry(StrEnum):

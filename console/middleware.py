@@ -7,8 +7,11 @@ from django.conf import settings
 from django.core.exceptions import BadRequest, DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 
-from console import host_names, ip_addresses, refusal_rendering
+from console import host_names, ip_addresses, refusal_rendering, request_origin
+from console.accounts import time_zones
+from console.accounts.models import User
 from console.errors import Code
 from console.help import error_links
 from console.untrusted_text import escape_hidden
@@ -25,6 +28,19 @@ def normalize_address(
     def middleware(request: HttpRequest) -> HttpResponseBase:
         request.META["REMOTE_ADDR"] = ip_addresses.parse_address(request.META.get("REMOTE_ADDR", ""))
         return get_response(request)
+
+    return middleware
+
+
+def remember_origin(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """The address and the browser of the request that runs now, for the audit log."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        origin = request_origin.Origin(request.META["REMOTE_ADDR"], request.META.get("HTTP_USER_AGENT", ""))
+        with request_origin.coming_from(origin):
+            return get_response(request)
 
     return middleware
 
@@ -117,6 +133,20 @@ def redirect_to_own_name(
         answer = HttpResponseRedirect(f"http://{own}{port}{request.get_full_path()}", status=307)
         answer["Cache-Control"] = "no-store"
         return answer
+
+    return middleware
+
+
+def show_times_of_viewer(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Pages are in the time zone of who looks at them; what programs read is in UTC always."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if request.path.startswith(_FOR_PROGRAMS) or not isinstance(request.user, User):
+            return get_response(request)
+        with timezone.override(time_zones.zone_of(request.user, request.COOKIES.get(time_zones.COOKIE, ""))):
+            return get_response(request)
 
     return middleware
 

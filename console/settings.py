@@ -9,12 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
+import django_htmx
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from brokers import allowed_hosts
 from console import ip_addresses, scopes
-from console.config import email, instance_dir, oidc
+from console.config import email, instance_dir, oidc, static_files
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # A checkout, or an installed package: that one has its templates in console, and its data in the person's own folder.
@@ -128,6 +129,18 @@ CACHES = {
     )
 }
 
+# The record: the key that signs its seals, where copies of them go, and for how many days what is kept (0: for ever)
+AUDIT_KEY_FILE = os.environ.get("TRADELATCH_AUDIT_KEY", "")
+if AUDIT_KEY_FILE and not Path(AUDIT_KEY_FILE).is_file():
+    raise ImproperlyConfigured(f"TRADELATCH_AUDIT_KEY must be the path of a file with a key in PEM: {AUDIT_KEY_FILE}.")
+AUDIT_KEY_FILE = AUDIT_KEY_FILE or str(HOME / "secrets" / "audit_key.pem")
+AUDIT_COPY_FILE = os.environ.get("TRADELATCH_AUDIT_COPY", "")
+KEEP_DAYS = {
+    "calls": _number("TRADELATCH_KEEP_CALLS_DAYS", 0, least=0),
+    "changes": _number("TRADELATCH_KEEP_CHANGES_DAYS", 0, least=0),
+    "letters": _number("TRADELATCH_KEEP_LETTERS_DAYS", 30),
+}
+
 # Brokers: what our calls seem to come from, for the lists of addresses that brokers bind a key to
 try:
     OUTGOING_ADDRESSES = [str(ip_address(each)) for each in os.environ.get("TRADELATCH_OUTGOING_ADDRESSES", "").split()]
@@ -185,6 +198,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "brokers.paper",
     "console",
+    "console.charts",
     "console.accounts",
     "console.audit",
     "console.outbox",
@@ -198,15 +212,20 @@ INSTALLED_APPS = [
     "console.orders",
     "console.journal",
     "console.timeline",
+    "console.desk",
+    "console.recent_errors",
     "console.onboarding",
 ]
 MIDDLEWARE = [
+    # Pads what it sends, so that its length tells nothing of a secret in it (BREACH).
+    "django.middleware.gzip.GZipMiddleware",
     "console.middleware.normalize_address",
+    "console.middleware.remember_origin",
     "console.middleware.refuse_nul",
     "console.middleware.escape_hidden_characters",
     "console.middleware.redirect_to_own_name",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "console.static_files.Middleware",
     "csp.middleware.CSPMiddleware",
     "console.middleware.refuse_foreign_host",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -214,6 +233,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "console.middleware.show_times_of_viewer",
     "allauth.account.middleware.AccountMiddleware",
     "console.accounts.second_factor_required.SecondFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -264,11 +284,21 @@ DEFAULT_FROM_EMAIL = os.environ.get("TRADELATCH_EMAIL_FROM", f"Tradelatch <trade
 DOCS_DIR = BASE_DIR / "docs" if _CHECKOUT else BASE_DIR / "console" / "docs"
 
 STATIC_URL = "/static/"
-STATIC_ROOT = HOME / "static"
-STATIC_ROOT.mkdir(exist_ok=True)
-STATICFILES_DIRS = [BASE_DIR / "console" / "static"]
-WHITENOISE_USE_FINDERS = True
-WHITENOISE_AUTOREFRESH = DEVELOPMENT
+STATICFILES_DIRS = [
+    BASE_DIR / "console" / "static",
+    ("django_htmx", Path(django_htmx.__file__).parent / "static" / "django_htmx"),
+]
+STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
+STATIC_ROOT = static_files.folder(HOME, [BASE_DIR / "console" / "static", Path(django_htmx.__file__).parent / "static"])
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEVELOPMENT
+        else "console.static_files.Storage"
+    },
+}
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEVELOPMENT
 
 # Security
 _SECURE = _PUBLIC.scheme == "https"
@@ -395,6 +425,19 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    "seal-record": {"task": "console.audit.tasks.seal_record", "schedule": 10.0, "options": {"expires": 10}},
+    "drop-old-rows": {"task": "console.audit.tasks.drop_old_rows", "schedule": 3600.0, "options": {"expires": 600}},
+    "check-record": {"task": "console.audit.tasks.check_record", "schedule": 3600.0, "options": {"expires": 600}},
+    "check-whole-record": {
+        "task": "console.audit.tasks.check_whole_record",
+        "schedule": 86400.0,
+        "options": {"expires": 3600},
+    },
+    "count-failed-sign-ins": {
+        "task": "console.audit.tasks.count_failed_sign_ins",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "forget-what-ended": {"task": "console.oauth.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "thin-equity": {"task": "console.connections.tasks.thin_equity", "schedule": 3600.0, "options": {"expires": 600}},
     "keep-journals": {"task": "console.journal.tasks.keep", "schedule": 60.0, "options": {"expires": 60}},
@@ -403,6 +446,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 300.0,
         "options": {"expires": 120},
     },
+    "count-calls": {"task": "console.recent_errors.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
     "check-connections": {"task": "console.connections.tasks.check_all", "schedule": 30.0, "options": {"expires": 60}},
 }
 

@@ -3,6 +3,7 @@ from django.urls import URLPattern, URLResolver, include, path
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("console.platforms.urls")),
     path("", include("console.oauth.urls")),
+    path("", include("console.desk.urls")),
     path("", include("console.onboarding.urls")),
     path("", include("console.accounts.urls")),
     path("help/", include("console.help.urls")),
@@ -18,5 +19,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("orders/", include("console.orders.urls")),
     path("", include("console.timeline.urls")),
     path("", include("console.audit.urls")),
+    path("errors/", include("console.recent_errors.urls")),
     path("", include("console.api.urls")),
 ]

@@ -10,7 +10,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
@@ -28,6 +28,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from brokers.decimals import refuse_constant
 from console import body_timeout, host_names, ids, ip_addresses, scopes
 from console.authority import bearer
 from console.authority.bearer import Unauthenticated, WrongAddress
@@ -404,11 +405,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def _no_constants(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON.")
-
-
-_decoder = json.JSONDecoder(parse_constant=_no_constants, parse_float=arguments.parse_number)
+_decoder = json.JSONDecoder(parse_constant=refuse_constant, parse_float=arguments.parse_number)
 
 
 def _reaches_the_pipeline(arrived: _Arrived, message: Any) -> bool:

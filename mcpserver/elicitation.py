@@ -31,6 +31,7 @@ from django.utils.crypto import salted_hmac
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
 from console.authority.call_quota import CallKind
+from console.connections.models import LONGEST_APPROVAL_WAIT
 from console.orders import user_questions
 from console.orders.models import Confirmation
 from console.principal import Principal, Redeemer
@@ -115,13 +116,13 @@ Ask = Callable[[ToolRequest, RunTool], ToolAnswer | types.CallToolResult | types
 
 
 def boundary(principal_of: Callable[[Any], Principal]) -> RequestStateBoundary:
-    """Seals our state for one app, one call and one instance, for as long as a confirmation lives.
+    """Seals our state for one app, one call and one instance, for as long as any confirmation can live.
 
     The key comes from the instance's secret, so any process takes what another gave.
     """
     security = RequestStateSecurity(
         keys=[salted_hmac("mcpserver.elicitation", "request-state", algorithm="sha256").digest()],
-        ttl=settings.CONFIRMATION_SECONDS,
+        ttl=max(settings.CONFIRMATION_SECONDS, LONGEST_APPROVAL_WAIT),
         bind_principal=lambda context: f"app-{principal_of(context).app_id}",
     )
     return RequestStateBoundary(security, default_audience=f"{settings.PUBLIC_URL}/mcp")
@@ -133,6 +134,8 @@ def ask(asked: ToolRequest, call: RunTool) -> ToolAnswer | types.CallToolResult 
         return _resume(_State(**json.loads(asked.state)), asked, call)
     answer = call(asked.tool, asked.arguments, redeemer=asked.redeemer)
     if answer.is_error or not asked.can or "confirmation_id" not in answer.content:
+        return answer
+    if "rule" in answer.content:  # its owner has answered already
         return answer
     # Where only the owner may release it, a form's yes would be no yes.
     mode = Mode.URL if "approve_at" in answer.content else Mode.FORM

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
+from console import request_origin
 from console.audit import log as audit_log
 from console.audit.models import CallOutcome
 from console.authority import admission, call_quota, last_used
@@ -139,7 +140,11 @@ def attempt(
         catalog.check_offered(principal, tool)
         catalog.check_legs_offered(principal, tool, given)
         this.args = arguments.parse(tool.args, given)
-        content = tool.run(this)
+        origin = request_origin.begin(principal, request_id)
+        try:
+            content = tool.run(this)
+        finally:
+            request_origin.end(origin)
     except Refusal as error:
         refusal, outcome = error, CallOutcome.REFUSED
         this.order_id = this.order_id or error.order_id

@@ -159,8 +159,8 @@ async def _explain_state(ctx: Context, call_next: CallNext) -> HandlerResult:
         principal, request_id = caller(ctx)
         refusal = Refusal(
             Code.INVALID_REQUEST,
-            "This requestState was not issued for this call and app, or it is older than "
-            f"{settings.CONFIRMATION_SECONDS} s. Nothing was done; make the call again without it.",
+            "This requestState was not issued for this call and app, or it is too old. Nothing was done; make the call "
+            "again without it.",
         )
         tool = str((ctx.params or {}).get("name", ""))[:128]
         await _reject(principal, refusal, request_id, tool)

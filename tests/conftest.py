@@ -41,6 +41,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-un
 
 from console import scopes, toolsets  # noqa: E402
 from console.accounts.models import User  # noqa: E402
+from console.audit.seals import triggers  # noqa: E402
 from console.connections.models import Connection  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.onboarding import connection_lifecycle  # noqa: E402
@@ -50,6 +51,7 @@ from tests.patience import at_most  # noqa: E402
 from tests.secrets import plugin as secrets_plugin  # noqa: E402
 from tests.secrets.known import keep  # noqa: E402
 
+_install_triggers = triggers.install
 PASSWORD = keep("password", "correct horse battery")
 
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=True, database=None)
@@ -62,6 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # What the web server does when it starts to serve /mcp.
     toolsets.provide(console_catalog.tools())
+    triggers.install = lambda: None
     _close_the_network()
     _list_static_files_once()
     # Each client would read the system's two hundred authorities, a fiftieth of a second, and never ask one of them.
@@ -130,17 +133,17 @@ def _close_the_network() -> None:
 
 
 def _list_static_files_once() -> None:
-    """Each browser of Django's test client has middleware of its own, whose WhiteNoise would read every file anew."""
-    read = WhiteNoiseMiddleware.add_files_from_finders
+    """Each browser of Django's test client has middleware of its own, whose WhiteNoise would read every file again."""
+    read = WhiteNoiseMiddleware.add_files
     found: dict[str, Any] = {}
 
-    def add_files_from_finders(self: Any) -> None:
+    def add_files(self: Any, root: Any, prefix: Any = None) -> None:
         if not found:
-            read(self)
+            read(self, root, prefix)
             found.update(self.files)
         self.files.update(found)
 
-    WhiteNoiseMiddleware.add_files_from_finders = add_files_from_finders
+    WhiteNoiseMiddleware.add_files = add_files
 
 
 @pytest.fixture(scope="session")
@@ -155,6 +158,21 @@ def django_db_modify_db_settings() -> None:
 def django_db_keepdb() -> bool:
     """Begin with the copy, and leave it for the end of the home."""
     return True
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Tests empty tables and put rows into the past: those of the triggers themselves ask for ``guarded``."""
+    with django_db_blocker.unblock():
+        triggers.remove()
+
+
+@pytest.fixture
+def guarded(db: None) -> Iterator[None]:
+    """The database refuses to change the record, as it does outside tests."""
+    _install_triggers()
+    yield
+    triggers.remove()
 
 
 @pytest.fixture

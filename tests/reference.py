@@ -86,6 +86,8 @@ _ACT_NOTES = {
     PresenceAct.TOOLSETS_ON: "an app",
     PresenceAct.STOP_ASKING: "an app",
     PresenceAct.SHORTEN_DELAY: "a connection",
+    PresenceAct.LENGTHEN_WAIT: "a connection: orders can be approved longer after they were prepared",
+    PresenceAct.MAKE_RULE: "Standing rules, bound to every value of that rule",
     PresenceAct.MINT_KEY: "API keys",
     PresenceAct.ROTATE_KEY: "API keys",
     PresenceAct.MINT_MANAGEMENT_KEY: "API keys",

@@ -361,20 +361,11 @@ class AlpacaBroker(Extras):
         legs = [self._asset(leg.symbol) for leg in spread.legs]
         if any(each.multiplier != parse.multiplier(AssetClass.OPTION) for each in legs):
             raise InvalidSymbol("A leg has another size than 100: Alpaca takes such an option alone, not in a spread.")
-        return replace(
-            legs[0],
-            symbol=spread.symbol,
-            name=", ".join(leg.words for leg in spread.legs),
-            spread=spread,
-            expiry="",
-            right="",
-            strike=None,
-        )
+        return spread_prices.as_one(spread, legs[0])
 
     def _alone(self, symbol: str) -> Instrument:
         """What is no spread. Raises InvalidRequest."""
-        if spreads.parse(symbol) is not None:
-            raise InvalidRequest("Alpaca tells this of each leg alone: ask for the symbol of one.", "symbol")
+        spread_prices.check_alone(symbol, "Alpaca")
         return self.instrument(symbol)
 
     def _asset(self, symbol: str) -> Instrument:
@@ -644,15 +635,11 @@ class AlpacaBroker(Extras):
         self._check(account_id)
         instrument = self.instrument(request.symbol)
         rules.check(request, instrument)
-        try:
-            quote = self.quotes([instrument.symbol])[0]
-        except InvalidRequest as error:
-            raise spread_prices.other_way(request.side) from error
+        quote, price = spread_prices.fill_at(request, instrument, self.quotes)
+        if price <= 0:
+            raise InvalidOrder("Nobody offers a price for this now. Give a LMT order.", "order_type")
         buys = request.side is Side.BUY
         at_once = quote.ask if buys else quote.bid
-        price = request.limit_price or request.stop_price or at_once
-        if price <= 0:
-            raise spread_prices.too_wide()
         units = request.quantity if request.quantity is not None else (request.notional or Decimal(0)) / at_once
         notional = request.notional or price * units * instrument.multiplier
         fee = rules.fee(instrument.asset_class, notional)

@@ -11,8 +11,10 @@ from brokers.binance import order_lists, parse
 from brokers.crypto import parse as crypto_parse
 from brokers.crypto.adapter import PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
+from brokers.decimals import plain
 from brokers.errors import (
     BrokerUnavailable,
+    InsufficientPosition,
     InvalidOrder,
     InvalidRequest,
     InvalidSymbol,
@@ -36,6 +38,7 @@ from brokers.types import (
     OrderClass,
     OrderRequest,
     OrderType,
+    Preview,
     TimeInForce,
     Transfer,
 )
@@ -81,6 +84,8 @@ class BinanceBroker(CryptoBroker):
         not_found_after=120.0,
         order_classes=frozenset(OrderClass),
         replace=True,
+        change_tif=False,
+        change_with_exits=False,
         notional=True,
         post_only=True,
     )
@@ -116,6 +121,19 @@ class BinanceBroker(CryptoBroker):
     def _check_order(self, request: OrderRequest, found: Instrument, price: Decimal | None = None) -> None:
         super()._check_order(request, found, price)
         order_lists.check(request, self._require(found.symbol)["info"])
+
+    def preview(self, account_id: str, request: OrderRequest) -> Preview:
+        found = self._instrument(request.symbol)
+        seen = super().preview(account_id, request)
+        if order_lists.needs_coins(request, self._require(found.symbol)["info"]):
+            free = crypto_parse.number_or_zero(self._balance().get(found.base, {}).get("free"))
+            if request.units > free:
+                raise InsufficientPosition(
+                    f"In {found.symbol} Binance takes exits of a purchase only for coins that are there already, and "
+                    f"{plain(free)} {found.base} are free. Buy first, then place the exits as an oco order.",
+                    available=free,
+                )
+        return seen
 
     def _find(self, client_order_id: str, symbol: str) -> crypto_parse.Answer | None:
         if symbol:

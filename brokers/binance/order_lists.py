@@ -40,6 +40,13 @@ def check(request: OrderRequest, market: Row) -> None:
         raise NotSupported("Binance accepts exits only beside a LMT order.")
 
 
+def needs_coins(request: OrderRequest, market: Row) -> bool:
+    """Whether its exits sell coins that Binance locks when the order is placed: all but those that sell what arrives
+    (faqs/opo, "the only balance requirement")."""
+    buys = request.order_class in (OrderClass.BRACKET, OrderClass.OTO) and request.side is Side.BUY
+    return buys and market.get("opoAllowed") is not True
+
+
 def call(request: OrderRequest, instrument_id: str, market: Row) -> tuple[str, dict[str, str]]:
     """Of a purchase the exits sell what arrived, its fee taken off, where the pair has that (OPO)."""
     body = {

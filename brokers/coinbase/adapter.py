@@ -1,16 +1,17 @@
 """Coinbase Advanced Trade spot through ccxt, with keys of the developer platform. It has no sandbox."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Self
 
-from brokers import leg_ids
-from brokers.coinbase import parse
+from brokers import leg_ids, symbol_lookup
+from brokers.coinbase import conversions, parse
 from brokers.crypto import order_checks, unknown_word_counts
 from brokers.crypto import parse as crypto_parse
 from brokers.crypto.adapter import PAGE, PAGES, CryptoBroker, environment
+from brokers.crypto.call_queue import Priority
 from brokers.crypto.client import Venue
 from brokers.errors import (
     AuthFailed,
@@ -18,8 +19,12 @@ from brokers.errors import (
     BrokerUnavailable,
     InvalidRequest,
     InvalidSymbol,
+    NoRate,
+    NotCancellable,
     NotSupported,
     OrderNotFound,
+    Rejected,
+    UnknownOutcome,
 )
 from brokers.types import (
     USUAL,
@@ -37,6 +42,9 @@ from brokers.types import (
     OrderClass,
     OrderRequest,
     OrderType,
+    Preview,
+    Quote,
+    Rate,
     Side,
     TimeInForce,
     Transfer,
@@ -80,8 +88,11 @@ class CoinbaseBroker(CryptoBroker):
         order_classes=frozenset({OrderClass.SIMPLE, OrderClass.BRACKET, OrderClass.OCO}),
         not_found_after=300.0,
         replace=True,
+        change_tif=False,
+        change_with_exits=False,
         notional=True,
         post_only=True,
+        firm_quotes=True,
     )
     CURRENCY = "USD"
     NAMES = ("order_id", "client_order_id", "product_id")
@@ -115,15 +126,58 @@ class CoinbaseBroker(CryptoBroker):
         try:
             return super()._instrument(symbol)
         except InvalidSymbol:
-            if frozenset(crypto_parse.alphanumerics(each) for each in symbol.split("/")) in parse.CONVERTED:
-                raise NotSupported(
-                    f"Coinbase has no market for {symbol.strip().upper()}: it converts one into the other, which is "
-                    "not offered here. Convert them at Coinbase."
-                ) from None
-            raise
+            meant = symbol_lookup.parse_instrument_id(symbol)
+            asked = symbol.strip().upper() if meant is None else crypto_parse.native_symbol(meant)
+            if not (pair := conversions.pair_of(asked)):
+                raise
+            if pair != asked.replace("-", "/"):
+                raise InvalidSymbol(f"Coinbase has this pair as {pair}.") from None
+            return symbol_lookup.check_match(meant, conversions.INSTRUMENTS[pair])
+
+    def _all(self, asset_class: AssetClass | None) -> list[Instrument]:
+        found = super()._all(asset_class)
+        if asset_class not in (None, AssetClass.CRYPTO):
+            return found
+        traded = {each.symbol for each in found}
+        converted = [each for name, each in conversions.INSTRUMENTS.items() if name not in traded]
+        return sorted([*found, *converted], key=lambda each: each.symbol)
+
+    def _is_converted(self, symbol: str) -> bool:
+        """Whether it is traded by no market, but by conversion."""
+        return symbol in conversions.INSTRUMENTS and self._market(symbol) is None
+
+    def _public(self, name: str, *args: Any) -> Any:
+        if args and self._is_converted(str(args[0])):
+            raise NotSupported(f"Coinbase converts {args[0]} one for one: there is no market with trades or bars.")
+        return super()._public(name, *args)
+
+    def quotes(self, symbols: Sequence[str]) -> list[Quote]:
+        now, found = datetime.now(UTC), list[Quote]()
+        for each in map(self._instrument, symbols):
+            converted = self._is_converted(each.symbol)
+            found += [conversions.price(each, now)] if converted else super().quotes([each.symbol])
+        return found
+
+    def exchange_rate(self, base: str, quote: str) -> Rate:
+        try:
+            return super().exchange_rate(base, quote)
+        except NoRate:
+            pair = conversions.pair_of(f"{base}/{quote}")
+            if not pair or not self._is_converted(pair):
+                raise
+            return Rate(
+                base=base.upper(),
+                quote=quote.upper(),
+                rate=Decimal(1),
+                as_of=datetime.now(UTC),
+                source=conversions.INSTRUMENTS[pair].price_source,
+            )
 
     def _check_order(self, request: OrderRequest, found: Instrument, price: Decimal | None = None) -> None:
         order_checks.check(request, found, self.CAPABILITIES, price)
+        if self._is_converted(found.symbol):
+            conversions.check_kind(request)
+            return
         if request.order_type is OrderType.MARKET and request.side is Side.BUY and request.notional is None:
             raise NotSupported("Coinbase accepts market buys by amount, not by quantity. Give notional.")
         order_checks.check_ids(request)
@@ -131,6 +185,96 @@ class CoinbaseBroker(CryptoBroker):
             raise NotSupported("At Coinbase the protective stop is a STP order, and cannot trail.")
         if request.legs and request.order_type is not OrderType.LIMIT:
             raise NotSupported("Coinbase accepts exits beside LMT orders alone.")
+
+    def preview(self, account_id: str, request: OrderRequest) -> Preview:
+        """Of a conversion by a quote of Coinbase's, which moves nothing."""
+        found = self._instrument(request.symbol)
+        if not self._is_converted(found.symbol):
+            return super().preview(account_id, request)
+        self._check(account_id)
+        (quote,) = self.quotes([found.symbol])
+        self._check_order(request, found, quote.last)
+        balance = self._balance()
+        conversions.check_covered(request, balance)
+        offered = self._offered(request)
+        worth = offered.units * quote.last
+        return Preview(
+            price=quote.last,
+            notional=worth,
+            fee=offered.fee,
+            cash_effect=(-worth if request.side is Side.BUY else worth) - offered.fee,
+            buying_power=self._free(balance, found),
+            buying_power_currency=found.currency,
+            quote=quote,
+            notes=(
+                "Coinbase converts this one for one and names its fee in a quote. It is asked for a new quote when the "
+                "order is sent: at any other rate nothing is converted.",
+            ),
+        )
+
+    def _offered(self, request: OrderRequest) -> conversions.Conversion:
+        """Raises InvalidOrder, NotSupported where Coinbase offers something else than was asked for."""
+        answer = self._client.read("v3_private_post_brokerage_convert_quote", conversions.quote_body(request))
+        offered = conversions.read(answer, request)
+        conversions.check_offer(answer, request, offered)
+        return offered
+
+    def submit(self, account_id: str, request: OrderRequest) -> BrokerOrder:
+        if conversions.pair_of(request.symbol) and self._is_converted(request.symbol):
+            raise NotSupported("A conversion is sent by its quote: ask for one first.")
+        return super().submit(account_id, request)
+
+    def firm_quote(self, account_id: str, request: OrderRequest) -> str:
+        try:
+            self._check(account_id)
+            found = self._instrument(request.symbol)
+            if not self._is_converted(found.symbol):
+                return ""
+            self._check_order(request, found)
+            return self._offered(request).trade_id
+        except Rejected:
+            raise
+        except BrokerError as error:
+            raise BrokerUnavailable(f"{error} Nothing was sent.") from None
+
+    def commit(self, account_id: str, request: OrderRequest, quote_id: str) -> BrokerOrder:
+        found = conversions.INSTRUMENTS[request.symbol]
+        body = {"trade_id": quote_id, **conversions.accounts(request)}
+        answer = self._client.write(Priority.CREATE, "v3_private_post_brokerage_convert_trade_trade_id", body)
+        if (refused := self.VENUE.codes.refusal(answer)) is not None:
+            raise refused
+        try:
+            done = conversions.read(answer, request)
+        except BrokerUnavailable:
+            done = None
+        if done is None or done.status is None or done.trade_id != quote_id:
+            raise UnknownOutcome("Coinbase did not say what became of the conversion. It may have been made.")
+        return conversions.order(done, request, found)
+
+    def order_of_quote(self, account_id: str, request: OrderRequest, quote_id: str) -> BrokerOrder | None:
+        if not self._is_converted(request.symbol):
+            return self.order(account_id, request.client_order_id, symbol=request.symbol)
+        self._check(account_id)
+        asked = {"trade_id": quote_id, **conversions.accounts(request)}
+        try:
+            answer = self._client.read("v3_private_get_brokerage_convert_trade_trade_id", asked)
+        except OrderNotFound:
+            return None
+        found = conversions.read(answer, request)
+        if found.trade_id != quote_id:
+            raise BrokerUnavailable("Coinbase answered with another conversion than the one asked for.")
+        instrument = conversions.INSTRUMENTS[request.symbol]
+        return None if found.status is None else conversions.order(found, request, instrument)
+
+    def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
+        if symbol and self._is_converted(symbol):
+            return None  # its quote's id was never kept, so no quote was committed
+        return super().order(account_id, client_order_id, symbol=symbol)
+
+    def cancel(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder:
+        if symbol and self._is_converted(symbol):
+            raise NotCancellable("A conversion that Coinbase has taken cannot be cancelled.")
+        return super().cancel(account_id, client_order_id, symbol=symbol)
 
     def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:
         return "v3_private_post_brokerage_orders", parse.order_body(request, market["id"])

@@ -144,9 +144,6 @@ def cancel_refusal(answer: Any, order_id: str) -> BrokerError | None:
     return Rejected(f"Coinbase refused to cancel this order ({quoted_text(reason, 60)}).")
 
 
-CONVERTED = frozenset({frozenset({"USD", "USDC"}), frozenset({"USD", "PYUSD"}), frozenset({"EUR", "EURC"})})
-"""Pairs without a market, of POST convert/quote."""
-
 _TYPES = {
     "market_market": OrderType.MARKET,
     "limit_limit": OrderType.LIMIT,

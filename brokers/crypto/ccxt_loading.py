@@ -6,7 +6,9 @@ from contextlib import AbstractContextManager
 from decimal import Decimal
 from functools import cache
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
+
+from brokers.decimals import refuse_constant
 
 _silent = logging.Logger("brokers.crypto.silent")
 _silent.addHandler(logging.NullHandler())
@@ -17,13 +19,9 @@ def library() -> Any:
     return import_module("ccxt")
 
 
-def _not_a_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not a number.")
-
-
 def exact(text: str) -> Any:
     """JSON with its decimals as the text they came in: ccxt's own reader makes floats of them."""
-    return json.loads(text, parse_float=str, parse_constant=_not_a_number)
+    return json.loads(text, parse_float=str, parse_constant=refuse_constant)
 
 
 def _level(self: Any, level: Any, price: Any = 0, amount: Any = 1, *_: Any) -> list[Decimal]:

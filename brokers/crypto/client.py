@@ -1,6 +1,7 @@
 """One venue's calls: those of one key behind one gate, and the public ones of all keys together."""
 
 import hashlib
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -234,6 +235,17 @@ def client_for(venue: Venue, settings: Mapping[str, Any]) -> KeyClient:
         while len(_clients) > _CLIENTS_KEPT:
             _clients.popitem(last=False)
         return found
+
+
+def _after_fork() -> None:
+    """A connection that both processes wrote to would mix their calls."""
+    global _opening
+    _opening = Lock()
+    _clients.clear()
+    _publics.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _point_at(exchange: Any, base: str) -> None:

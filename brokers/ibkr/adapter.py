@@ -268,17 +268,11 @@ class IbkrBroker(Lacking, Extras):
         if len({each.multiplier for each in legs}) > 1:
             raise InvalidSymbol("The legs have different sizes: trade them one by one.")
         return with_changes(
-            legs[0],
-            symbol=spread.symbol,
-            name=", ".join(leg.words for leg in spread.legs),
+            spread_prices.as_one(spread, legs[0]),
             exchange="SMART",
             tick=min(each.tick for each in legs),
             lot=max(each.lot for each in legs),
             minimum=max(each.minimum for each in legs),
-            spread=spread,
-            expiry="",
-            right="",
-            strike=None,
         )
 
     def _legs(self, spread: Spread) -> list[Instrument]:
@@ -302,8 +296,7 @@ class IbkrBroker(Lacking, Extras):
 
     def _alone(self, symbol: str) -> Instrument:
         """What is no spread. Raises InvalidRequest."""
-        if spreads.parse(symbol) is not None:
-            raise InvalidRequest(f"{BROKER} tells this of each leg alone: ask for the symbol of one.", "symbol")
+        spread_prices.check_alone(symbol, BROKER)
         return self.instrument(symbol)
 
     def _ticket(self, request: OrderRequest, known: Instrument) -> dict[str, Any]:
@@ -592,16 +585,8 @@ class IbkrBroker(Lacking, Extras):
     def preview(self, account_id: str, request: OrderRequest) -> Preview:
         state = self.account_state(account_id)
         known = self._checked(request)
-        try:
-            (quote,) = self.quotes([known.symbol])
-        except InvalidRequest as error:
-            if known.spread is None:
-                raise
-            raise spread_prices.other_way(request.side) from error
+        quote, price = spread_prices.fill_at(request, known, self.quotes)
         ticket = self._ticket(request, known)
-        price = request.limit_price or request.stop_price or (quote.ask if request.side is Side.BUY else quote.bid)
-        if known.spread is not None and price <= 0:
-            raise spread_prices.too_wide()
         told = self._session.ask_any(f"/iserver/account/{account_id}/orders/whatif", {"orders": [ticket]})
         with parsing(BROKER):
             estimate = record(told[0] if isinstance(told, list) and told else told)

@@ -81,6 +81,7 @@ class KrakenBroker(CryptoBroker):
         pairs=dict.fromkeys((OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL), frozenset({TimeInForce.GTC})),
         not_found_after=120.0,
         replace=True,
+        change_tif=False,
         post_only=True,
     )
     CURRENCY = "USD"

@@ -111,6 +111,7 @@ class OkxBroker(CryptoBroker):
         },
         not_found_after=120.0,
         replace=True,
+        change_tif=False,
         notional=True,
         short=True,
         reduce_only=True,

@@ -10,6 +10,8 @@ from django.http import HttpRequest
 from console.accounts import known_browsers, second_factors
 from console.accounts.models import User
 from console.accounts.throttle import TOO_MANY, SignInAttempt
+from console.audit import sign_ins
+from console.request_origin import ProofKind
 
 
 class SignInForm(AuthenticationForm):
@@ -31,8 +33,13 @@ class SignInForm(AuthenticationForm):
             browser=known_browsers.browser_of(self.request, email) if email else "",
         )
         if not attempt.begin():
+            sign_ins.throttled(email)
             raise ValidationError(self.error_messages["throttled"], code="throttled")
-        cleaned = super().clean()
+        try:
+            cleaned = super().clean()
+        except ValidationError:
+            sign_ins.failed(email, ProofKind.PASSWORD)
+            raise
         if self.get_user() is not None:
             attempt.succeeded()
         return cleaned

@@ -30,6 +30,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     created_at = models.DateTimeField(auto_now_add=True)
     live_frozen_until = models.DateTimeField(null=True)
     """Set by account recovery: until then no order goes to a live connection."""
+    time_zone = models.CharField(max_length=64, blank=True)
+    """A name of the IANA database: what the person chose, or the first that a browser of theirs named."""
+    times_in_utc = models.BooleanField(default=False)
+    """Pages show UTC although the person's zone is known."""
 
     objects: ClassVar[UserManager] = UserManager()
 

@@ -17,15 +17,18 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers
 
+from console import request_origin
 from console.accounts import second_factors
 from console.accounts.models import User
 from console.accounts.second_factors import Factor
 from console.accounts.throttle import TOO_MANY, SignInAttempt
 from console.errors import Code, Refusal
+from console.request_origin import ProofKind
 
 
 class PresenceAct(StrEnum):
@@ -39,6 +42,8 @@ class PresenceAct(StrEnum):
     TOOLSETS_ON = "toolsets_on"
     STOP_ASKING = "stop_asking"
     SHORTEN_DELAY = "shorten_delay"
+    LENGTHEN_WAIT = "lengthen_wait"
+    MAKE_RULE = "make_rule"
     MINT_KEY = "mint_key"
     ROTATE_KEY = "rotate_key"
     MINT_MANAGEMENT_KEY = "mint_management_key"
@@ -81,6 +86,8 @@ ACTS: dict[PresenceAct, ActRule] = {
     PresenceAct.TOOLSETS_ON: ActRule("Switch tools on"),
     PresenceAct.STOP_ASKING: ActRule("Stop asking in the assistant"),
     PresenceAct.SHORTEN_DELAY: ActRule("Let orders be confirmed sooner"),
+    PresenceAct.LENGTHEN_WAIT: ActRule("Let orders wait longer"),
+    PresenceAct.MAKE_RULE: ActRule("Create the standing rule"),
     PresenceAct.MINT_KEY: ActRule("Create a key that trades"),
     PresenceAct.ROTATE_KEY: ActRule("Replace a key that trades"),
     PresenceAct.MINT_MANAGEMENT_KEY: ActRule("Create a management key"),
@@ -164,6 +171,10 @@ class ProofFields:
     error: str = ""
 
 
+wrong_proof = Signal()
+"""Somebody with the session failed to prove who they are; with ``user`` and ``kind``."""
+
+
 class NotProved(Exception):
     """``str`` says what is wrong; empty when nothing was shown yet."""
 
@@ -211,8 +222,10 @@ def _prove(request: HttpRequest, user: User, act: PresenceAct, open_: ProofMetho
             raise NotProved(TOO_MANY)
         factor = second_factors.check_passkey(shown.credential, user, subject=_subject(request, user, act, shown))
         if factor is None:
+            wrong_proof.send(User, user=user, kind=ProofKind.PASSKEY)
             raise NotProved(WRONG_PASSKEY)
         attempt.succeeded()
+        request_origin.proved(ProofKind.PASSKEY)
         return PresenceProof(factor=factor)
     if not open_.typed or not (shown.password or shown.code):
         raise NotProved
@@ -220,7 +233,15 @@ def _prove(request: HttpRequest, user: User, act: PresenceAct, open_: ProofMetho
         _check_password(user, shown.password, ip)
     if open_.code:
         _check_code(user, shown.code, ip)
+    request_origin.proved(_TYPED[open_.password, open_.code])
     return PresenceProof()
+
+
+_TYPED = {
+    (True, True): ProofKind.PASSWORD_AND_CODE,
+    (True, False): ProofKind.PASSWORD,
+    (False, True): ProofKind.CODE,
+}
 
 
 def _check_password(user: User, password: str, ip: str) -> None:
@@ -231,6 +252,7 @@ def _check_password(user: User, password: str, ip: str) -> None:
     if not attempt.begin():
         raise NotProved(TOO_MANY)
     if not user.check_password(password):
+        wrong_proof.send(User, user=user, kind=ProofKind.PASSWORD)
         raise NotProved(WRONG_PASSWORD)
     attempt.succeeded()
 
@@ -240,6 +262,7 @@ def _check_code(user: User, code: str, ip: str) -> None:
     if not attempt.begin():
         raise NotProved(TOO_MANY)
     if not code or not second_factors.check_code(user, code):
+        wrong_proof.send(User, user=user, kind=ProofKind.CODE)
         raise NotProved(WRONG_CODE)
     attempt.succeeded()
 

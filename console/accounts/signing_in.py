@@ -11,6 +11,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from console.accounts import known_browsers, second_factors, sessions
 from console.accounts.models import User
+from console.request_origin import ProofKind
 
 HALF_WAY_SECONDS = 600
 _KEY = "half_way_in"
@@ -20,6 +21,8 @@ _KEY = "half_way_in"
 class PendingSignIn:
     user: User
     next: str
+    proof: ProofKind
+    """What they have shown already."""
 
 
 def safe_next_url(request: HttpRequest, wanted: str) -> str:
@@ -28,12 +31,19 @@ def safe_next_url(request: HttpRequest, wanted: str) -> str:
     return wanted if allowed else "/"
 
 
-def proceed(request: HttpRequest, user: User, next_: str) -> HttpResponse:
-    """The person proved one thing. Whoever has a second factor must show it before they are signed in."""
+def to_second_step(request: HttpRequest, user: User, next_: str, proof: ProofKind) -> HttpResponse | None:
+    """The person proved one thing. Whoever has a second factor must show it before they are signed in; None: they
+    have none."""
     if not second_factors.has_any(user):
-        return finish(request, user, next_)
+        return None
     request.session.cycle_key()
-    request.session[_KEY] = {"user": user.pk, "hash": user.get_session_auth_hash(), "at": time.time(), "next": next_}
+    request.session[_KEY] = {
+        "user": user.pk,
+        "hash": user.get_session_auth_hash(),
+        "at": time.time(),
+        "next": next_,
+        "proof": proof.value,
+    }
     shorten_session(request)
     return redirect("second-step")
 
@@ -46,7 +56,7 @@ def pending_sign_in(request: HttpRequest) -> PendingSignIn | None:
     user = User.objects.filter(pk=kept["user"], is_active=True).first()
     if user is None or not compare_digest(kept["hash"], user.get_session_auth_hash()):
         return None
-    return PendingSignIn(user, kept["next"])
+    return PendingSignIn(user, kept["next"], ProofKind(kept.get("proof", "")))
 
 
 def finish(request: HttpRequest, user: User, next_: str) -> HttpResponse:

@@ -12,14 +12,17 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from console import request_origin
 from console.accounts import known_browsers, oidc, passkey_second_step, password_links, second_factors, signing_in
 from console.accounts.forms import CodeForm, NewPasswordForm, RecoverForm, SignInForm
 from console.accounts.models import Link, User
 from console.accounts.second_factor_required import before_second_factor
 from console.accounts.throttle import TOO_MANY, SignInAttempt
+from console.audit import sign_ins
 from console.config.oidc import Provider
 from console.outbox import mailer
 from console.outbox.models import OutgoingMail
+from console.request_origin import ProofKind
 from console.security import services
 
 # Nothing can be guessed there; a neighbour's noise must not keep a known browser out.
@@ -37,7 +40,7 @@ class SignIn(LoginView):
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         user = form.get_user()
         assert isinstance(user, User)
-        return signing_in.proceed(self.request, user, self.get_success_url())
+        return _proceed(self.request, user, self.get_success_url(), ProofKind.PASSWORD)
 
 
 @never_cache
@@ -57,8 +60,9 @@ def passkey(request: HttpRequest) -> HttpResponse:
         messages.error(request, TOO_MANY)
     elif factor := second_factors.check_passkey(request.POST.get("credential", "")):
         attempt.succeeded()
-        return signing_in.finish(request, factor.user, next_)
+        return _finish(request, factor.user, next_, ProofKind.PASSKEY)
     else:
+        sign_ins.failed("", ProofKind.PASSKEY)
         messages.error(request, passkey_second_step.WRONG_PASSKEY)
     return redirect(f"{reverse('sign-in')}?{urlencode({'next': next_})}")
 
@@ -73,8 +77,13 @@ def second_step(request: HttpRequest) -> HttpResponse:
     if "options" in request.GET:
         return JsonResponse(second_factors.request_options(waiting.user))
     form = CodeForm(request, waiting.user, request.POST if "code" in request.POST else None)
-    if request.method == "POST" and (passkey_second_step.by_passkey(request, waiting.user) or form.is_valid()):
-        return signing_in.finish(request, waiting.user, waiting.next)
+    if request.method == "POST":
+        if passkey_second_step.by_passkey(request, waiting.user):
+            return _finish(request, waiting.user, waiting.next, waiting.proof, ProofKind.PASSKEY)
+        if form.is_valid():
+            return _finish(request, waiting.user, waiting.next, waiting.proof, ProofKind.CODE)
+        shown = ProofKind.PASSKEY if "credential" in request.POST else ProofKind.CODE
+        sign_ins.failed(waiting.user.email, shown, user=waiting.user)
     return render(
         request,
         "accounts/second_step.html",
@@ -95,6 +104,7 @@ def recover(request: HttpRequest) -> HttpResponse:
     form = RecoverForm(request, request.POST or None)
     if request.method == "POST" and form.is_valid():
         user = User.objects.filter(email__iexact=form.cleaned_data["email"]).first()
+        sign_ins.recovery_asked_for(form.cleaned_data["email"], user)
         mailer.enqueue(user, OutgoingMail.Kind.RECOVERY, good_for=password_links.LIFETIMES[Link.Purpose.RECOVERY])
         return render(request, "accounts/recovery_sent.html", {"email": form.cleaned_data["email"]})
     return render(request, "accounts/recover.html", {"form": form})
@@ -115,8 +125,8 @@ def set_password(request: HttpRequest, token: str) -> HttpResponse:
     attempt.succeeded()
     form = NewPasswordForm(link.user, request.POST or None)
     if request.method == "POST" and form.is_valid():
-        ip = request.META.get("REMOTE_ADDR", "")
-        if not services.set_password(link, form.cleaned_data["password"], ip=ip):
+        request_origin.proved(ProofKind.LINK)
+        if not services.set_password(link, form.cleaned_data["password"]):
             return render(request, "accounts/link_over.html", status=404)
         messages.success(request, "Your password is set. You can sign in now.")
         response = redirect("sign-in")
@@ -151,13 +161,28 @@ def identity_callback(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         arrival = oidc.complete(request, provider)
     except oidc.OidcError as failed:
+        sign_ins.failed("", ProofKind.OIDC)
         messages.error(request, str(failed))
         return redirect("sign-in")
     user = oidc.account(arrival.email)
     if user is None:
+        sign_ins.failed(arrival.email, ProofKind.OIDC)
         messages.error(request, f"There is no account for {arrival.email} here. Ask your operator.")
         return redirect("sign-in")
-    return signing_in.proceed(request, user, arrival.next)
+    return _proceed(request, user, arrival.next, ProofKind.OIDC)
+
+
+def _proceed(request: HttpRequest, user: User, next_: str, proof: ProofKind) -> HttpResponse:
+    """To the second step where there is one; otherwise they are in."""
+    return signing_in.to_second_step(request, user, next_, proof) or _finish(request, user, next_, proof)
+
+
+def _finish(
+    request: HttpRequest, user: User, next_: str, first: ProofKind, second: ProofKind = ProofKind.NONE
+) -> HttpResponse:
+    response = signing_in.finish(request, user, next_)
+    sign_ins.signed_in(user, first=first, second=second)
+    return response
 
 
 def _provider(slug: str) -> Provider:

@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from console import ids, untrusted_text
+from console import ids, request_origin, untrusted_text
 from console.accounts import presence
 from console.accounts.second_factor_required import before_second_factor
 from console.api import parsing, problems
@@ -136,6 +136,7 @@ class ApiView(APIView):
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
         self.request_id = ids.new("req")
+        request_origin.name_request(self.request_id)
         self.order_id = ""
         self.done = ""
         self.confirmed_after_ms: int | None = None
@@ -164,6 +165,8 @@ class ApiView(APIView):
         if not isinstance(caller, Caller):
             raise Unauthenticated("Send an API key as a bearer token, or sign in to the console.")
         self.caller, self._who = caller, caller.on_record
+        if self._who is not None:
+            request_origin.through(self._who, self.request_id)
 
     def check_permissions(self, request: Request) -> None:
         if request.method == "OPTIONS":

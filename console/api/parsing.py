@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from django.conf import settings
 from django.http import QueryDict
@@ -15,7 +15,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.parsers import BaseParser
 
-from brokers.decimals import plain
+from brokers.decimals import plain, refuse_constant
 from console import untrusted_text
 from console.errors import Code, Refusal
 
@@ -175,13 +175,9 @@ class StrictJSON(BaseParser):
         if len(raw) > settings.MAX_BODY_BYTES:
             raise Refusal(Code.BODY_TOO_LARGE, f"A request can have at most {settings.MAX_BODY_BYTES:,} bytes.")
         try:
-            body = json.loads(raw, parse_constant=_no_constants)
+            body = json.loads(raw, parse_constant=refuse_constant)
         except (ValueError, RecursionError) as error:
             raise Refusal(Code.INVALID_REQUEST, "The body is not well-formed JSON.") from error
         if not isinstance(body, dict):
             raise Refusal(Code.INVALID_REQUEST, "The body must be a JSON object.")
         return body
-
-
-def _no_constants(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON.")

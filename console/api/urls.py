@@ -11,6 +11,7 @@ from console.journal import api as journal
 from console.keys import api as keys
 from console.orders import api as orders
 from console.practice import api as practice
+from console.recent_errors import api as recent_errors
 
 _V1 = [
     path("connections", connections.Connections.as_view()),
@@ -62,12 +63,13 @@ _V1 = [
     path("journal/trades/<str:trade_id>/notes", journal.TradeNotes.as_view()),
     path("activity", audit.Activity.as_view()),
     path("activity/<str:request_id>", audit.OneCall.as_view()),
-    path("errors", audit.Errors.as_view()),
+    path("errors", recent_errors.Errors.as_view()),
 ]
 
 urlpatterns = [
     path("developers/", views.developers, name="developers"),
     path("docs/tools/", views.tools, name="tools"),
+    path("docs/tools/<slug:name>/", views.tool, name="tool"),
     path("api/v1/schema.json", views.Schema.as_view(), name="schema"),
     path("api/v1/", include(_V1)),
     # Last: a page for people would be no answer to a program.

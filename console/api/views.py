@@ -1,7 +1,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from rest_framework.exceptions import MethodNotAllowed
@@ -80,3 +80,12 @@ def tools(request: HttpRequest) -> HttpResponse:
     every = toolsets.provided()
     context = {"sections": sections, "tools": len(every), "bytes": toolsets.size(every), "trade": Scope.TRADE}
     return render(request, "api/tools.html", context)
+
+
+@require_safe
+def tool(request: HttpRequest, name: str) -> HttpResponse:
+    """One of them: its arguments and its result."""
+    for each in toolsets.provided():
+        if each.name == name:
+            return render(request, "api/tool.html", {"tool": each, "trade": Scope.TRADE})
+    raise Http404

@@ -2,7 +2,6 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,7 +9,6 @@ from rest_framework.response import Response
 from console.api import parsing
 from console.api.base import ApiView, Operation, PageQuery
 from console.api.parsing import Strict
-from console.audit import failed_calls
 from console.audit import queries as call_queries
 from console.audit.models import Call, CallOutcome
 from console.authority.drf import Need
@@ -60,35 +58,6 @@ class ActivityQuery(PageQuery, Everyone):
     order_id = parsing.Text(required=False, max_length=40)
 
 
-class ErrorsQuery(Everyone):
-    span = parsing.Choice(choices=list(failed_calls.SPANS), default="12h")
-
-
-class GroupOut(serializers.Serializer[Any]):
-    code = serializers.CharField()
-    title = serializers.CharField()
-    advice = serializers.SerializerMethodField()
-    blame = serializers.SerializerMethodField()
-    tool = serializers.CharField()
-    connection_id = serializers.IntegerField(allow_null=True)
-    connection = serializers.CharField(source="connection_label")
-    environment = serializers.CharField()
-    apps = serializers.IntegerField(help_text="How many apps ran into it.")
-    calls = serializers.IntegerField()
-    last_seen = serializers.DateTimeField()
-
-    def get_advice(self, group: failed_calls.ErrorGroup) -> str:
-        return failed_calls.explain(group.code).advice
-
-    def get_blame(self, group: failed_calls.ErrorGroup) -> str:
-        return failed_calls.explain(group.code).blame.value
-
-
-class GroupsOut(serializers.Serializer[Any]):
-    since = serializers.DateTimeField()
-    items = GroupOut(many=True)
-
-
 class _AuditView(ApiView):
     tag = "Activity"
 
@@ -136,20 +105,3 @@ class OneCall(_AuditView):
 
     def get(self, request: Request, request_id: str) -> Response:
         return self.answer(get_object_or_404(self.visible(), request_id=request_id))
-
-
-class Errors(_AuditView):
-    acts = {
-        "GET": Operation(
-            name="list_errors",
-            needs=Need.READ,
-            toolset=Toolset.JOURNAL,
-            about="Failed calls grouped by code, tool and connection, most recent first; at most 100 groups.",
-            answers=GroupsOut,
-            asks=ErrorsQuery,
-        )
-    }
-
-    def get(self, request: Request) -> Response:
-        span, now = failed_calls.SPANS[self.given["span"]][0], timezone.now()
-        return self.answer({"since": now - span, "items": failed_calls.groups(self.visible(), span=span, now=now)})

@@ -8,9 +8,10 @@ from typing import Any
 
 from django.utils import timezone
 
+from console import request_origin
 from console.accounts.models import User
 from console.audit.group_commit import Done, Row, writer
-from console.audit.models import CallOutcome, Change
+from console.audit.models import CallOutcome, Change, ChangeCategory
 from console.errors import Code
 from console.principal import Manager, Principal
 from console.scopes import Scope
@@ -106,6 +107,10 @@ def _scopes_text(scopes: frozenset[Scope]) -> str:
     return " ".join(sorted(scopes))
 
 
+Facts = Mapping[str, Any]
+"""What something was, or became: the name of a field and its value."""
+
+
 def record_change(
     user: User | None,
     action: str,
@@ -113,24 +118,53 @@ def record_change(
     target_id: object,
     target_label: str = "",
     *,
-    ip: str = "",
+    before: Facts | None = None,
+    after: Facts | None = None,
+    owner_id: int | None = None,
+    connection_id: int | None = None,
+    category: ChangeCategory = ChangeCategory.CHANGE,
+    times: int = 1,
     **detail: Any,
 ) -> None:
     """One change of who may do what; call it inside the transaction that makes the change.
 
-    ``target`` is the kind of thing in a word ("key", "app", "connection", "client").
+    ``target`` is the kind of thing in a word ("key", "app", "connection", "client"). ``owner_id`` is whose it is, where
+    that is not ``user``. Where it came from and how it was proved is known: see ``console.request_origin``.
     """
+    origin = request_origin.current()
+    if owner_id is None:
+        owner_id = int(str(target_id)) if target == "user" else user.pk if user else None
+    if connection_id is None and target == "connection":
+        connection_id = int(str(target_id))
     Change.objects.create(
         at=timezone.now(),
+        category=category,
         user_id=user.pk if user else None,
         user_label=user.email if user else "",
+        owner_id=owner_id,
         action=action,
         target=str(target),
         target_id=str(target_id),
         target_label=escape_hidden(target_label)[:255],
+        connection_id=connection_id,
+        before=_bounded(before or {}),
+        after=_bounded(after or {}),
         detail=_bounded(detail),
-        ip=ip[:45],
+        times=times,
+        proof=origin.proof.value,
+        ip=origin.ip[:45],
+        user_agent=_masked(origin.user_agent[:400], 200),
+        request_id=origin.request_id[:40],
+        app_id=origin.app_id,
+        app_label=origin.app_label[:255],
+        credential_id=origin.credential_id[:64],
     )
+
+
+def record_system_act(action: str, target: str, count: int, **detail: Any) -> None:
+    """What a sweep did to many at once; nothing where it did nothing. Of one thing write ``record_change``."""
+    if count:
+        record_change(None, action, target, "", category=ChangeCategory.SYSTEM, times=count, **detail)
 
 
 def mask(text: str) -> str:

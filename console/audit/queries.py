@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from console.accounts.models import User
-from console.audit.models import Call, CallOutcome
+from console.audit.models import Call, CallOutcome, Change
 from console.errors import Code
 from console.principal import Principal
 
@@ -92,3 +92,13 @@ def trace(calls: QuerySet[Call]) -> Trace:
         last=told["last"],
         tools=[(tool, count) for tool, count in tools[:20]],
     )
+
+
+def own_changes(user: User) -> QuerySet[Change]:
+    """Changes of what is this person's, whoever made them, with their sign-ins."""
+    return Change.objects.filter(owner_id=user.pk)
+
+
+def visible_changes(user: User, *, everyone: bool) -> QuerySet[Change]:
+    """The same; for an operator who asks, everybody's, the system's and those tried with no account."""
+    return Change.objects.all() if everyone and user.is_operator else own_changes(user)

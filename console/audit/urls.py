@@ -12,5 +12,4 @@ _activity = (
 
 urlpatterns = [
     path("activity/", include(_activity)),
-    path("errors/", views.recent_errors, name="errors"),
 ]

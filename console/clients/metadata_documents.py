@@ -141,6 +141,7 @@ def _store(client_id: str, document: Document, *, fetched_at: datetime | None, e
     changed = (client.name, client.redirect_uris) != (document.name, uris)
     if changed and not made and client.review == ReviewState.ACCEPTED:
         client.review = registration.first_review()  # it is not what the operator saw
+    before = {"name": client.name, "redirect_uris": client.redirect_uris.split()}
     client.name, client.redirect_uris = document.name, uris
     client.document_fetched_at, client.cimd_expires_at = fetched_at, expires_at
     client.save()
@@ -148,7 +149,14 @@ def _store(client_id: str, document: Document, *, fetched_at: datetime | None, e
         registration.record_registered(client, by=None)
     elif changed:
         audit_log.record_change(
-            None, "changed", "client", client.pk, client.name, ip=ip, client_id=client_id, redirect_uris=uris.split()
+            None,
+            "changed",
+            "client",
+            client.pk,
+            client.name,
+            before=before,
+            after={"name": client.name, "redirect_uris": uris.split(), "review": client.review},
+            client_id=client_id,
         )
     return client
 

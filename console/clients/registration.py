@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -87,8 +88,9 @@ def register_dynamic(*, name: str, redirect_uris: list[str], auth_method: str = 
 
 
 @transaction.atomic
-def update_dynamic(client: Client, *, name: str, redirect_uris: list[str], ip: str = "") -> None:
+def update_dynamic(client: Client, *, name: str, redirect_uris: list[str]) -> None:
     """Replace what the client said of itself (RFC 7592 section 2.2). A review that was passed is due again."""
+    before = _looks(client)
     client.name = clean_name(name) or "Unnamed app"
     client.redirect_uris = " ".join(check_redirect_uris(redirect_uris))
     client.review = first_review()
@@ -99,10 +101,14 @@ def update_dynamic(client: Client, *, name: str, redirect_uris: list[str], ip: s
         "client",
         client.pk,
         client.name,
-        ip=ip,
+        before=before,
+        after=_looks(client),
         client_id=client.client_id,
-        redirect_uris=client.redirect_uris.split(),
     )
+
+
+def _looks(client: Client) -> dict[str, object]:
+    return {"name": client.name, "redirect_uris": client.redirect_uris.split(), "review": client.review}
 
 
 def managed_by(client_id: str, token: str) -> Client | None:
@@ -124,7 +130,16 @@ def accept(client: Client, *, by: User, seen: str) -> bool:
     waiting = Client.objects.filter(pk=client.pk, review=ReviewState.WAITING, deleted_at=None)
     if not waiting.update(review=ReviewState.ACCEPTED, reviewed_at=now):
         return False
-    audit_log.record_change(by, "accepted", "client", client.pk, client.name, client_id=client.client_id)
+    audit_log.record_change(
+        by,
+        "accepted",
+        "client",
+        client.pk,
+        client.name,
+        before={"review": ReviewState.WAITING.value},
+        after={"review": ReviewState.ACCEPTED.value},
+        client_id=client.client_id,
+    )
     return True
 
 
@@ -184,17 +199,16 @@ def _register(
 
 
 def record_registered(client: Client, *, by: User | None) -> None:
+    through: dict[str, Any] = {"management_key": client.registered_by_key} if client.registered_by_key else {}
     audit_log.record_change(
         by,
         "registered",
         "client",
         client.pk,
         client.name,
-        ip=client.registered_ip,
+        after={"kind": client.kind, "review": client.review, "redirect_uris": client.redirect_uris.split()},
         client_id=client.client_id,
-        kind=client.kind,
-        redirect_uris=client.redirect_uris.split(),
-        **({"management_key": client.registered_by_key} if client.registered_by_key else {}),
+        **through,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -65,16 +66,20 @@ def grant(
         "app",
         app.pk,
         app.name,
-        connection=connection.name,
-        scopes=app.scopes,
-        source=source,
-        **({} if ask_in_assistant else {"asks_in_assistant": "no"}),
+        after={
+            "connection": connection.name,
+            "scopes": app.scopes,
+            "source": source,
+            "ask_in_assistant": ask_in_assistant,
+            **app.limited.as_text(),
+        },
+        connection_id=connection.pk,
         **made_by_key(by_key),
     )
     return app
 
 
-def made_by_key(by_key: str) -> dict[str, str]:
+def made_by_key(by_key: str) -> dict[str, Any]:
     """For the audit log, which names the owner: that it was their program."""
     return {"management_key": by_key} if by_key else {}
 
@@ -168,10 +173,21 @@ def _change(
 ) -> bool:
     """One conditional update and its line in the audit log; False when it was so already."""
     with transaction.atomic():
+        mine = ConnectedApp.objects.select_for_update().get(pk=app.pk)
         if not ConnectedApp.objects.filter(condition, pk=app.pk).update(**fields):
             return False
-        told = {key: str(value) for key, value in fields.items()} | made_by_key(by_key)
-        audit_log.record_change(by, action, "app", app.pk, app.name, **told)
+        audit_log.record_change(
+            by,
+            action,
+            "app",
+            app.pk,
+            app.name,
+            before={name: getattr(mine, name) for name in fields},
+            after=fields,
+            owner_id=mine.owner_id,
+            connection_id=mine.connection_id,
+            **made_by_key(by_key),
+        )
         changed.send(ConnectedApp, app=app)
     app.refresh_from_db()
     return True
@@ -202,7 +218,16 @@ def delete_client(client: Client, *, by: User | None, by_key: str = "") -> bool:
     for app in client.connected_apps.filter(revoked_at=None):
         revoke(app, by=by, reason="Its client was deleted", by_key=by_key)
     audit_log.record_change(
-        by, "deleted", "client", client.pk, client.name, client_id=client.client_id, **made_by_key(by_key)
+        by,
+        "deleted",
+        "client",
+        client.pk,
+        client.name,
+        before={"deleted": False},
+        after={"deleted": True},
+        owner_id=client.user_id,
+        client_id=client.client_id,
+        **made_by_key(by_key),
     )
     return True
 
@@ -216,7 +241,16 @@ def refuse_client(client: Client, *, by: User) -> bool:
         return False
     for app in client.connected_apps.filter(revoked_at=None):
         revoke(app, by=by, reason="Its client was refused by an operator")
-    audit_log.record_change(by, "refused", "client", client.pk, client.name, client_id=client.client_id)
+    audit_log.record_change(
+        by,
+        "refused",
+        "client",
+        client.pk,
+        client.name,
+        before={"review": client.review},
+        after={"review": ReviewState.REFUSED.value},
+        client_id=client.client_id,
+    )
     return True
 
 
@@ -259,7 +293,15 @@ def set_limits(app: ConnectedApp, limits: Limits, *, by: User, may_widen: bool =
             )
         ConnectedApp.objects.filter(pk=mine.pk).update(limits=limits.stored())
         audit_log.record_change(
-            by, "limits changed", "app", mine.pk, mine.name, before=before.as_text(), after=limits.as_text()
+            by,
+            "limits changed",
+            "app",
+            mine.pk,
+            mine.name,
+            before=before.as_text(),
+            after=limits.as_text(),
+            owner_id=mine.owner_id,
+            connection_id=mine.connection_id,
         )
         changed.send(ConnectedApp, app=app)
     app.refresh_from_db()
@@ -294,6 +336,10 @@ def set_toolsets(app: ConnectedApp, on: Collection[Toolset], *, by: User, may_wi
         "app",
         app.pk,
         app.name,
+        before={"toolsets": before},
+        after={"toolsets": after},
+        owner_id=app.owner_id,
+        connection_id=app.connection_id,
         on=" ".join(each for each in after if each not in before),
         off=" ".join(each for each in before if each not in after),
     )

@@ -36,7 +36,7 @@ _RETRY_AFTER = 2.0
 _KEPT_FROM_READS = 0.25
 """Share of the budget that reads leave to writes and cancels."""
 
-_WRITES = frozenset({"submit", "replace", "answer"})
+_WRITES = frozenset({"submit", "firm_quote", "commit", "replace", "answer"})
 _CANCELS = frozenset({"cancel"})
 
 

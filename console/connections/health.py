@@ -27,6 +27,8 @@ from brokers.errors import (
     Rejected,
 )
 from brokers.types import Account, AccountState, ConnectionInfo, Unreadable
+from console.audit import log as audit_log
+from console.audit.models import ChangeCategory
 from console.connections import broker_access, link_specs
 from console.connections import equity as equity_kept
 from console.connections import services as connections
@@ -200,6 +202,8 @@ def _next_step(connection: Connection, error: BrokerError) -> str:
 def _store(connection: Connection, answer: HealthAnswer) -> None:
     mine = Connection.objects.filter(pk=connection.pk, closed_at=None)
     if answer.error is not None:
+        if connection.checked_at is not None and mine.filter(last_error="").exists():
+            _record_state(connection, "link broken", "ok", str(answer.error)[:300])
         mine.update(
             last_error=str(answer.error)[:300],
             next_step=_next_step(connection, answer.error),
@@ -212,6 +216,8 @@ def _store(connection: Connection, answer: HealthAnswer) -> None:
     if answer.unknown is not None:
         mine.update(unknown_words=Counter(each.word for each in answer.unknown))
     states, now = answer.states, timezone.now()
+    if mine.exclude(last_error="").exists():
+        _record_state(connection, "link works again", connection.last_error, "ok")
     for state in states:
         equity_kept.record(
             connection,
@@ -233,6 +239,21 @@ def _store(connection: Connection, answer: HealthAnswer) -> None:
         next_step="",
         needs_sign_in=False,
         checked_at=now,
+    )
+
+
+def _record_state(connection: Connection, action: str, before: str, after: str) -> None:
+    """For its owner: when the broker stopped answering, and when it did again."""
+    audit_log.record_change(
+        None,
+        action,
+        "connection",
+        connection.pk,
+        connection.name,
+        category=ChangeCategory.SYSTEM,
+        owner_id=connection.owner_id,
+        before={"state": before},
+        after={"state": after},
     )
 
 

@@ -81,9 +81,13 @@ def link(
                 "connection",
                 connection.pk,
                 name,
-                broker=kind.broker,
-                environment=environment.value,
-                trading=connection.trading_enabled,
+                after={
+                    "broker": kind.broker,
+                    "environment": environment.value,
+                    "trading_enabled": connection.trading_enabled,
+                    "policy": connection.policy,
+                    **limits.as_text(),
+                },
             )
     except IntegrityError as error:
         raise paper_connections.name_taken(name) from error
@@ -108,6 +112,7 @@ def replace_key(connection: Connection, *, own: Mapping[str, str], secrets: Mapp
         mine = Connection.objects.select_for_update().get(pk=connection.pk)
         if mine.closed_at is not None:
             raise Refusal(Code.NOT_FOUND, f"{mine.name} was unlinked in the meantime. Nothing was changed.")
+        before = {"trading_enabled": mine.trading_enabled, "key_checked_at": mine.key_checked_at}
         for field, value in connections.key_facts(info).items():
             setattr(mine, field, value)
         mine.settings, mine.sealed = (
@@ -117,7 +122,15 @@ def replace_key(connection: Connection, *, own: Mapping[str, str], secrets: Mapp
         mine.trading_enabled = mine.trading_enabled and not mine.why_read_only
         mine.last_error, mine.next_step, mine.needs_sign_in, mine.check_after = "", "", False, timezone.now()
         mine.save()
-        audit_log.record_change(by, "key replaced", "connection", mine.pk, mine.name, trading=mine.trading_enabled)
+        audit_log.record_change(
+            by,
+            "key replaced",
+            "connection",
+            mine.pk,
+            mine.name,
+            before=before,
+            after={"trading_enabled": mine.trading_enabled, "key_checked_at": mine.key_checked_at},
+        )
     connection.refresh_from_db()
 
 

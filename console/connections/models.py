@@ -21,6 +21,8 @@ LIVE_CONFIRMATION_DELAY = 3
 """Seconds, where the owner set nothing else: about as long as it takes to read an order."""
 LONGEST_CONFIRMATION_DELAY = 60
 """Seconds: a confirmation has to be usable before it expires."""
+SHORTEST_APPROVAL_WAIT, LONGEST_APPROVAL_WAIT = 120, 24 * 3600
+"""Seconds that what waits for its owner can wait."""
 
 
 def default_policy(environment: Environment) -> Policy:
@@ -45,6 +47,10 @@ class Connection(models.Model):
     policy = models.CharField(max_length=16, choices=Policy.choices, default=Policy.TWO_STEP)
     confirmation_delay = models.PositiveSmallIntegerField(null=True)
     """Seconds; None: as ``least_confirmation_seconds`` has it for the environment."""
+    approval_wait = models.PositiveIntegerField(null=True)
+    """Seconds; None: as long as any confirmation lives. Read through ``approval_seconds``."""
+    policy_set_at = models.DateTimeField(null=True)
+    """When ``policy`` last changed: what its owner allowed under the one before has ended with it."""
     limits = models.JSONField(default=dict)
     """As ``Limits.stored`` writes them, in ``currency``; read through ``limited``."""
     created_at = models.DateTimeField(auto_now_add=True)
@@ -117,6 +123,11 @@ class Connection(models.Model):
         if self.confirmation_delay is not None:
             return self.confirmation_delay
         return LIVE_CONFIRMATION_DELAY if self.is_live else 0
+
+    @property
+    def approval_seconds(self) -> int:
+        """How long what only its owner releases waits for that."""
+        return settings.CONFIRMATION_SECONDS if self.approval_wait is None else self.approval_wait
 
     def equity_at_start_of(self, day: date) -> Decimal | None:
         """The last equity that was known before the UTC day began; None where none was."""

@@ -71,7 +71,12 @@ def link_paper(
             )
             equity.record(connection, account.key, currency=currency, equity=starting_cash, cash=starting_cash, now=now)
             audit_log.record_change(
-                owner, "added", "connection", connection.pk, name, broker="paper", trading=trading_enabled
+                owner,
+                "added",
+                "connection",
+                connection.pk,
+                name,
+                after={"broker": "paper", "environment": "paper", "trading_enabled": trading_enabled},
             )
     except IntegrityError as error:
         raise name_taken(name) from error

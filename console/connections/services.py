@@ -10,8 +10,15 @@ from brokers.types import ConnectionInfo, Environment
 from console import limits as bounds
 from console.accounts.models import User
 from console.audit import log as audit_log
+from console.audit.models import ChangeCategory
 from console.connections import limit_name_checks
-from console.connections.models import LONGEST_CONFIRMATION_DELAY, Connection, Policy
+from console.connections.models import (
+    LONGEST_APPROVAL_WAIT,
+    LONGEST_CONFIRMATION_DELAY,
+    SHORTEST_APPROVAL_WAIT,
+    Connection,
+    Policy,
+)
 from console.errors import Code, Refusal
 from console.limits import LIVE_NEEDS, TITLES, Limits
 
@@ -33,7 +40,18 @@ def note_key(connection: Connection, info: ConnectionInfo) -> None:
         mine.save(update_fields=list(of_key))
         if mine.trading_enabled and mine.why_read_only:
             Connection.objects.filter(pk=mine.pk).update(trading_enabled=False)
-            audit_log.record_change(None, "trading disabled", "connection", mine.pk, mine.name, why=mine.why_read_only)
+            audit_log.record_change(
+                None,
+                "trading disabled",
+                "connection",
+                mine.pk,
+                mine.name,
+                category=ChangeCategory.SYSTEM,
+                owner_id=mine.owner_id,
+                before={"trading_enabled": True},
+                after={"trading_enabled": False},
+                why=mine.why_read_only,
+            )
 
 
 def key_facts(info: ConnectionInfo) -> dict[str, Any]:
@@ -54,11 +72,26 @@ def check_required_limits(environment: Environment, limits: Limits) -> None:
         raise Refusal(Code.LIMITS_REQUIRED, f"A live connection always needs a limit for: {named}.", field=missing[0])
 
 
+_UNTOLD = frozenset({"sealed", "settings"})
+"""What is nobody's to read: credentials, and where the account lies."""
+
+
 def _change(connection: Connection, by: User, action: str, condition: Q, **fields: object) -> bool:
     with transaction.atomic():
+        mine = Connection.objects.select_for_update().get(pk=connection.pk)
         if not Connection.objects.filter(condition, pk=connection.pk, closed_at=None).update(**fields):
             return False
-        audit_log.record_change(by, action, "connection", connection.pk, connection.name)
+        told = [name for name in fields if name not in _UNTOLD]
+        audit_log.record_change(
+            by,
+            action,
+            "connection",
+            connection.pk,
+            connection.name,
+            before={name: getattr(mine, name) for name in told},
+            after={name: fields[name] for name in told},
+            owner_id=mine.owner_id,
+        )
     connection.refresh_from_db()
     return True
 
@@ -103,7 +136,14 @@ def set_limits(connection: Connection, limits: Limits, *, by: User, may_widen: b
             )
         Connection.objects.filter(pk=mine.pk).update(limits=limits.stored())
         audit_log.record_change(
-            by, "limits changed", "connection", mine.pk, mine.name, before=before.as_text(), after=limits.as_text()
+            by,
+            "limits changed",
+            "connection",
+            mine.pk,
+            mine.name,
+            before=before.as_text(),
+            after=limits.as_text(),
+            owner_id=mine.owner_id,
         )
     connection.refresh_from_db()
     return True
@@ -134,7 +174,46 @@ def set_confirmation_delay(connection: Connection, seconds: int, *, by: User, ma
             )
         Connection.objects.filter(pk=mine.pk).update(confirmation_delay=seconds)
         audit_log.record_change(
-            by, "confirmation delay changed", "connection", mine.pk, mine.name, before=before, after=seconds
+            by,
+            "confirmation delay changed",
+            "connection",
+            mine.pk,
+            mine.name,
+            before={"seconds": before},
+            after={"seconds": seconds},
+        )
+    connection.refresh_from_db()
+    return True
+
+
+def set_approval_wait(connection: Connection, seconds: int, *, by: User, may_lengthen: bool = False) -> bool:
+    """How long what waits for its owner waits, from the next one on. False when it was so already.
+
+    ``may_lengthen``: the owner has just proved, for this, who they are. Raises Refusal when it would become longer
+    without that, and outside SHORTEST_APPROVAL_WAIT to LONGEST_APPROVAL_WAIT.
+    """
+    if not SHORTEST_APPROVAL_WAIT <= seconds <= LONGEST_APPROVAL_WAIT:
+        raise Refusal(Code.INVALID_ARGUMENT, "Choose a time from 2 minutes to 24 hours.", field="approval_seconds")
+    with transaction.atomic():
+        mine = Connection.objects.select_for_update().get(pk=connection.pk)
+        before = mine.approval_seconds
+        if seconds == before:
+            return False
+        if not may_lengthen and seconds > before:
+            raise Refusal(
+                Code.RE_AUTHENTICATION_REQUIRED,
+                "This lets an order be approved longer after it was prepared, so it needs the owner's proof of "
+                "presence. Nothing was changed.",
+            )
+        Connection.objects.filter(pk=mine.pk).update(approval_wait=seconds)
+        audit_log.record_change(
+            by,
+            "time to approve changed",
+            "connection",
+            mine.pk,
+            mine.name,
+            before={"seconds": before},
+            after={"seconds": seconds},
         )
     connection.refresh_from_db()
     return True
@@ -159,9 +238,15 @@ def set_policy(connection: Connection, policy: Policy, *, by: User, may_loosen: 
                 "This lets orders go out without the owner's approval, so it needs the owner's proof of presence. "
                 "Nothing was changed.",
             )
-        Connection.objects.filter(pk=mine.pk).update(policy=policy)
+        Connection.objects.filter(pk=mine.pk).update(policy=policy, policy_set_at=timezone.now())
         audit_log.record_change(
-            by, "policy changed", "connection", mine.pk, mine.name, before=before.value, after=policy.value
+            by,
+            "policy changed",
+            "connection",
+            mine.pk,
+            mine.name,
+            before={"policy": before.value},
+            after={"policy": policy.value},
         )
     connection.refresh_from_db()
     return True

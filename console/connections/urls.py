@@ -17,5 +17,6 @@ urlpatterns = [
     path("<int:pk>/trading-off/", views.disable_trading, name="trading-off"),
     path("<int:pk>/limits/", views.limits, name="limits"),
     path("<int:pk>/policy/", views.policy, name="policy"),
+    path("<int:pk>/approval-wait/", views.approval_wait, name="approval-wait"),
     path("<int:pk>/confirmation-delay/", views.confirmation_delay, name="confirmation-delay"),
 ]

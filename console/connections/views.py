@@ -1,10 +1,10 @@
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -26,14 +26,20 @@ from console.connections import services as connections
 from console.connections.forms import CredentialsForm, LimitsForm, LinkForm, PaperConnectionForm
 from console.connections.link_specs import KINDS, LinkSpec
 from console.connections.models import LONGEST_CONFIRMATION_DELAY, Connection, Policy
+from console.desk import portfolio
+from console.elapsed import span_text
 from console.errors import Code, Refusal
 from console.halts import services as halts
 from console.limits import Limits
 from console.onboarding import connection_lifecycle
+from console.orders import queries as order_queries
 from console.orders.checks import daily_usage, limit_usage
 from console.orders.models import Order
-from console.orders.states import OPEN
+from console.orders.owner import standing_rules
+from console.orders.states import ENDED, OPEN
 from console.practice import services as practice
+
+_WORKING = 20
 
 
 def _own(request: HttpRequest, pk: int) -> Connection:
@@ -50,10 +56,10 @@ def _local(request: HttpRequest, address: str) -> str:
 
 @require_safe
 def list_(request: HttpRequest) -> HttpResponse:
-    connections = connection_queries.open_connections(user_of(request)).annotate(
-        apps=Count("connected_apps", filter=Q(connected_apps__in=app_queries.active_apps(user_of(request))))
-    )
-    return render(request, "connections/list.html", {"connections": connections})
+    user = user_of(request)
+    apps = Counter(app_queries.active_apps(user).order_by().values_list("connection_id", flat=True))
+    rows = [(line, apps[line.connection.pk]) for line in portfolio.load(user, timezone.now()).lines]
+    return render(request, "connections/list.html", {"rows": rows})
 
 
 @never_cache
@@ -198,22 +204,31 @@ def check(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
-    apps = list(app_queries.active_apps(user_of(request)).filter(connection=connection))
-    now = timezone.now()
+    user, now = user_of(request), timezone.now()
+    apps = list(app_queries.active_apps(user).filter(connection=connection))
+    desk = portfolio.load(user, now, only=connection)
+    working = order_queries.unfinished(user).filter(connection=connection)
     use = daily_usage.connection_usage(connection, now)
     context: dict[str, Any] = {
         "connection": connection,
         "apps": apps,
         "calls": sum(call_queries.last_hour(app.pk for app in apps).values()),
-        "orders": Order.objects.filter(connection=connection).select_related("app")[:5],
+        "desk": desk,
+        "line": desk.lines[0],
+        "spark": desk.totals[0].spark if len(desk.totals) == 1 else None,
+        "working": working[:_WORKING],
+        "orders": Order.objects.filter(connection=connection, status__in=ENDED).select_related("app")[:5],
         "lines": limit_usage.limit_lines(connection.limited, use, connection, equity=connection.equity, now=now),
         "limits": connection.limited,
         "kind": link_specs.find(connection.broker, connection.settings),
         "approves": connection.policy == Policy.OWNER_APPROVAL,
         "longest_delay": LONGEST_CONFIRMATION_DELAY,
+        "rules": standing_rules.on(connection),
+        "approval_time": span_text(connection.approval_seconds),
+        "waits": [(seconds, span_text(seconds)) for seconds in sorted(_offered_waits(connection))],
         "practises": practice.can_practise(connection),
         "halted": halts.halts_on(connection).filter(account_id="").exists(),
-        "open_orders": Order.objects.filter(connection=connection, status__in=OPEN).count(),
+        "open_orders": working.count(),
     }
     return render(request, "connections/detail.html", context)
 
@@ -370,8 +385,7 @@ def policy(request: HttpRequest, pk: int) -> HttpResponse:
 def confirmation_delay(request: HttpRequest, pk: int) -> HttpResponse:
     """How long after it was shown an app may confirm an order by itself, at the earliest."""
     connection, by = _own(request, pk), user_of(request)
-    sent = request.POST.get("seconds", "").strip()
-    seconds = int(sent) if sent.isascii() and sent.isdecimal() and len(sent) < 6 else -1
+    seconds = _whole(request.POST.get("seconds", ""))
     try:
         changed = connections.set_confirmation_delay(connection, seconds, by=by)
     except Refusal as refusal:
@@ -387,3 +401,48 @@ def confirmation_delay(request: HttpRequest, pk: int) -> HttpResponse:
     if changed:
         messages.success(request, f"The least time on {connection.name} is now {seconds} s.")
     return redirect("connections:detail", pk)
+
+
+_MINUTE, _HOUR = 60, 3600
+_APPROVAL_WAITS = (
+    *(count * _MINUTE for count in (5, 10, 15, 30)),
+    *(count * _HOUR for count in (1, 2, 4, 8, 12, 24)),
+)
+"""Seconds, as the page offers them beside what holds unless another is set."""
+
+
+def _offered_waits(connection: Connection) -> set[int]:
+    return {settings.CONFIRMATION_SECONDS, *_APPROVAL_WAITS, connection.approval_seconds}
+
+
+@never_cache
+@require_POST
+def approval_wait(request: HttpRequest, pk: int) -> HttpResponse:
+    """How long what only the owner releases waits for that."""
+    connection, by = _own(request, pk), user_of(request)
+    seconds = _whole(request.POST.get("seconds", ""))
+    try:
+        changed = connections.set_approval_wait(connection, seconds, by=by)
+    except Refusal as refusal:
+        if refusal.code is not Code.RE_AUTHENTICATION_REQUIRED:
+            messages.error(request, str(refusal))
+            return redirect("connections:detail", pk)
+        before, after = span_text(connection.approval_seconds), span_text(seconds)
+        about = (
+            f"On {connection.name} an order can be approved up to {after} after it was prepared, not {before}. Price, "
+            "limits and all other checks are made again when you approve."
+        )
+        proved = _require_proof(request, PresenceAct.LENGTHEN_WAIT, connection, about)
+        if isinstance(proved, HttpResponse):
+            return proved
+        changed = connections.set_approval_wait(connection, seconds, by=by, may_lengthen=True)
+    if changed:
+        said = f"From the next one on, an order on {connection.name} waits up to {span_text(seconds)} for you."
+        messages.success(request, said)
+    return redirect("connections:detail", pk)
+
+
+def _whole(sent: str) -> int:
+    """A count as a form sends it; -1 for anything else."""
+    sent = sent.strip()
+    return int(sent) if sent.isascii() and sent.isdecimal() and len(sent) < 6 else -1

@@ -135,6 +135,10 @@ def _create(
         "halt",
         halt.pk,
         halt.what,
+        before={"halted": False},
+        after={"halted": True},
+        owner_id=owner.pk if owner else None,
+        connection_id=connection.pk if connection else app.connection_id if app else None,
         scope=scope.value,
         by=label,
         reason=reason,
@@ -179,7 +183,19 @@ def lift(halt: Halt, *, by: User, proof: Proof) -> bool:
         )
     if not Halt.objects.filter(pk=halt.pk, lifted_at=None).update(lifted_at=timezone.now(), lifted_by=by.email):
         return False
-    audit_log.record_change(by, "halt lifted", "halt", halt.pk, halt.what, scope=halt.scope, proof=proof.value)
+    audit_log.record_change(
+        by,
+        "halt lifted",
+        "halt",
+        halt.pk,
+        halt.what,
+        before={"halted": True},
+        after={"halted": False},
+        owner_id=halt.owner_id,
+        connection_id=halt.connection_id,
+        scope=halt.scope,
+        proof=proof.value,
+    )
     halt.refresh_from_db()
     return True
 

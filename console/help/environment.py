@@ -63,6 +63,23 @@ VARIABLES = (
         "generated at first use",
         "signs platform tokens: a private P-256 JWK on one line; the same on every machine",
     ),
+    _one(
+        "TRADELATCH_AUDIT_KEY",
+        "made at the first seal",
+        "path of the PEM file with the Ed25519 key that signs the seals of the record; see "
+        "[The sealed record](../operate/sealed-record.md)",
+    ),
+    _one(
+        "TRADELATCH_AUDIT_COPY",
+        "none",
+        "path of a file at whose end each new seal is put, as one line of JSON; best on another computer or on storage "
+        "that only appends",
+    ),
+    _one("TRADELATCH_KEEP_CALLS_DAYS", "`0`", "days for which calls are kept; `0` keeps them for ever"),
+    _one(
+        "TRADELATCH_KEEP_CHANGES_DAYS", "`0`", "days for which changes and sign-ins are kept; `0` keeps them for ever"
+    ),
+    _one("TRADELATCH_KEEP_LETTERS_DAYS", "`30`", "days for which it is kept that an e-mail was sent or failed"),
     _one("TRADELATCH_API_KEY", "none", "the key of `tradelatch mcp`, `call` and `tools`; the server does not read it"),
     _one("TRADELATCH_DATABASE_URL", "SQLite in the home folder", "`postgres://…` for more than one machine"),
     _one("TRADELATCH_DATABASE_POOL", "`16`", "maximum PostgreSQL connections per process"),

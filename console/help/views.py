@@ -22,6 +22,8 @@ _BLAME = {
     Blame.CALLER: "The assistant or program that made the call, or the owner of the connection",
     Blame.GATEWAY: "The operator of this instance",
     Blame.BROKER: "The broker, or the owner at the broker",
+    Blame.NETWORK: "Usually nobody has to. If this persists, the operator of this instance checks its network",
+    Blame.NOBODY: "Nothing is broken. The owner of the connection decides whether it is allowed",
 }
 _REGISTRATION = {
     "open": "Apps can register themselves",

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from console.charts import figures
+from console.charts.figures import BarChart, LineChart
 from console.connections import equity
 from console.connections.equity import FROM_OUTSIDE, Drawdown, Point
 from console.connections.models import Connection, EquitySnapshot
@@ -20,29 +22,16 @@ PERIODS: dict[str, tuple[str, timedelta | None]] = {
 }
 GROUPS = {"symbol": "", "day": "%Y-%m-%d", "month": "%Y-%m"}
 """By what profit is told apart, and how a UTC day or month is written."""
-MOST_POINTS = 300
 MOST_FILLS = 100_000
-WIDTH, HEIGHT = 720, 200
+DAYS = 30
+"""How many days the chart of profits shows."""
 _CENT = Decimal("0.01")
-_MARGIN = 6
 
 
 @dataclass(frozen=True, slots=True)
 class EquityChange:
     amount: Decimal
     percent: Decimal | None
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """Equity as lines of an SVG of 720 by 200, and the words beside it."""
-
-    line: str
-    area: str
-    high: Decimal
-    low: Decimal
-    first: datetime
-    last: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,24 +104,23 @@ def account_performance(
     return told, known
 
 
-def curve(known: Sequence[Point], since: datetime | None) -> Curve | None:
+def curve(known: Sequence[Point], since: datetime | None, currency: str) -> LineChart | None:
     """None for fewer than two points."""
-    shown = [point for point in known if since is None or point.at >= since]
-    if len(shown) < 2:
+    shown = [(point.at, point.equity) for point in known if since is None or point.at >= since]
+    return figures.line(shown, label="Equity", unit=currency)
+
+
+def by_day(connection: Connection, account_id: str, currency: str, now: datetime) -> BarChart | None:
+    """Profit less fees of each of the last ``DAYS`` UTC days; None where nothing was traded in ``currency``."""
+    today = now.astimezone(UTC).date()
+    days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
+    start = datetime.combine(days[0], time(), UTC)
+    rows, _ = profit(connection, account_id, "day", start=start)
+    earned = {row.name: row.net for row in rows if row.currency == currency}
+    if not earned:
         return None
-    step = -(-len(shown) // MOST_POINTS)
-    picked = [*shown[:-1:step], shown[-1]]
-    high, low = max(point.high for point in picked), min(point.low for point in picked)
-    room = (high - low) or Decimal(1)
-    first, last = picked[0].at, picked[-1].at
-    seconds = Decimal((last - first).total_seconds()) or Decimal(1)
-    places = []
-    for point in picked:
-        x = Decimal((point.at - first).total_seconds()) / seconds * WIDTH
-        y = _MARGIN + (high - point.equity) / room * (HEIGHT - 2 * _MARGIN)
-        places.append(f"{x:.1f},{y:.1f}")
-    line = " ".join(places)
-    return Curve(line, f"0,{HEIGHT} {line} {WIDTH},{HEIGHT}", high, low, first, last)
+    values = [(f"{day.day} {day:%b}", earned.get(f"{day:%Y-%m-%d}", Decimal(0))) for day in days]
+    return figures.bars(values, label="Profit by day, after fees", unit=currency, name="Day")
 
 
 def profits(connection: Connection, account_id: str) -> tuple[list[Row], list[Row], bool]:

@@ -101,9 +101,18 @@ def is_complete(connection_id: int, account_id: str) -> bool:
 def rebuild(connection: Connection, *, by: User) -> None:
     """Forget everything but the notes, and begin at the first fill again: the same trips get the same ids."""
     Connection.objects.select_for_update().get(pk=connection.pk)
+    trips = RoundTrip.objects.filter(connection=connection).count()
     for kind in (RoundTrip, Execution, LedgerLine, Progress):
         kind._default_manager.filter(connection=connection).delete()
-    audit_log.record_change(by, "journal rebuilt", "connection", connection.pk, connection.name)
+    audit_log.record_change(
+        by,
+        "journal rebuilt",
+        "connection",
+        connection.pk,
+        connection.name,
+        before={"round_trips": trips},
+        after={"round_trips": 0},
+    )
 
 
 # -- copying -------------------------------------------------------------------------------------------------

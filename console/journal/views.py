@@ -123,9 +123,8 @@ def show_performance(request: HttpRequest, pk: int) -> HttpResponse:
         symbols, months, whole = performance.profits(connection, account_id)
         context |= {
             "standing": standing,
-            "curve": performance.curve(known, now - back if back else None),
-            "width": performance.WIDTH,
-            "height": performance.HEIGHT,
+            "curve": performance.curve(known, now - back if back else None, standing.currency),
+            "days": performance.by_day(connection, account_id, standing.currency, now),
             "tables": [("By symbol", "Symbol", symbols), ("By month", "Month", months)],
             "whole": whole,
         }

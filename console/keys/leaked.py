@@ -58,7 +58,7 @@ def report(key: ApiKey | ManagementKey, *, by: User) -> bool:
 
     People allow a client that a management key registered for its name, which the thief may have chosen: it ends, too.
     """
-    audit_log.record_change(by, "reported leaked", "key", key.public_id)
+    audit_log.record_change(by, "reported leaked", "key", key.public_id, after={"reported": "leaked"})
     if isinstance(key, ApiKey):
         return minting.revoke(key, by=by, reason="Reported as leaked")
     for client in registered_by(key):

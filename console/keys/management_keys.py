@@ -49,8 +49,12 @@ def mint(
         "management key",
         key.public_id,
         key.name,
-        hint=key.hint,
-        makes_trade_keys=makes_trade_keys,
+        after={
+            "hint": key.hint,
+            "makes_trade_keys": makes_trade_keys,
+            "expires_at": expires_at,
+            "networks": key.networks,
+        },
     )
     return key, made.raw
 
@@ -62,7 +66,17 @@ def revoke(key: ManagementKey, *, by: User | None, reason: str = "Revoked by its
     if not ManagementKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
         return False
     key.revoked_at = now
-    audit_log.record_change(by, "revoked", "management key", key.public_id, key.name, reason=reason)
+    audit_log.record_change(
+        by,
+        "revoked",
+        "management key",
+        key.public_id,
+        key.name,
+        before={"works": True},
+        after={"works": False},
+        owner_id=key.owner_id,
+        reason=reason,
+    )
     for child in key.made.select_related("app").filter(revoked_at=None):
         minting.revoke(child, by=by, reason=f"The management key that made it ended: {reason}"[:100])
     return True

@@ -145,7 +145,17 @@ def add_secret(
         made_by=made_by,
     )
     through = grants.made_by_key(made_by.public_id if made_by else "")
-    audit_log.record_change(by, "minted", "key", key.public_id, app.name, scopes=app.scopes, hint=key.hint, **through)
+    audit_log.record_change(
+        by,
+        "minted",
+        "key",
+        key.public_id,
+        app.name,
+        after={"scopes": app.scopes, "hint": key.hint, "expires_at": key.expires_at, "networks": key.networks},
+        owner_id=app.owner_id,
+        connection_id=app.connection_id,
+        **through,
+    )
     return key, made.raw
 
 
@@ -177,8 +187,18 @@ def rotate(
     usable = ApiKey.objects.filter(pk=key.pk, revoked_at=None, replaced_by=None, app__revoked_at=None)
     if ends < now or not usable.update(replaced_by=made, expires_at=ends):
         raise Refusal(Code.INVALID_ARGUMENT, "That key has ended or was already replaced.")
-    key.replaced_by, key.expires_at = made, ends
-    audit_log.record_change(by, "replaced", "key", key.public_id, key.app.name, by_key=made.public_id, until=str(ends))
+    before, key.replaced_by, key.expires_at = key.expires_at, made, ends
+    audit_log.record_change(
+        by,
+        "replaced",
+        "key",
+        key.public_id,
+        key.app.name,
+        before={"expires_at": before},
+        after={"expires_at": ends, "replaced_by": made.public_id},
+        owner_id=key.app.owner_id,
+        connection_id=key.app.connection_id,
+    )
     if not overlap:
         revoke(key, by=by, reason="Replaced")
     return made, raw
@@ -192,7 +212,17 @@ def revoke(key: ApiKey, *, by: User | None, reason: str = "Revoked by its owner"
         return False
     key.revoked_at = now
     audit_log.record_change(
-        by, "revoked", "key", key.public_id, key.app.name, reason=reason, **grants.made_by_key(by_key)
+        by,
+        "revoked",
+        "key",
+        key.public_id,
+        key.app.name,
+        before={"works": True},
+        after={"works": False},
+        owner_id=key.app.owner_id,
+        connection_id=key.app.connection_id,
+        reason=reason,
+        **grants.made_by_key(by_key),
     )
     if not ApiKey.objects.filter(app_id=key.app_id, revoked_at=None).exists():
         grants.revoke(key.app, by=by, reason=reason, by_key=by_key)

@@ -81,7 +81,7 @@ def register(asked: Registration, *, ip: str) -> dict[str, Any]:
     return answer
 
 
-def replace(client: Client, asked: Registration, *, ip: str) -> None:
+def replace(client: Client, asked: Registration) -> None:
     """RFC 7592 section 2.2. What it proves itself with stays as it is: that would be another client."""
     if asked.client_id != client.client_id:
         raise _bad("client_id must match the one in the URL.")
@@ -92,7 +92,7 @@ def replace(client: Client, asked: Registration, *, ip: str) -> None:
     ):
         raise _bad("client_secret is not the one that was issued.")
     try:
-        registration.update_dynamic(client, name=asked.name, redirect_uris=asked.redirect_uris, ip=ip)
+        registration.update_dynamic(client, name=asked.name, redirect_uris=asked.redirect_uris)
     except Refusal as refusal:
         raise _refused(refusal) from refusal
 

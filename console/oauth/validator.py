@@ -24,6 +24,7 @@ from django.utils.crypto import constant_time_compare
 
 from console import scopes
 from console.audit import log as audit_log
+from console.audit.models import ChangeCategory
 from console.clients.models import Client
 from console.clients.registration import secret_digest
 from console.connected_apps import grants
@@ -222,7 +223,17 @@ def _refuse_reused(app: ConnectedApp, used: RefreshToken, now: datetime) -> None
     is_alive = RefreshToken.objects.filter(app=app, revoked=None, created__gt=now - REFRESH_LIFETIME).exists()
     RefreshToken.objects.filter(pk=used.pk, reused_at=None).update(reused_at=now)
     if first is None and is_alive:
-        audit_log.record_change(None, "refused an old sign-in of", "app", app.pk, app.name)
+        audit_log.record_change(
+            None,
+            "refused an old sign-in of",
+            "app",
+            app.pk,
+            app.name,
+            category=ChangeCategory.SYSTEM,
+            owner_id=app.owner_id,
+            connection_id=app.connection_id,
+            after={"refused": "a refresh token that had been replaced"},
+        )
         emails.send_reuse_email(app, ended=False)
         return
     grants.revoke(app, by=None, reason="A refresh token was used again after it was replaced")

@@ -86,7 +86,7 @@ def manage_client(request: HttpRequest, client_id: str) -> HttpResponse:
                 raise ClosedDoor
             if not dynamic_registration.within_limit(request.META.get("REMOTE_ADDR", "")):
                 return _too_many()
-            dynamic_registration.replace(client, _registration(request), ip=request.META.get("REMOTE_ADDR", ""))
+            dynamic_registration.replace(client, _registration(request))
         except ClosedDoor as closed:
             return error("access_denied", str(closed), status=403)
         except dynamic_registration.BadRegistration as refused:

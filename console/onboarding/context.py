@@ -10,6 +10,7 @@ from console.accounts.models import User
 from console.elapsed import span_text
 from console.halts import services as halts
 from console.orders.owner.pending_badge import PendingBadge
+from console.recent_errors import queries as recent_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class NavItem:
     url: str
     current: bool
     counts_waiting: bool = False
+    counts_errors: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ def instance(request: HttpRequest) -> dict[str, Any]:
         known["navigation"] = _navigation(request, user)
         # A callable: pages without the sidebar ask no question of the database.
         known["waiting_approvals"] = cache(lambda: PendingBadge.of(user))
+        known["open_errors"] = cache(lambda: recent_errors.open_faults(user))
         known["standing_halts"] = cache(lambda: list(halts.relevant_to(user)))
     else:
         known["navigation"] = _for_strangers(request)
@@ -61,18 +64,21 @@ def _for_strangers(request: HttpRequest) -> list[NavSection]:
 def _navigation(request: HttpRequest, user: User) -> list[NavSection]:
     everyone = "everyone" in request.GET
 
-    def item(label: str, name: str, *, query: str = "", counts_waiting: bool = False) -> NavItem:
+    def item(
+        label: str, name: str, *, query: str = "", counts_waiting: bool = False, counts_errors: bool = False
+    ) -> NavItem:
         url = reverse(name)
         here = request.path == url if url == "/" else request.path.startswith(url)
         here = here and (name != "orders:list" or not request.path.startswith(reverse("orders:approvals")))
         here = here and (name != "clients:list" or not request.path.startswith(reverse("clients:review")))
-        return NavItem(label, url + query, here and bool(query) == everyone, counts_waiting)
+        return NavItem(label, url + query, here and bool(query) == everyone, counts_waiting, counts_errors)
 
     sections = [
         NavSection(
             "",
             [
                 item("Home", "home"),
+                item("Portfolio", "desk:portfolio"),
                 item("Connections", "connections:list"),
                 item("Connected apps", "apps:list"),
                 item("API keys", "keys:list"),
@@ -82,7 +88,7 @@ def _navigation(request: HttpRequest, user: User) -> list[NavSection]:
                 item("Journal", "journal:list"),
                 item("Halts", "halts:list"),
                 item("Timeline", "timeline:list"),
-                item("Recent errors", "errors"),
+                item("Recent errors", "errors", counts_errors=True),
             ],
         ),
         NavSection(

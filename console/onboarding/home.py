@@ -12,19 +12,23 @@ def has_live(owner: User) -> bool:
     return connection_queries.open_connections(owner).filter(environment=Environment.LIVE).exists()
 
 
-def status_sentence(reaching: int, reached: int, orders_waiting: int) -> str:
-    """The state of the instance in one line: ``Two assistants can reach one account. Nothing is waiting.``"""
+def status_sentence(reaching: int, reached: int, for_owner: int, for_apps: int) -> str:
+    """The state of the instance in one line: ``Two assistants can reach one account. Nothing is waiting.``
+
+    ``for_owner``: orders that wait for the owner, as the badge in the menu counts them; ``for_apps``: those that an
+    app may confirm.
+    """
     if not reached:
-        first = "No assistant or script has access to an account."
+        said = ["No assistant or script has access to an account."]
     else:
-        first = (
+        said = [
             f"{_count(reaching, 'assistant or script', 'assistants and scripts')} can reach "
             f"{_count(reached, 'account', 'accounts').lower()}."
-        )
-    if not orders_waiting:
-        return f"{first} Nothing is waiting."
-    verb = "is" if orders_waiting == 1 else "are"
-    return f"{first} {_count(orders_waiting, 'order', 'orders')} {verb} waiting for confirmation."
+        ]
+    for waiting, what in ((for_owner, "for you"), (for_apps, "for confirmation")):
+        if waiting:
+            said.append(f"{_count(waiting, 'order is', 'orders are')} waiting {what}.")
+    return " ".join(said if for_owner or for_apps else [*said, "Nothing is waiting."])
 
 
 def _count(number: int, one: str, many: str) -> str:

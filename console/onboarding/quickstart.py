@@ -56,7 +56,9 @@ def prepare(*, rotate: bool = False) -> QuickstartResult:
         password = _new_password()
         owner.set_password(password)
         owner.save(update_fields=["password"])
-        audit_log.record_change(owner, "password replaced", "user", owner.pk, owner.email)
+        audit_log.record_change(
+            owner, "password replaced", "user", owner.pk, owner.email, after={"by": "the quickstart command"}
+        )
     return QuickstartResult(
         console_url=f"{settings.PUBLIC_URL}/",
         mcp_url=settings.MCP_URL,
@@ -91,7 +93,7 @@ def _owner() -> tuple[User, str | None]:
         ) from error
     password = _new_password()
     owner = User.objects.create_user(email, password, is_operator=True)
-    audit_log.record_change(owner, "added", "user", owner.pk, owner.email, operator=True)
+    audit_log.record_change(owner, "added", "user", owner.pk, owner.email, after={"operator": True})
     return owner, password
 
 

@@ -3,7 +3,6 @@ from django.urls import path
 from console.onboarding import views
 
 urlpatterns = [
-    path("", views.home, name="home"),
     path("connect/", views.connect, name="connect"),
     path("connect/heard/", views.heard, name="heard"),
     path("connect/tradelatch.mcpb", views.desktop_bundle, name="desktop-bundle"),

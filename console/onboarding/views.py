@@ -16,21 +16,15 @@ from console.accounts import presence
 from console.accounts.models import User
 from console.accounts.presence import PresenceAct
 from console.accounts.request_user import user_of
-from console.connected_apps import queries as app_queries
 from console.connected_apps.models import ConnectedApp
-from console.connections import queries as connection_queries
 from console.errors import Code, Refusal
 from console.oauth import metadata
 from console.onboarding import desktop_bundle as bundles
 from console.onboarding import first_call, guides, hosts, mcp_registry_entry, playground
-from console.onboarding import home as onboarding_home
 from console.onboarding.forms import PlaygroundForm
 from console.onboarding.guide import Runs
-from console.orders.owner import approvals, review
 from console.scopes import Scope
 
-_ON_HOME = ("claude-code", "claude", "cursor", "vscode", "python")
-_MOST_WAITING = 10
 _SECTIONS = (
     (Runs.HERE, "On your computer", "They call from your computer."),
     (
@@ -40,25 +34,6 @@ _SECTIONS = (
     ),
     (Runs.SCRIPT, "Scripts and tools", "For your own programs, and for debugging."),
 )
-
-
-@require_safe
-def home(request: HttpRequest) -> HttpResponse:
-    user = user_of(request)
-    apps, waiting = list(app_queries.active_apps(user)), list(approvals.awaiting(user))
-    own = set(approvals.for_owner(user).values_list("pk", flat=True))
-    reached = {app.connection_id for app in apps if app.connection.closed_at is None}
-    place = guides.place_of()
-    shown = [guide for slug in _ON_HOME if (guide := guides.find(slug, place))]
-    context = {
-        "summary": onboarding_home.status_sentence(len(apps), len(reached), len(waiting)),
-        "connections": connection_queries.open_connections(user),
-        "apps": apps[:6],
-        "more_apps": max(0, len(apps) - 6),
-        "waiting": [(each, review.heading(each), each.pk in own) for each in waiting[:_MOST_WAITING]],
-        "guides": [(guide, guide.ways[0], guides.warning(guide, place)) for guide in shown],
-    }
-    return render(request, "onboarding/home.html", context)
 
 
 @require_safe

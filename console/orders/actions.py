@@ -11,10 +11,11 @@ from console.errors import Code, Refusal, refusal_of_read
 from console.orders import prepare as preparing
 from console.orders import queries as order_queries
 from console.orders import summary
-from console.orders.checks import check_rows, order_access, permission
+from console.orders.checks import check_rows, order_access, permission, standing_rules
 from console.orders.execution import cancel as cancelling
 from console.orders.execution import protective_cancels, release
-from console.orders.models import Confirmation, Order
+from console.orders.models import Confirmation, Order, StandingRule
+from console.orders.transitions import confirmations
 from console.principal import Principal, Redeemer
 
 # -- confirm -------------------------------------------------------------------------------------------------
@@ -27,6 +28,8 @@ class Released:
     confirmation: Confirmation
     orders: tuple[Order, ...]
     """All orders it covers, without their legs, or the one it changed, in the status the broker's answers gave."""
+    rule: StandingRule | None = None
+    """The owner's rule that released them."""
 
 
 def confirm(principal: Principal, confirmation_id: str, *, request_id: str = "") -> Order:
@@ -41,9 +44,38 @@ def confirm_all(principal: Principal, confirmation_id: str, *, request_id: str =
     """
     plan = check_rows.plan_of(confirmation_id, principal.app_id)
     confirmation = order_queries.confirmation_of(principal, confirmation_id) if plan is None else plan.confirmation
+    if (rule := _rule_for(confirmation)) is not None:
+        return _confirm_by_rule(principal, confirmation, plan, rule, request_id)
     may = permission.redeemable_by(principal.redeemer, confirmation)
     orders = release.release(confirmation, plan, authorize=may, by=principal.app_label, request_id=request_id)
     return Released(confirmation=confirmation, orders=tuple(orders))
+
+
+def _rule_for(confirmation: Confirmation) -> StandingRule | None:
+    """The owner's rule that covers what only they would release."""
+    if confirmation.rule_id is None or confirmation.decided_by(confirmation.app.connection) is not Redeemer.OWNER:
+        return None
+    return confirmation.rule
+
+
+def _confirm_by_rule(
+    principal: Principal,
+    confirmation: Confirmation,
+    plan: check_rows.PlanRows | None,
+    rule: StandingRule,
+    request_id: str,
+) -> Released:
+    """What the rule does not release after all waits for its owner from then on. Raises Refusal."""
+    may = standing_rules.redeemable_by(principal.redeemer, confirmation, rule)
+    try:
+        orders = release.release(
+            confirmation, plan, authorize=may, by=principal.app_label, request_id=request_id, rule=rule
+        )
+    except Refusal as refusal:
+        if refusal.code is Code.APPROVAL_REQUIRED:
+            confirmations.leave_to_owner(confirmation)
+        raise
+    return Released(confirmation=confirmation, orders=tuple(orders), rule=rule)
 
 
 def discard(principal: Principal, confirmation_id: str, *, request_id: str = "") -> Order:

@@ -85,6 +85,12 @@ class OrderOut(serializers.Serializer[Any]):
         allow_null=True,
         help_text="How long it had been shown when it was confirmed; null while it is not.",
     )
+    rule = serializers.CharField(
+        source="by_rule.rule.name",
+        allow_null=True,
+        default=None,
+        help_text="The owner's standing rule that released it, instead of an approval.",
+    )
     code = serializers.CharField(help_text="Why it was refused or rejected, if it was.")
     reason = serializers.CharField()
     created_at = serializers.DateTimeField()
@@ -170,6 +176,10 @@ class PreparedOut(serializers.Serializer[Any]):
     approve_at = serializers.URLField(
         allow_null=True, help_text="The console page to release it on, where only the owner can."
     )
+    rule = serializers.CharField(
+        allow_null=True,
+        help_text="The owner's standing rule that covers it: confirm it as if the owner did not have to approve.",
+    )
 
 
 class SpreadLegIn(Strict):
@@ -233,7 +243,7 @@ class _Orders(ApiView):
 
     def visible(self) -> QuerySet[Order]:
         """A key sees its connection's orders, as it does at ``/mcp``; a person those of all their connections."""
-        orders = Order.objects.select_related("connection", "app", "confirmation", "parent")
+        orders = Order.objects.select_related("connection", "app", "confirmation", "parent", "by_rule__rule")
         if self.caller.principal is not None:
             return orders.filter(connection_id=self.caller.principal.connection_id)
         return orders.filter(connection__owner_id=self.caller.user_id)
@@ -312,11 +322,13 @@ class Orders(_Orders):
         self.order_id = order.public_id
         waiting = order.state is Status.AWAITING
         decided_by = prepared.confirmation.decided_by(order.connection) if waiting else None
+        rule = prepared.confirmation.rule if decided_by is Redeemer.OWNER else None
         return self.answer(
             {
                 "order": order,
                 "confirmation": prepared.confirmation if waiting and decided_by is not Redeemer.USER else None,
-                "approve_at": summary.approval_url(order) if decided_by is Redeemer.OWNER else None,
+                "approve_at": summary.approval_url(order) if decided_by is Redeemer.OWNER and rule is None else None,
+                "rule": rule and rule.name,
             },
             status=201 if prepared.preview is not None else 200,
         )

@@ -21,7 +21,7 @@ from brokers.types import (
 )
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection, Policy
-from console.elapsed import seconds_text
+from console.elapsed import seconds_text, span_text
 from console.halts import services as halts
 from console.orders.states import AMENDMENT_LABELS, FROM_BROKER, STATUS_LABELS, UNSETTLED, AmendmentStatus, Status
 from console.principal import Redeemer
@@ -39,8 +39,58 @@ class Action(models.TextChoices):
     CANCEL = "cancel", "Cancel"
 
 
+class StandingRule(models.Model):
+    """What an owner lets go without their own approval of each order, on a connection where they approve.
+
+    Made in the console with a proof of presence, and never changed: another one is made, and this one ended. Whether it
+    is in force, and what it covers, is in ``console.orders.checks.standing_rules``.
+    """
+
+    public_id = models.CharField(max_length=40, unique=True)
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="standing_rules")
+    app = models.ForeignKey(ConnectedApp, on_delete=models.PROTECT, null=True, related_name="standing_rules")
+    """Whose orders it releases; None: those of every app there."""
+    name = models.CharField(max_length=40)
+    symbols = models.JSONField()
+    """As the broker names them."""
+    sides = models.JSONField()
+    order_types = models.JSONField()
+    currency = models.CharField(max_length=8)
+    """The connection's, which the two values are in."""
+    order_value = ExactDecimalField()
+    """The most that one order may come to, fees not counted."""
+    day_value = ExactDecimalField()
+    """The most that all it releases in one day may come to, whatever becomes of them."""
+    orders_a_day = models.PositiveSmallIntegerField()
+    weekdays = models.JSONField()
+    """0 is Monday."""
+    starts = models.TimeField(null=True)
+    """With ``ends``, the hours in which it releases; earlier than ``starts`` is on the next day. None: all day."""
+    ends = models.TimeField(null=True)
+    time_zone = models.CharField(max_length=40)
+    """Whose days, weekdays and hours are meant: a name of the tz database."""
+    made_at = models.DateTimeField()
+    made_with = models.CharField(max_length=80)
+    """How its owner proved who they are, in words."""
+    made_from = models.CharField(max_length=45, blank=True)
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    """When its owner ended it."""
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection", "name"], condition=models.Q(ended_at=None), name="orders_one_rule_of_a_name"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Confirmation(models.Model):
-    """A promise to do exactly what was shown, once, within ``CONFIRMATION_SECONDS``, for the app it was shown to.
+    """A promise to do exactly what was shown, once, before ``expires_at``, for the app it was shown to.
 
     It may cover a bounded plan: every order that hangs on it was shown with it.
     """
@@ -54,6 +104,8 @@ class Confirmation(models.Model):
         max_length=5, choices=[(each.value, each.value) for each in Redeemer], default=Redeemer.OWNER.value
     )
     """Whose yes it takes at least, since it was prepared; see ``decided_by``."""
+    rule = models.ForeignKey(StandingRule, on_delete=models.SET_NULL, null=True, related_name="+")
+    """What only its owner releases, and this rule of theirs covered when it was shown: its app may confirm it."""
     question = models.CharField(max_length=32, blank=True)
     """Which question its user is asked about it in their client: an id that only that client has, sealed; SEVERAL."""
     terms = models.JSONField()
@@ -71,6 +123,12 @@ class Confirmation(models.Model):
     def decided_by(self, connection: Connection) -> Redeemer:
         """Whose yes releases it now. A policy that became stricter since counts; one that became looser does not."""
         return Redeemer.OWNER if connection.policy != Policy.TWO_STEP else Redeemer(self.redeemer)
+
+    @property
+    def lifetime_text(self) -> str:
+        """How long it can be used, in words: ``120 s``, ``4 hours``."""
+        seconds = round((self.expires_at - self.created_at).total_seconds())
+        return f"{seconds} s" if seconds < 600 else span_text(seconds)
 
     @property
     def confirmed_after_ms(self) -> int | None:
@@ -374,6 +432,20 @@ class Question(models.Model):
         """What was shown and released before the broker's question."""
         terms: dict[str, Any] = (self.modification or self.order).confirmation.terms
         return terms
+
+
+class RuleRelease(models.Model):
+    """One order that a standing rule released; kept to count them, and to say so of the order."""
+
+    rule = models.ForeignKey(StandingRule, on_delete=models.CASCADE, related_name="releases")
+    order = models.OneToOneField(Order, on_delete=models.CASCADE, related_name="by_rule")
+    value = ExactDecimalField()
+    """The most that the order could come to then, in the rule's currency."""
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["rule", "at"], name="orders_by_rule_of_a_day")]
 
 
 class OrderEvent(models.Model):

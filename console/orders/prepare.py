@@ -40,7 +40,7 @@ from console.errors import Code, Refusal, refusal_of_read
 from console.halts import services as halts
 from console.orders import queries as order_queries
 from console.orders import summary
-from console.orders.checks import check_rows, order_access, pipeline, position_checks, repeated_orders
+from console.orders.checks import check_rows, order_access, pipeline, position_checks, repeated_orders, standing_rules
 from console.orders.checks import facts as check_facts
 from console.orders.checks.check_subject import Facts, PriceSource, Subject
 from console.orders.checks.pipeline import About, Stage
@@ -204,6 +204,7 @@ def draft_of(item: PlanItem, facts: Facts) -> Draft:
         preview=preview or _own_estimate(facts),
         position=item.position,
         with_fee=preview is not None,
+        worst=facts.worst,
     )
 
 
@@ -228,8 +229,14 @@ def _create(
     principal: Principal, plan: Plan, drafts: Sequence[Draft], shown: dict[str, Any], request_id: str
 ) -> tuple[Confirmation, list[Order]]:
     by = principal.app_label
+    wanted = [standing_rules.Wanted(request=draft.request, worst=draft.worst) for draft in drafts]
     confirmation = confirmations.create(
-        plan.app, plan.action, shown, asked=principal.redeemer, all_or_none=plan.all_or_none
+        plan.app,
+        plan.action,
+        shown,
+        asked=principal.redeemer,
+        all_or_none=plan.all_or_none,
+        rule=standing_rules.covering(plan.app, plan.app.connection, plan.action, wanted),
     )
     orders = []
     for draft, told in zip(drafts, shown.get("orders", [shown]), strict=True):

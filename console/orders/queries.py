@@ -27,6 +27,13 @@ def awaiting(owner: User) -> QuerySet[Order]:
     ).select_related("connection", "app", "confirmation")
 
 
+def unfinished(owner: User) -> QuerySet[Order]:
+    """Orders that may still fill, those that wait for a yes among them; newest first."""
+    waits = Q(status=Status.AWAITING, confirmation__expires_at__gt=timezone.now(), parent=None)
+    found = Order.objects.filter(Q(status__in=states.OPEN) | waits, connection__owner=owner)
+    return found.select_related("connection", "app", "confirmation").order_by("-pk")
+
+
 _MOST_PENDING = 50
 
 
@@ -50,9 +57,8 @@ def pending_confirmations(principal: Principal, account_id: str | None = None) -
     waiting = Q(orders__status=Status.AWAITING) | Q(modification__status=AmendmentStatus.AWAITING)
     mine = Confirmation.objects.filter(
         waiting,
+        Q(redeemer=Redeemer.APP, app__connection__policy=Policy.TWO_STEP) | Q(rule__isnull=False),
         app_id=principal.app_id,
-        redeemer=Redeemer.APP,
-        app__connection__policy=Policy.TWO_STEP,
         redeemed_at=None,
         expires_at__gt=timezone.now(),
     ).distinct()

@@ -34,6 +34,8 @@ class Draft:
     """False: the broker gave no estimate, so that of ``preview`` is ours and leaves the fee out."""
     repeats: timedelta | None = None
     """How long ago the same order was confirmed; None: it was not, lately."""
+    worst: Decimal | None = None
+    """The most it can come to, in the connection's currency, as limits count it; None: not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

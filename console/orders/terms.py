@@ -29,11 +29,18 @@ from console.errors import Code, Refusal
 # Twenty digits before the point and eighteen after fit the column and every venue.
 _LARGEST = Decimal(10) ** 15
 
-MOST_RATIO, MOST_LEGS = spreads.MOST_RATIO, 4
+MOST_RATIO, MOST_LEGS = spreads.MOST_RATIO, spreads.MOST_LEGS
 """Contracts of one leg for one spread."""
 
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
+TYPE_TEXT = {
+    OrderType.MARKET: "Market",
+    OrderType.LIMIT: "Limit",
+    OrderType.STOP: "Stop",
+    OrderType.STOP_LIMIT: "Stop limit",
+    OrderType.TRAIL: "Trailing stop",
+}
 TIF_TEXT = {
     TimeInForce.DAY: "day",
     TimeInForce.GTC: "GTC",
@@ -204,7 +211,13 @@ class Terms:
         if self.order_class is OrderClass.SIMPLE:
             if exits:
                 field = stops[0] if self.take_profit is None else "take_profit"
-                raise Refusal(Code.INVALID_ARGUMENT, f"{field} needs the order_class bracket, oco or oto.", field=field)
+                alone = {"take_profit": "a LMT order at that price", "stop_loss": "a STP order at that price"}
+                raise Refusal(
+                    Code.INVALID_ARGUMENT,
+                    f"{field} needs the order_class bracket, oco or oto. To protect by itself what is already held, "
+                    f"send {alone.get(field, 'a TRAIL order')} on the other side.",
+                    field=field,
+                )
             return
         if self.tif not in (None, TimeInForce.DAY, TimeInForce.GTC):
             raise Refusal(

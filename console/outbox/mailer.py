@@ -33,7 +33,6 @@ GOOD_FOR = timedelta(days=1)
 _LEASE = timedelta(seconds=120)
 """How long one attempt may take: a worker that was killed meanwhile is succeeded by another after it."""
 _AT_ONCE = 50
-_KEPT = timedelta(days=30)
 _MESSAGE_ERRORS = (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError, ValueError)
 
 
@@ -97,8 +96,8 @@ def failed(user: User, since: datetime, *, everyone: bool) -> QuerySet[OutgoingM
 
 
 def delete_old() -> int:
-    """Delete rows of letters that ended a month ago."""
-    long_ago = timezone.now() - _KEPT
+    """Delete rows of letters that ended longer ago than the settings say."""
+    long_ago = timezone.now() - timedelta(days=settings.KEEP_DAYS["letters"])
     return OutgoingMail.objects.filter(Q(sent_at__lt=long_ago) | Q(failed_at__lt=long_ago)).delete()[0]
 
 

@@ -1,5 +1,6 @@
 from celery import shared_task
 
+from console.audit import log as audit_log
 from console.outbox import mailer
 from console.outbox.models import OutgoingMail
 from console.security import recovery_email
@@ -14,4 +15,4 @@ def send_due() -> None:
 
 @shared_task
 def forget() -> None:
-    mailer.delete_old()
+    audit_log.record_system_act("old letters deleted", "letters", mailer.delete_old())

@@ -28,14 +28,14 @@ def invite(email: str, *, operator: bool, by: User) -> tuple[User, str]:
     if User.objects.filter(email__iexact=email).exists():
         raise AlreadyHere
     user = User.objects.create_user(email, is_operator=operator)
-    audit_log.record_change(by, "invited", "user", user.pk, user.email, operator=operator)
+    audit_log.record_change(by, "invited", "user", user.pk, user.email, after={"operator": operator})
     return user, password_links.make(user, Link.Purpose.INVITE)
 
 
 @transaction.atomic
 def invite_again(user: User, *, by: User) -> str:
     """A new link for somebody who has not set a password yet; the old one stops working."""
-    audit_log.record_change(by, "invited again", "user", user.pk, user.email)
+    audit_log.record_change(by, "invited again", "user", user.pk, user.email, after={"link": "new"})
     return password_links.make(user, Link.Purpose.INVITE)
 
 
@@ -47,21 +47,25 @@ def disable(user: User, *, by: User) -> None:
     user.save(update_fields=["is_active"])
     sessions.end_sessions(user)
     password_links.revoke(user)
-    audit_log.record_change(by, "disabled", "user", user.pk, user.email)
+    audit_log.record_change(
+        by, "disabled", "user", user.pk, user.email, before={"active": True}, after={"active": False}
+    )
 
 
 @transaction.atomic
 def enable(user: User, *, by: User) -> None:
     user.is_active = True
     user.save(update_fields=["is_active"])
-    audit_log.record_change(by, "enabled", "user", user.pk, user.email)
+    audit_log.record_change(
+        by, "enabled", "user", user.pk, user.email, before={"active": False}, after={"active": True}
+    )
 
 
 @transaction.atomic
 def make_operator(user: User, *, by: User) -> None:
     user.is_operator = True
     user.save(update_fields=["is_operator"])
-    audit_log.record_change(by, "made operator", "user", user.pk, user.email)
+    _role_changed(user, by, "made operator", operator=True)
 
 
 @transaction.atomic
@@ -70,15 +74,23 @@ def unmake_operator(user: User, *, by: User) -> None:
     _spare_the_last_operator(user)
     user.is_operator = False
     user.save(update_fields=["is_operator"])
-    audit_log.record_change(by, "operator no more", "user", user.pk, user.email)
+    _role_changed(user, by, "operator no more", operator=False)
 
 
 @transaction.atomic
 def forget_factors(user: User, *, by: User) -> None:
     """For somebody who lost their phone and their recovery codes: the password alone lets them in again."""
-    Authenticator.objects.filter(user=user).delete()
+    gone, _ = Authenticator.objects.filter(user=user).delete()
     sessions.end_sessions(user)
-    audit_log.record_change(by, "second factors removed", "user", user.pk, user.email)
+    audit_log.record_change(
+        by, "second factors removed", "user", user.pk, user.email, before={"factors": gone}, after={"factors": 0}
+    )
+
+
+def _role_changed(user: User, by: User, action: str, *, operator: bool) -> None:
+    audit_log.record_change(
+        by, action, "user", user.pk, user.email, before={"operator": not operator}, after={"operator": operator}
+    )
 
 
 def _spare_the_last_operator(user: User) -> None:

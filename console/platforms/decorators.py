@@ -10,11 +10,13 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from console import request_origin
 from console.errors import EXPLANATIONS, Code, Refusal
 from console.help import error_links
 from console.platforms import credentials, throttle
 from console.platforms.models import Platform
 from console.platforms.tokens import ChooseConnection
+from console.request_origin import ProofKind
 from console.untrusted_text import VisibleJSONEncoder
 
 _STATUS = {
@@ -79,6 +81,7 @@ def _platform(request: HttpRequest) -> Platform:
     client_id, secret = header(request, "client-id"), header(request, "client-secret")
     throttle.admit(address(request), client_id, ends=request.method == "DELETE")
     platform: Platform = attempt(request, client_id, lambda: credentials.platform(client_id, secret))
+    request_origin.proved(ProofKind.PLATFORM)
     return platform
 
 

@@ -4,10 +4,11 @@ import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn
+from typing import Any
 
 from django.http import HttpRequest
 
+from brokers.decimals import refuse_constant
 from console.errors import Code, Refusal
 from console.platforms.services import PaperTerms
 from console.scopes import Scope
@@ -27,16 +28,12 @@ def read(request: HttpRequest, *, optional: bool = False) -> dict[str, Any]:
     if request.content_type != "application/json":
         raise Refusal(Code.UNSUPPORTED_MEDIA_TYPE, "Send JSON, with Content-Type: application/json.")
     try:
-        found = json.loads(request.body, parse_float=Decimal, parse_constant=_no_constant)
+        found = json.loads(request.body, parse_float=Decimal, parse_constant=refuse_constant)
     except (ValueError, RecursionError, InvalidOperation) as error:
         raise Refusal(Code.INVALID_REQUEST, "The body is not well-formed JSON.") from error
     if not isinstance(found, dict):
         raise Refusal(Code.INVALID_REQUEST, "The body must be a JSON object.")
     return found
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON.")
 
 
 def known(body: Mapping[str, Any], *names: str, within: str = "the body") -> None:

@@ -36,7 +36,7 @@ def create_platform(operator: User, *, name: str) -> tuple[Platform, str]:
     platform = Platform.objects.create(
         owner=operator, name=name[:100], client_id=credentials.new_id("tlc"), digest=digest
     )
-    audit_log.record_change(operator, "added", "platform", platform.client_id, platform.name)
+    audit_log.record_change(operator, "added", "platform", platform.client_id, platform.name, after={"enabled": True})
     return platform, raw
 
 
@@ -45,7 +45,15 @@ def rotate_platform_secret(platform: Platform, *, by: User) -> str:
     """The old secret and every token minted with it end at once."""
     raw, digest = credentials.new_secret("tlc")
     Platform.objects.filter(pk=platform.pk).update(digest=digest, credential_version=F("credential_version") + 1)
-    audit_log.record_change(by, "changed the secret of", "platform", platform.client_id, platform.name)
+    audit_log.record_change(
+        by,
+        "changed the secret of",
+        "platform",
+        platform.client_id,
+        platform.name,
+        before={"secret": platform.credential_version},
+        after={"secret": platform.credential_version + 1},
+    )
     return raw
 
 
@@ -56,7 +64,15 @@ def disable_platform(platform: Platform, *, by: User) -> bool:
         disabled_at=timezone.now(), credential_version=F("credential_version") + 1
     )
     if changed:
-        audit_log.record_change(by, "disabled", "platform", platform.client_id, platform.name)
+        audit_log.record_change(
+            by,
+            "disabled",
+            "platform",
+            platform.client_id,
+            platform.name,
+            before={"enabled": True},
+            after={"enabled": False},
+        )
     return bool(changed)
 
 
@@ -64,7 +80,15 @@ def disable_platform(platform: Platform, *, by: User) -> bool:
 def enable_platform(platform: Platform, *, by: User) -> bool:
     changed = Platform.objects.filter(pk=platform.pk, disabled_at__isnull=False).update(disabled_at=None)
     if changed:
-        audit_log.record_change(by, "enabled", "platform", platform.client_id, platform.name)
+        audit_log.record_change(
+            by,
+            "enabled",
+            "platform",
+            platform.client_id,
+            platform.name,
+            before={"enabled": False},
+            after={"enabled": True},
+        )
     return bool(changed)
 
 
@@ -132,5 +156,7 @@ def _record(user: PlatformUser, action: str) -> None:
         "platform user",
         user.public_id,
         user.platform.name,
+        after={"enabled": user.disabled_at is None},
+        owner_id=user.user_id,
         platform=user.platform.client_id,
     )

@@ -150,7 +150,7 @@ def open_account(
         worth = _state(connection, made.key)
         _came_in(mine, worth.equity, timezone.now())
         _keep_equity(connection, worth)
-        _note(connection, by, "account opened", account=made.key, name=made.name, cash=str(start))
+        _note(connection, by, "account opened", account=made.key, after={"name": made.name, "cash": str(start)})
     return AccountOpened(terms=model_settings.settings_of(made.key), cash=start, left_out=left_out)
 
 
@@ -193,7 +193,14 @@ def reset_account(
         _came_in(mine, after.equity - before.equity, now)
         equity.forget(connection.pk, account_id)
         _keep_equity(connection, after)
-        _note(connection, by, "account reset", account=account_id, before=str(before.equity), after=str(after.equity))
+        _note(
+            connection,
+            by,
+            "account reset",
+            account=account_id,
+            before={"equity": str(before.equity)},
+            after={"equity": str(after.equity)},
+        )
     for order in standing.select_related("app", "connection", "confirmation"):
         with suppress(BrokerError):  # the sweep asks again
             sync.refresh(order)
@@ -225,7 +232,7 @@ def set_model(
         made = model_settings.set_model(
             account_id, preset=preset, overrides=overrides, margin=margin, now=timezone.now()
         )
-        _note(connection, by, "model changed", account=account_id, model=made.stamp, margin=made.margin)
+        _note(connection, by, "model changed", account=account_id, after={"model": made.stamp, "margin": made.margin})
     return made
 
 

@@ -10,6 +10,7 @@ from console.accounts import password_links, second_factors, sessions
 from console.accounts.models import Link, User
 from console.accounts.second_factors import Factor
 from console.audit import log as audit_log
+from console.audit.models import ChangeCategory
 
 FREEZE = timedelta(hours=24)
 
@@ -19,15 +20,15 @@ class LastFactor(Exception):
 
 
 @transaction.atomic
-def change_password(user: User, password: str, *, session: str | None, ip: str) -> None:
+def change_password(user: User, password: str, *, session: str | None) -> None:
     """Every other session ends, and so do links that would set the password once more."""
     _set(user, password)
     sessions.end_sessions(user, but=session)
-    audit_log.record_change(user, "password changed", "user", user.pk, user.email, ip=ip)
+    audit_log.record_change(user, "password changed", "user", user.pk, user.email, after={"other_sessions": "ended"})
 
 
 @transaction.atomic
-def set_password(link: Link, password: str, *, ip: str) -> bool:
+def set_password(link: Link, password: str) -> bool:
     """Use the link. After recovery live trading rests for a day: who holds the mailbox is not proved to be the owner.
 
     False when somebody else was faster.
@@ -38,12 +39,27 @@ def set_password(link: Link, password: str, *, ip: str) -> bool:
     _set(user, password)
     sessions.end_sessions(user)
     if link.purpose == Link.Purpose.INVITE:
-        audit_log.record_change(user, "invitation accepted", "user", user.pk, user.email, ip=ip)
+        audit_log.record_change(
+            user,
+            "invitation accepted",
+            "user",
+            user.pk,
+            user.email,
+            before={"password": "none"},
+            after={"password": "set"},
+        )
         return True
-    user.live_frozen_until = timezone.now() + FREEZE
+    before, user.live_frozen_until = user.live_frozen_until, timezone.now() + FREEZE
     user.save(update_fields=["live_frozen_until"])
     audit_log.record_change(
-        user, "account recovered", "user", user.pk, user.email, ip=ip, live_frozen_until=user.live_frozen_until
+        user,
+        "account recovered",
+        "user",
+        user.pk,
+        user.email,
+        category=ChangeCategory.SIGN_IN,
+        before={"live_frozen_until": before},
+        after={"live_frozen_until": user.live_frozen_until},
     )
     return True
 
@@ -60,39 +76,67 @@ def recovery_link(user: User) -> str | None:
         return None
     with transaction.atomic():
         address = password_links.make(user, Link.Purpose.RECOVERY)
-        audit_log.record_change(user, "recovery asked for", "user", user.pk, user.email)
+        audit_log.record_change(
+            None,
+            "recovery link sent",
+            "user",
+            user.pk,
+            user.email,
+            category=ChangeCategory.SIGN_IN,
+            after={"good_until": "an hour later"},
+        )
     return address
 
 
 @transaction.atomic
-def factor_added(user: User, factor: Factor, *, ip: str) -> list[str]:
+def factor_added(user: User, factor: Factor) -> list[str]:
     """Journal it. The recovery codes, when this is the first factor; otherwise none."""
-    audit_log.record_change(user, "second factor added", "user", user.pk, user.email, ip=ip, factor=describe(factor))
+    audit_log.record_change(
+        user, "second factor added", "user", user.pk, user.email, after={"factor": describe(factor)}
+    )
     if second_factors.has(user, second_factors.CODES):
         return []
     return second_factors.new_codes(user)
 
 
 @transaction.atomic
-def remove_factor(user: User, factor: Factor, *, ip: str) -> None:
+def remove_factor(user: User, factor: Factor) -> None:
     """Raises LastFactor."""
     User.objects.select_for_update().get(pk=user.pk)
     if settings.REQUIRE_SECOND_FACTOR and len(second_factors.list_factors(user)) == 1:
         raise LastFactor
-    audit_log.record_change(user, "second factor removed", "user", user.pk, user.email, ip=ip, factor=describe(factor))
+    audit_log.record_change(
+        user, "second factor removed", "user", user.pk, user.email, before={"factor": describe(factor)}
+    )
     second_factors.remove(factor)
 
 
 @transaction.atomic
-def new_codes(user: User, *, ip: str) -> list[str]:
-    audit_log.record_change(user, "recovery codes replaced", "user", user.pk, user.email, ip=ip)
+def new_codes(user: User) -> list[str]:
+    audit_log.record_change(
+        user,
+        "recovery codes replaced",
+        "user",
+        user.pk,
+        user.email,
+        before={"codes_left": second_factors.codes_left(user)},
+        after={"codes_left": 10},
+    )
     return second_factors.new_codes(user)
 
 
 @transaction.atomic
-def end_other_sessions(user: User, *, session: str | None, ip: str) -> int:
+def end_other_sessions(user: User, *, session: str | None) -> int:
     ended = sessions.end_sessions(user, but=session)
-    audit_log.record_change(user, "other sessions ended", "user", user.pk, user.email, ip=ip, ended=ended)
+    audit_log.record_change(
+        user,
+        "other sessions ended",
+        "user",
+        user.pk,
+        user.email,
+        before={"other_sessions": ended},
+        after={"other_sessions": 0},
+    )
     return ended
 
 

@@ -8,14 +8,22 @@ from django.utils.safestring import SafeString
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.accounts import presence, second_factor_required, second_factors, sessions, single_submit
+from console.accounts import (
+    presence,
+    second_factor_required,
+    second_factors,
+    sessions,
+    signing_in,
+    single_submit,
+    time_zones,
+)
 from console.accounts.forms import NewPasswordForm
 from console.accounts.presence import PresenceAct
 from console.accounts.request_user import user_of
 from console.accounts.second_factor_required import before_second_factor
 from console.accounts.second_factors import Factor
 from console.security import services
-from console.security.forms import AppForm, PasskeyForm
+from console.security.forms import AppForm, PasskeyForm, TimeZoneForm
 
 STALE = "The browser's answer was not accepted. Try again."
 
@@ -59,7 +67,7 @@ def password(request: HttpRequest) -> HttpResponse:
     proved = presence.require_proof(request, PresenceAct.CHANGE_PASSWORD, about="", back="", page=page)
     if isinstance(proved, HttpResponse):
         return proved
-    services.change_password(user, form.cleaned_data["password"], session=request.session.session_key, ip=_ip(request))
+    services.change_password(user, form.cleaned_data["password"], session=request.session.session_key)
     update_session_auth_hash(request, user)
     messages.success(request, "Password changed. You are signed out everywhere else.")
     return redirect("security:overview")
@@ -144,7 +152,7 @@ def remove_factor(request: HttpRequest, pk: int) -> HttpResponse:
         if isinstance(proved, HttpResponse):
             return proved
         try:
-            services.remove_factor(user, factor, ip=_ip(request))
+            services.remove_factor(user, factor)
         except services.LastFactor:
             messages.error(request, "Everyone here needs a second factor. Add another before you remove this one.")
         else:
@@ -170,7 +178,7 @@ def new_codes(request: HttpRequest) -> HttpResponse:
         )
         if isinstance(proved, HttpResponse):
             return proved
-        codes = services.new_codes(user, ip=_ip(request))
+        codes = services.new_codes(user)
         single_submit.use_token(request)
         return render(request, "security/codes.html", {"codes": codes, "onward": reverse("security:overview")})
     context = {"once": single_submit.issue_token(request), "left": second_factors.codes_left(user)}
@@ -179,14 +187,14 @@ def new_codes(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def end_sessions(request: HttpRequest) -> HttpResponse:
-    ended = services.end_other_sessions(user_of(request), session=request.session.session_key, ip=_ip(request))
+    ended = services.end_other_sessions(user_of(request), session=request.session.session_key)
     messages.success(request, f"Signed out of {ended} other browser{'' if ended == 1 else 's'}.")
     return redirect("security:overview")
 
 
 def _added(request: HttpRequest, factor: Factor) -> HttpResponse:
     """On to where the person was going; past their recovery codes, when these were made just now."""
-    codes = services.factor_added(user_of(request), factor, ip=_ip(request))
+    codes = services.factor_added(user_of(request), factor)
     onward = second_factor_required.intended_url(request) or reverse("security:overview")
     if codes:
         return render(request, "security/codes.html", {"codes": codes, "onward": onward, "first": True})
@@ -194,6 +202,20 @@ def _added(request: HttpRequest, factor: Factor) -> HttpResponse:
     return redirect(onward)
 
 
-def _ip(request: HttpRequest) -> str:
-    ip: str = request.META.get("REMOTE_ADDR", "")
-    return ip
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def time_zone(request: HttpRequest) -> HttpResponse:
+    user = user_of(request)
+    form = TimeZoneForm(user.time_zone, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        time_zones.choose(user, form.cleaned_data["time_zone"])
+        messages.success(request, f"Times are now in {form.cleaned_data['time_zone'].replace('_', ' ')}.")
+        return redirect("security:overview")
+    return render(request, "security/time_zone.html", {"form": form})
+
+
+@require_POST
+def switch_times(request: HttpRequest) -> HttpResponse:
+    """Between UTC and the person's own zone, on whichever page they are."""
+    time_zones.show_utc(user_of(request), "utc" in request.POST)
+    return redirect(signing_in.safe_next_url(request, request.POST.get("next", "")))

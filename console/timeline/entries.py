@@ -8,7 +8,8 @@ from typing import Any
 
 from brokers.types import OrderRequest
 from console.accounts.models import User
-from console.audit.models import Call, CallOutcome, Change
+from console.audit import sign_ins
+from console.audit.models import Call, CallOutcome, Change, ChangeCategory
 from console.orders.models import Order, OrderEvent
 from console.orders.states import STATUS_LABELS, Status
 from console.orders.terms import describe
@@ -19,8 +20,12 @@ REFUSED = (Status.DENIED, Status.REJECTED, Status.REJECTED_BY_OWNER, Status.UNAN
 FAILED = (Status.UNKNOWN, Status.NOT_SENT, Status.NOT_FOUND)
 BROKER = "broker"
 """Who an event is by that the broker reported."""
-SIGN_IN_ACTIONS = "sign"
-"""What the action of every sign-in, sign-out and failed sign-in begins with."""
+KINDS_OF_CHANGE = {
+    ChangeCategory.CHANGE: Kind.CHANGE,
+    ChangeCategory.SIGN_IN: Kind.SIGN_IN,
+    ChangeCategory.SYSTEM: Kind.JOB,
+}
+FAILED_ACTIONS = (sign_ins.FAILED, sign_ins.THROTTLED, sign_ins.WRONG_PROOF)
 _MOST_SYMBOLS = 3
 
 
@@ -108,7 +113,17 @@ def _rest(row: Call | OrderEvent | Change | OutgoingMail) -> dict[str, Any]:
     if isinstance(row, OrderEvent):
         return {"before": row.before, "after": row.after, "what": row.what, "data": row.data, "by": row.by}
     if isinstance(row, Change):
-        return {"action": row.action, "target": row.target, "target_id": row.target_id, "detail": row.detail}
+        return {
+            "action": row.action,
+            "target": row.target,
+            "target_id": row.target_id,
+            "before": row.before,
+            "after": row.after,
+            "detail": row.detail,
+            "proof": row.proof,
+            "times": row.times,
+            "user_agent": row.user_agent,
+        }
     return {
         "attempts": row.attempts,
         "sent_at": iso(row.sent_at) if row.sent_at else None,
@@ -167,31 +182,29 @@ def of_event(event: OrderEvent, rank: int) -> TimelineEntry:
 
 
 def of_change(change: Change, rank: int) -> TimelineEntry:
-    named = f"{change.action} {change.target}" if change.target not in change.action else change.action
-    kind = Kind.CHANGE
-    if change.action.startswith(SIGN_IN_ACTIONS):
-        kind, named = Kind.SIGN_IN, change.action
-    elif change.user_id is None:
-        kind = Kind.JOB
+    kind = KINDS_OF_CHANGE[ChangeCategory(change.category)]
+    told = kind is Kind.SIGN_IN or change.target in change.action
+    named = change.action if told else f"{change.action} {change.target}"
+    if change.times > 1:
+        named = f"{named}, {change.times} times"
     return TimelineEntry(
         position=EntryPosition(at=change.at, rank=rank, id=change.pk),
         source="change",
         kind=kind,
         title=named[:1].upper() + named[1:],
         about=change.target_label or change.target_id,
-        person_id=change.user_id,
+        outcome=Outcome.FAILED if change.action in FAILED_ACTIONS else Outcome.OK,
+        person_id=change.owner_id,
         person=change.user_label,
-        app_id=_number(change, "app"),
-        connection_id=_number(change, "connection"),
-        credential_id=change.target_id if change.target in ("key", "management key") else "",
+        app_id=change.app_id,
+        app=change.app_label,
+        connection_id=change.connection_id,
+        credential_id=change.credential_id,
+        request_id=change.request_id,
         order_id=change.target_id if change.target == "order" else "",
         ip=change.ip,
         row=change,
     )
-
-
-def _number(change: Change, target: str) -> int | None:
-    return int(change.target_id) if change.target == target and change.target_id.isdecimal() else None
 
 
 def of_mail(mail: OutgoingMail, rank: int) -> TimelineEntry:

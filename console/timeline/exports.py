@@ -21,7 +21,7 @@ COLUMNS = (
 )
 
 
-def begin(viewer: Viewer, filters: TimelineFilters, query: str, form: str, *, ip: str) -> Iterator[TimelineEntry]:
+def begin(viewer: Viewer, filters: TimelineFilters, query: str, form: str) -> Iterator[TimelineEntry]:
     """Put the export on record and return its entries, newest first. Raises Refusal for too many in an hour.
 
     ``query`` is the query string the filters were read from, ``form`` one of ``FORMATS``.
@@ -31,7 +31,7 @@ def begin(viewer: Viewer, filters: TimelineFilters, query: str, form: str, *, ip
             Code.RATE_LIMITED, f"You exported {MOST_AN_HOUR} times within an hour. Wait an hour, then try again."
         )
     audit_log.record_change(
-        viewer.user, "exported", "timeline", form, form.upper(), ip=ip, filters=query, everyone=viewer.everyone
+        viewer.user, "exported", "timeline", form, form.upper(), filters=query, everyone=viewer.everyone
     )
     return stream.every(filters, viewer)
 

@@ -64,7 +64,7 @@ def replay(user: User, public_id: str) -> Replay | None:
         asked=own.filter(request_id=first).first() if first else None,
         stages=_stages(order, steps),
         confirmed=confirmed,
-        decisions=list(Change.objects.filter(target="order", target_id=public_id, user_id=user.pk).order_by("at")),
+        decisions=list(Change.objects.filter(target="order", target_id=public_id, owner_id=user.pk).order_by("at")),
         steps=steps,
         broker=[step for step in steps if step.by == entries.BROKER],
         fills=order_queries.fills(order),

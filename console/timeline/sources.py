@@ -13,6 +13,7 @@ from django.db.models import Case, Exists, F, Model, OuterRef, Q, QuerySet, Valu
 from django.db.models.expressions import Combinable
 
 from console.accounts.models import User
+from console.audit import queries as call_queries
 from console.audit.models import Call, CallOutcome, Change
 from console.connected_apps.models import ConnectedApp
 from console.orders.models import Order, OrderEvent
@@ -315,9 +316,8 @@ EVENTS = EntrySource(
 
 def _changes(viewer: Viewer) -> QuerySet[Change]:
     """For an operator all but what other people decided about their orders."""
-    if viewer.everyone:
-        return Change.objects.exclude(Q(target="order") & ~Q(user_id=viewer.user.pk))
-    return Change.objects.filter(user_id=viewer.user.pk)
+    changes = call_queries.visible_changes(viewer.user, everyone=viewer.everyone)
+    return changes.exclude(Q(target="order") & ~Q(owner_id=viewer.user.pk)) if viewer.everyone else changes
 
 
 def _change_kinds(kinds: Values) -> Q:
@@ -326,16 +326,13 @@ def _change_kinds(kinds: Values) -> Q:
         return Q()
     if not wanted:
         return NOTHING
-    sign_in = Q(action__startswith=entries.SIGN_IN_ACTIONS)
-    each = {
-        Kind.SIGN_IN: sign_in,
-        Kind.JOB: Q(user_id=None) & ~sign_in,
-        Kind.CHANGE: ~Q(user_id=None) & ~sign_in,
-    }
-    condition = Q()
-    for kind in wanted:
-        condition |= each[kind]
-    return condition
+    return Q(category__in=[category for category, kind in entries.KINDS_OF_CHANGE.items() if kind in wanted])
+
+
+def _change_outcomes(outcomes: Values) -> Q:
+    if Outcome.FAILED in outcomes:
+        return Q() if Outcome.OK in outcomes else Q(action__in=entries.FAILED_ACTIONS)
+    return ~Q(action__in=entries.FAILED_ACTIONS) if Outcome.OK in outcomes else NOTHING
 
 
 def _of(*targets: str) -> Meaning:
@@ -350,23 +347,21 @@ CHANGES = EntrySource(
     visible=_changes,
     means={
         "kinds": _change_kinds,
-        "outcomes": lambda values: Q() if Outcome.OK in values else NOTHING,
-        "people": lambda values: Q(user_id__in=values),
-        "apps": _of("app"),
-        "connections": _of("connection"),
-        "credentials": _of("key", "management key"),
+        "outcomes": _change_outcomes,
+        "people": lambda values: Q(owner_id__in=values) | Q(user_id__in=values),
+        "apps": lambda values: _of("app")(values) | Q(app_id__in=values),
+        "connections": lambda values: Q(connection_id__in=values),
+        "credentials": lambda values: _of("key", "management key")(values) | Q(credential_id__in=values),
         "orders": _of("order"),
     },
     entry=entries.of_change,
     kind=Case(
-        When(action__startswith=entries.SIGN_IN_ACTIONS, then=Value(Kind.SIGN_IN.value)),
-        When(user_id=None, then=Value(Kind.JOB.value)),
-        default=Value(Kind.CHANGE.value),
+        *(When(category=category, then=Value(kind.value)) for category, kind in entries.KINDS_OF_CHANGE.items()),
     ),
-    outcome=Value(Outcome.OK.value),
-    few=lambda filters: bool(
-        filters.only.orders or filters.only.apps or filters.only.connections or filters.only.credentials
+    outcome=Case(
+        When(action__in=entries.FAILED_ACTIONS, then=Value(Outcome.FAILED.value)), default=Value(Outcome.OK.value)
     ),
+    few=lambda filters: bool(filters.only.orders),
 )
 
 # -- e-mails -------------------------------------------------------------------------------------------------

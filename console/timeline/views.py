@@ -4,6 +4,7 @@ import hashlib
 import json
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
@@ -15,11 +16,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from console.accounts.request_user import user_of
-from console.audit import failed_calls
 from console.audit import queries as call_queries
+from console.audit.models import Verification
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
-from console.errors import Refusal
+from console.errors import Refusal, explanation_of
 from console.journal.csv_response import csv_response
 from console.onboarding import context as menu
 from console.scopes import Source
@@ -70,6 +71,8 @@ def list_(request: HttpRequest) -> HttpResponse:
         "chips": _chips(asked, names),
         "form": _form(request.GET, names),
         "kept": [(name, value) for name in asked if name not in _IN_FORM for value in asked.getlist(name)],
+        "kept_for": _kept_for(),
+        "verified": Verification.objects.order_by("-at").first(),
         "oldest": None if filters.is_active or "before" in request.GET else stream.oldest(viewer),
     }
     if not filters.problems:
@@ -83,6 +86,15 @@ def list_(request: HttpRequest) -> HttpResponse:
             "newest": stream.mark(newest),
         }
     return render(request, "timeline/list.html", context, status=400 if filters.problems else 200)
+
+
+def _kept_for() -> str:
+    names = {"calls": "Calls", "changes": "changes and sign-ins", "letters": "e-mails"}
+    kept = [
+        f"{name} are kept for {days} days" if (days := settings.KEEP_DAYS[key]) else f"{name} are never deleted"
+        for key, name in names.items()
+    ]
+    return f"{', '.join(kept)}; orders are never deleted."
 
 
 @require_safe
@@ -245,7 +257,7 @@ def entry(request: HttpRequest, source: str, pk: int) -> HttpResponse:
         "entry": found,
         "own": found.person_id == user.pk,
         "json": copies.as_json(found),
-        "explanation": failed_calls.explain(found.code) if found.code else None,
+        "explanation": explanation_of(found.code) if found.code else None,
     }
     template = "timeline/entry_part.html" if "part" in request.GET else "timeline/entry.html"
     return render(request, template, context)
@@ -280,7 +292,7 @@ def export(request: HttpRequest, form: str) -> HttpResponseBase:
     if filters.problems:
         return redirect(back)
     try:
-        found = exports.begin(viewer, filters, asked, form, ip=request.META.get("REMOTE_ADDR", ""))
+        found = exports.begin(viewer, filters, asked, form)
     except Refusal as refusal:
         messages.error(request, str(refusal))
         return redirect(back)

@@ -7,7 +7,9 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, NoReturn
+from typing import Any
+
+from brokers.decimals import refuse_constant
 
 HOST_ADDED = frozenset({"wait_for_previous", "toolCallId", "sessionId"})
 """Arguments that hosts add to every tool of every server: Gemini CLI the first (0.61), n8n the others."""
@@ -62,13 +64,9 @@ def from_json_text(value: Any, parse_float: Callable[[str], float] = float) -> A
     if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
         return value
     try:
-        return json.loads(value, parse_float=parse_float, parse_constant=_refuse)
+        return json.loads(value, parse_float=parse_float, parse_constant=refuse_constant)
     except (ValueError, RecursionError):
         return value
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON.")
 
 
 def whole_number(value: Any) -> Any:

@@ -20,7 +20,7 @@ from console.orders import states, summary
 from console.orders.execution import sync
 from console.orders.execution.external_orders import AtBroker
 from console.orders.largest.bounds import SizeBound
-from console.orders.models import Action, Confirmation, Modification, Order
+from console.orders.models import Action, Confirmation, Modification, Order, StandingRule
 from console.orders.terms import Terms, spread_symbol
 from console.orders.transitions import amendment_state
 from console.principal import Redeemer
@@ -125,6 +125,8 @@ class Placed(TypedDict):
     confirmation_id: NotRequired[str]
     approve_at: NotRequired[str]
     """Where only its owner can release it: the page of the console to do so."""
+    rule: NotRequired[str]
+    """Its owner releases orders there, and this standing rule of theirs does it for this one, once it is confirmed."""
     expires_at: NotRequired[Instant]
     summary: NotRequired[str]
     estimate: NotRequired[Estimate]
@@ -146,6 +148,8 @@ class Moved(TypedDict):
     """Of several orders: ``mixed`` where they differ."""
     confirmed_after_ms: NotRequired[int]
     """Of a confirmation: how long it had been shown."""
+    rule: NotRequired[str]
+    """The owner's standing rule that released it, instead of an approval."""
     order: OrderOut
     orders: NotRequired[Rows[OrderOut]]
     legs: NotRequired[Rows[OrderOut]]
@@ -470,6 +474,8 @@ def _waits_for(call: ToolCall, order: Order, confirmation: Confirmation) -> dict
                 "Nothing was sent. Waiting for the user's answer in their client, and only their answer there "
                 "sends it; you cannot confirm it. Then call get_order_status."
             )
+        case Redeemer.OWNER if confirmation.rule is not None:
+            return _waits_for_rule(confirmation, confirmation.rule)
         case Redeemer.OWNER:
             status = "needs_approval"
             by["approve_at"] = summary.approval_url(order)
@@ -485,6 +491,19 @@ def _waits_for(call: ToolCall, order: Order, confirmation: Confirmation) -> dict
         "expires_at": moment(confirmation.expires_at),
         "summary": confirmation.terms["summary"],
         "next": following,
+    }
+
+
+def _waits_for_rule(confirmation: Confirmation, rule: StandingRule) -> dict[str, Any]:
+    """The owner said yes beforehand, so nobody is asked in a client: the app's own confirmation releases it."""
+    return {
+        "status": "needs_confirmation",
+        "confirmation_id": confirmation.public_id,
+        "rule": rule.name,
+        "expires_at": moment(confirmation.expires_at),
+        "summary": confirmation.terms["summary"],
+        "next": f"Nothing was sent. The owner's standing rule {rule.name} covers it: show the summary to the user, "
+        "then call confirm_trade. If the rule does not release it by then, it waits for the owner in the console.",
     }
 
 
@@ -545,7 +564,11 @@ def confirm_trade(call: ToolCall) -> dict[str, Any]:
     if any(each.state is states.Status.UNKNOWN for each in orders):
         following = _MAY_STAND
     return compact(
-        status=_together(orders), confirmed_after_ms=call.confirmed_after_ms, **_rows(orders), next=following
+        status=_together(orders),
+        confirmed_after_ms=call.confirmed_after_ms,
+        rule=released.rule and released.rule.name,
+        **_rows(orders),
+        next=following,
     )
 
 

@@ -15,7 +15,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -47,7 +47,7 @@ from console.principal import Principal  # noqa: E402
 from console.scopes import Scope  # noqa: E402
 from tests import prepared  # noqa: E402
 from tests.chaos import WRONG  # noqa: E402
-from tests.chaos.venues import LATE, TIMEOUTS, Alpaca, Paper, Venue, Write, exchange_apart  # noqa: E402
+from tests.chaos.venues import LATE, TIMEOUTS, Alpaca, Coinbase, Paper, Venue, Write, exchange_apart  # noqa: E402
 from tests.patience import at_most  # noqa: E402
 
 SETTLED_AFTER = 20
@@ -64,6 +64,8 @@ class Kind(StrEnum):
     BRACKET = "bracket"
     CLOSE = "close"
     FLATTEN = "flatten"
+    SPREAD = "spread"
+    CONVERSION = "conversion"
 
 
 _OFTEN = {
@@ -75,6 +77,8 @@ _OFTEN = {
     Kind.BRACKET: 4,
     Kind.CLOSE: 2,
     Kind.FLATTEN: 2,
+    Kind.SPREAD: 4,
+    Kind.CONVERSION: 5,
 }
 
 
@@ -116,7 +120,7 @@ class Trial:
 
 
 class Chaos:
-    def __init__(self, seed: int, url: str) -> None:
+    def __init__(self, seed: int, url: str, conversions: str = "") -> None:
         self.dice = random.Random(seed)  # noqa: S311 - a test's dice
         self.offset = timedelta()
         self.deck: list[tuple[Kind, Venue]] = []
@@ -133,7 +137,8 @@ class Chaos:
         owner = User.objects.create_user("olivia@example.com", "correct horse battery")
         timezone.now = self._now
         self.alpaca = Alpaca(owner, url)
-        self.venues: list[Venue] = [self.alpaca, Paper(owner, Path(settings.HOME) / "paper.log")]
+        paper = Paper(owner, Path(settings.HOME) / "paper.log")
+        self.venues: list[Venue] = [self.alpaca, paper, *([Coinbase(owner, conversions)] if conversions else [])]
         self.keys = {
             each.name: minting.mint(owner, each.connection, frozenset({Scope.TRADE}), name="killed")[1]
             for each in self.venues
@@ -152,7 +157,7 @@ class Chaos:
                 for venue in self.venues
                 for kind, times in _OFTEN.items()
                 for _ in range(times)
-                if venue.takes_exits or kind is not Kind.BRACKET
+                if kind not in venue.lacks
             ]
             self.dice.shuffle(self.deck)
         kind, venue = self.deck.pop()
@@ -167,7 +172,7 @@ class Chaos:
             runs.append(act.run)
         elif act.beside is not None and self.dice.random() < 0.3:
             runs.append(act.beside)
-        typical = self.typical.setdefault(trial.label, 0.05 + 0.03 * act.writes)
+        typical = self.typical.setdefault(trial.label, venue.opens_in + 0.05 + 0.03 * act.writes)
         patience = None
         if (roll := self.dice.random()) < 0.5:
             patience = self.dice.uniform(0.3, 1.2) * typical
@@ -216,6 +221,30 @@ class Chaos:
         exits = {"order_class": OrderClass.BRACKET, "take_profit": Decimal(10_000_000), "stop_loss": Decimal(50)}
         terms = self.terms(venue, resting=self.dice.random() < 0.4, **exits)
         return self.releases(venue, persistent(lambda: preparing.prepare(self.who[venue.name], terms)))
+
+    def spread(self, venue: Venue) -> Act:
+        rests = self.dice.random() < 0.4
+        terms = Terms(
+            symbol=venue.spread,
+            side=Side.BUY,
+            quantity=Decimal(self.next()),
+            order_type=OrderType.LIMIT if rests else OrderType.MARKET,
+            limit_price=Decimal("0.8") if rests else None,
+            tif=venue.tif,
+        )
+        return self.releases(venue, persistent(lambda: preparing.prepare(self.who[venue.name], terms)))
+
+    def conversion(self, venue: Venue) -> Act:
+        side = self.dice.choice((Side.BUY, Side.SELL))
+        terms = Terms(
+            symbol=venue.main,
+            side=side,
+            quantity=venue.size(self.next()),
+            order_type=OrderType.MARKET,
+            tif=venue.tif,
+        )
+        act = self.releases(venue, persistent(lambda: preparing.prepare(self.who[venue.name], terms)))
+        return replace(act, beside=None)  # a cancel would always be the first of the two
 
     def batch(self, venue: Venue, *, all_or_none: bool = False) -> Act:
         count = self.dice.randint(2, 4)
@@ -367,7 +396,7 @@ class Chaos:
                 told = (there.status, there.quantity, there.limit_price, there.filled)
                 if told != (order.state, size, order.limit_price, order.filled_quantity):
                     found["lost"].append(f"{order.public_id}: {there} there, {_told(order)} here")
-                if there.filled != sum((Decimal(fill["quantity"]) for fill in order_queries.fills(order)), Decimal(0)):
+                if there.filled != _units_filled(order):
                     found["lost"].append(f"{order.public_id}: its fills do not add up to {there.filled}")
         for name, order in here.items():
             stands = order.filled_quantity or order.state is Status.FILLED or order.state in AT_BROKER
@@ -397,6 +426,12 @@ class Chaos:
                 found["books"].append(f"{venue.name}: {gained} of {symbol} there, {mine} here")
         found["halves"] += _halves(venue, {*truth.sent, *truth.changed})
         found["against_the_documents"] += truth.broken_rules
+
+
+def _units_filled(order: Order) -> Decimal:
+    """By its fills, of which a spread has one for each leg."""
+    units = sum((Decimal(fill["quantity"]) for fill in order_queries.fills(order)), Decimal(0))
+    return units if order.spread is None else units / sum(leg.ratio for leg in order.spread.legs)
 
 
 def _halves(venue: Venue, sent: set[str]) -> list[str]:
@@ -487,8 +522,8 @@ def reap(child: int, patience: float | None) -> int:
 
 def main() -> None:
     trials, seed = int(sys.argv[1]), int(sys.argv[2])
-    with exchange_apart() as url:
-        chaos = Chaos(seed, url)
+    with exchange_apart() as url, exchange_apart("coinbase") as conversions:
+        chaos = Chaos(seed, url, conversions)
         for number in range(trials):
             chaos.trial()
             if number % SETTLED_AFTER == SETTLED_AFTER - 1 or number == trials - 1:

@@ -1,5 +1,6 @@
-"""The two brokers of the trials: one over a wire, where a changed order is a new one, and paper, which changes an order
-in place and takes exits. What each received and what stands there is the truth of the trials.
+"""The brokers of the trials: one over a wire, where a changed order is a new one, paper, which changes an order in
+place and takes exits, and one that converts what is asked for by a quote. What each received and what stands there is
+the truth of the trials.
 """
 
 import contextlib
@@ -21,16 +22,21 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from django.utils import timezone
 
 from brokers import registry
+from brokers.coinbase.adapter import CoinbaseBroker
 from brokers.errors import BrokerError, BrokerUnavailable, DuplicateClientId, Rejected, UnknownOutcome
 from brokers.paper.adapter import PaperBroker
-from brokers.types import BrokerOrder, OrderChanges, OrderRequest, OrderType, Side, TimeInForce
+from brokers.types import BrokerOrder, OrderChanges, OrderRequest, OrderType, Quote, Side, TimeInForce
 from console.accounts.models import User
 from console.connections import paper_linking as paper_connections
 from console.connections import vault
-from console.connections.models import Connection
+from console.connections.models import Connection, Policy
+from console.limits import Limits
+from console.orders.models import Order
 from console.orders.states import FROM_BROKER, Status
 from tests.brokers.alpaca.fake import ACCOUNT, KEY_ID, SECRET
+from tests.brokers.coinbase import fake as coinbase
 from tests.brokers.faults import SENDING, Fault, as_control
+from tests.chaos.exchange import CONVERTIBLE
 from tests.patience import at_most, lasting
 
 LATE = lasting(0.3)
@@ -76,7 +82,12 @@ class Venue(Protocol):
     """The symbol in which orders rest and rests are filled."""
     symbols: tuple[str, ...]
     tif: TimeInForce
-    takes_exits: bool
+    lacks: frozenset[str]
+    """Kinds of trials that are not for it."""
+    spread: str
+    """Several options in one order; empty where it takes none here."""
+    opens_in: float
+    """Seconds that a process takes before its first call."""
     in_place: bool
     """Whether a changed order stays the same order."""
 
@@ -115,7 +126,9 @@ class Alpaca:
     main = "AAPL"
     symbols: tuple[str, ...] = ("AAPL", "MSFT", "NVDA")
     tif = TimeInForce.DAY
-    takes_exits = False
+    lacks = frozenset({"bracket", "conversion"})
+    spread = "AAPL+260618C250-C260"
+    opens_in = 0.0
     in_place = False
 
     def __init__(self, owner: User, url: str) -> None:
@@ -141,11 +154,7 @@ class Alpaca:
         self.connection.save(update_fields=["sealed"])
 
     def control(self, what: str, told: Any = None) -> Any:
-        request = urllib.request.Request(f"{self.url}/-/{what}", json.dumps(told).encode(), method="POST")
-        request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=at_most(10)) as answer:
-            body = answer.read()
-        return json.loads(body) if body else None
+        return _control(self.url, what, told)
 
     def fault(self, dice: random.Random, write: Write, nth: int = 0) -> tuple[str, Callable[[], None]]:
         kinds = [each for each in SENDING if write is not Write.CANCEL or each.kind != "duplicate"]
@@ -172,6 +181,8 @@ class Alpaca:
     def meet_what_rests(self) -> None:
         self.control("price", {"symbol": self.main, "price": "90"})
         self.control("price", {"symbol": self.main, "price": "181.5"})
+        for price in ("3.5", "4.2"):  # a spread is worth 0.60, and again 1.30
+            self.control("price", {"symbol": "AAPL260618C00250000", "price": price})
 
     def truth(self) -> Truth:
         state = self.control("state")
@@ -186,7 +197,7 @@ class Alpaca:
                     filled=Decimal(each["filled_qty"]),
                 )
                 for each in told
-                if each["status"] != "replaced"
+                if each["status"] != "replaced" and not each.get("parent")
             },
             replaced=frozenset(each["client_order_id"] for each in told if each["status"] == "replaced"),
             sent=[body["client_order_id"] for body in state["sent"]],
@@ -199,18 +210,128 @@ class Alpaca:
         )
 
 
+def _control(url: str, what: str, told: Any) -> Any:
+    request = urllib.request.Request(f"{url}/-/{what}", json.dumps(told).encode(), method="POST")
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, timeout=at_most(10)) as answer:
+        body = answer.read()
+    return json.loads(body) if body else None
+
+
 def _nothing() -> None:
     pass
 
 
 @contextlib.contextmanager
-def exchange_apart() -> Iterator[str]:
-    """The fake Alpaca in a process of its own; its address."""
-    command = [sys.executable, "-m", "tests.chaos.exchange", str(LATE)]
+def exchange_apart(*which: str) -> Iterator[str]:
+    """The fake Alpaca, or the one of ``which``, in a process of its own; its address."""
+    command = [sys.executable, "-m", "tests.chaos.exchange", str(LATE), *which]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None and process.stdout is not None
+        if which:
+            process.stdin.write(json.dumps(coinbase.SECRET) + "\n")
+            process.stdin.flush()
         yield process.stdout.readline().strip()
         process.stdin.close()
+
+
+_CONVERT = "/api/v3/brokerage/convert/"
+
+
+class CoinbaseInStep(CoinbaseBroker):
+    """Its prices are of now by the clock of the trials, which leaps."""
+
+    def quotes(self, symbols: Sequence[str]) -> list[Quote]:
+        return [replace(each, as_of=timezone.now()) for each in super().quotes(symbols)]
+
+
+class Coinbase:
+    """Conversions alone: each is known there by the id of its quote."""
+
+    name = "coinbase"
+    main = "USDC/USD"
+    symbols: tuple[str, ...] = ("USDC/USD",)
+    tif = TimeInForce.IOC
+    lacks = frozenset(
+        {"order", "change", "cancel", "batch", "all-or-none batch", "bracket", "spread", "close", "flatten"}
+    )
+    spread = ""
+    opens_in = 0.5
+    in_place = True
+
+    def __init__(self, owner: User, url: str) -> None:
+        registry.CALLS_PER_MINUTE["coinbase"] = 10**9
+        registry._ADAPTERS["coinbase"] = CoinbaseInStep.open
+        self.url = url
+        self.connection = Connection.objects.create(
+            owner=owner,
+            name="Coinbase",
+            broker="coinbase",
+            environment="live",
+            trading_enabled=True,
+            policy=Policy.TWO_STEP,
+            confirmation_delay=0,
+            default_account=coinbase.PORTFOLIO,
+            currency="USD",
+            limits=Limits(order_notional=Decimal(10**6), daily_notional=Decimal(10**9)).stored(),
+            settings={"environment": "live", "base_url": url, "timeout": TIMEOUTS["total"], "per_second": 1000},
+        )
+        keys = {"api_key": coinbase.KEY, "secret": coinbase.SECRET}
+        self.connection.sealed = vault.seal(self.connection.pk, "coinbase", keys)
+        self.connection.save(update_fields=["sealed"])
+
+    def control(self, what: str, told: Any = None) -> Any:
+        return _control(self.url, what, told)
+
+    def fault(self, dice: random.Random, write: Write, nth: int = 0) -> tuple[str, Callable[[], None]]:
+        self.control("takes", dice.choice(("", "", "TRADE_STATUS_STARTED", "TRADE_STATUS_CANCELED")))
+        kinds = [each for each in SENDING if each.kind != "duplicate"]
+        chosen: Fault | None = dice.choice((None, None, None, *kinds))
+        if chosen is None:
+            return "none", _nothing
+        path = _CONVERT + dice.choice(("quote", "trade/", "trade/"))
+        self.control("faults", as_control(replace(chosen, method="POST", path=path)))
+        return chosen.kind + (" after" if chosen.effect else ""), _nothing
+
+    def disturb(self, dice: random.Random) -> None:
+        some = [each for each in dice.sample(SENDING, 2) if each.kind != "duplicate"]
+        looks = [replace(each, method="GET", path=_CONVERT + "trade/", effect=True) for each in some]
+        self.control("faults", as_control(*looks))
+
+    def mend(self) -> None:
+        self.control("faults", [])
+
+    def size(self, number: int) -> Decimal:
+        return Decimal(number).scaleb(-2)
+
+    def give(self, symbol: str, number: int) -> None:
+        """What can be converted is there."""
+
+    def meet_what_rests(self) -> None:
+        self.control("complete")
+
+    def truth(self) -> Truth:
+        state = self.control("state")
+        rows = Order.objects.filter(connection=self.connection).exclude(broker_order_id="")
+        ours = dict(rows.values_list("broker_order_id", "wire_id"))
+        ended = {"COMPLETED": Status.FILLED, "STARTED": Status.WORKING, "CANCELED": Status.REJECTED}
+        made = {ours.get(each["id"], each["id"]): each for each in state["trades"] if "CREATED" not in each["status"]}
+        sizes = {name: Decimal(each["amount"]["value"]) for name, each in made.items()}
+        return Truth(
+            orders={
+                name: There(
+                    status=ended[each["status"].removeprefix("TRADE_STATUS_")],
+                    quantity=sizes[name],
+                    limit_price=None,
+                    filled=sizes[name] if "COMPLETED" in each["status"] else Decimal(0),
+                )
+                for name, each in made.items()
+            },
+            replaced=frozenset(),
+            sent=[ours.get(each, each) for each in state["sent"]],
+            changed=[],
+            gained={self.main: Decimal(state["held"]) - CONVERTIBLE},
+        )
 
 
 # -- paper -----------------------------------------------------------------------------------------------------------
@@ -295,7 +416,9 @@ class Paper:
     main = "BTC/USD"
     symbols: tuple[str, ...] = ("BTC/USD", "AAPL", "MSFT")
     tif = TimeInForce.GTC
-    takes_exits = True
+    lacks = frozenset({"spread", "conversion"})
+    spread = ""
+    opens_in = 0.0
     in_place = True
 
     def __init__(self, owner: User, log: Path) -> None:

@@ -10,14 +10,18 @@ from console.accounts.models import User
 from console.audit.models import Change
 from console.clients import registration
 from console.connected_apps.models import ConnectedApp
-from console.connections.models import Connection
+from console.connections import services as connections
+from console.connections.models import Connection, Policy
 from console.halts import services as halts
 from console.journal import notes, sync
 from console.journal.models import RoundTrip
 from console.keys import management_keys, minting
-from console.orders.models import Confirmation, Order, OutsideOrder
+from console.orders.models import Confirmation, Order, OutsideOrder, StandingRule
+from console.recent_errors import rollup
+from console.recent_errors.models import ErrorGroup
 from console.scopes import Scope
 from tests.brokers.paper.support import order as paper_order
+from tests.console.orders import rule_steps
 from tests.console.pages import log
 
 READ = frozenset({Scope.READ})
@@ -33,6 +37,7 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
     )
     halt = halts.halt_connection(paper, by=app, reason="<b>Enough</b>")
     call = log(app, tool="place_order", outcome="refused", code="insufficient_funds", arguments={"symbol": "<b>"})
+    rollup.catch_up()
     return {
         "home": "/",
         "connections": "/connections/",
@@ -69,9 +74,13 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "counts": "/timeline/counts/",
         "search": "/search/?q=AAPL",
         "a replay": f"/timeline/orders/{order.public_id}/",
-        "a change": f"/timeline/change/{Change.objects.filter(user_id=owner.pk).latest('pk').pk}/",
+        "a change": f"/timeline/change/{Change.objects.filter(owner_id=owner.pk).latest('pk').pk}/",
+        "standing rules": "/orders/approvals/rules/",
+        "a new standing rule": f"/orders/approvals/rules/new/{paper.pk}/",
+        "a standing rule": f"/orders/approvals/rules/{standing_rule(paper, owner).public_id}/",
         "a call": f"/activity/{call.request_id}/",
         "errors": "/errors/",
+        "an error": f"/errors/{ErrorGroup.objects.get().pk}/",
         "security": "/security/",
         "change password": "/security/password/",
         "add app": "/security/app/",
@@ -89,6 +98,14 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "setup guide": "/connect/cursor/",
         "playground": "/playground/",
     }
+
+
+def standing_rule(connection: Connection, owner: User) -> StandingRule:
+    """Made while its owner approved each order there, and ended with that."""
+    connections.set_policy(connection, Policy.OWNER_APPROVAL, by=owner)
+    rule = rule_steps.make(connection, owner, name="<b>Buys</b>")
+    connections.set_policy(connection, Policy.TWO_STEP, by=owner, may_loosen=True)
+    return rule
 
 
 def made_elsewhere(connection: Connection) -> OutsideOrder:

@@ -27,7 +27,7 @@ def browser(owner: User) -> Browser:
 def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp, order: Order) -> list[str]:
     on_connection = [f"/connections/{paper.pk}/{verb}/" for verb in ("pause", "resume", "trading-on", "trading-off")]
     on_connection += [f"/connections/{paper.pk}/{verb}/" for verb in ("check", "unlink")]
-    on_connection += [f"/connections/{paper.pk}/{verb}/" for verb in ("policy", "confirmation-delay")]
+    on_connection += [f"/connections/{paper.pk}/{verb}/" for verb in ("policy", "confirmation-delay", "approval-wait")]
     on_connection += [f"/halts/connection/{paper.pk}/"]
     on_app = [f"/apps/{app.pk}/{verb}/" for verb in ("revoke", "pause", "resume", "narrow", "toolsets", "asking")]
     return [
@@ -47,8 +47,11 @@ def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp, order: 
         f"/orders/{order.public_id}/settle/",
         f"{pages['made elsewhere']}cancel/",
         f"/orders/approvals/letters/{paper.pk}/",
+        f"{pages['a new standing rule']}",
+        f"{pages['a standing rule']}end/",
         f"/orders/closing/{paper.pk}/prepare/",
         f"/orders/closing/{paper.pk}/cancel/",
+        *(f"{pages['an error']}{verb}/" for verb in ("resolve", "reopen", "mute")),
     ]
 
 
@@ -97,7 +100,7 @@ def test_somebody_else_finds_nothing_of_it(others_browser: Browser, pages: dict[
         for name, url in pages.items()
         if name.startswith(("a ", "an ", "revoke", "replace", "what", "delete", "limits", "lift", "unlink"))
     ]
-    assert len(of_one_thing) == 25
+    assert len(of_one_thing) == 28
     for url in of_one_thing:
         assert others_browser.get(url).status_code == 404, url
     for url in actions:

@@ -12,7 +12,7 @@ from console.authority import call_quota
 from console.connections.models import Connection, Policy
 from console.limits import Limits
 from console.orders.execution import reconcile
-from console.orders.models import Order
+from console.orders.models import Modification, Order
 from mcpserver import pipeline
 from tests.brokers.faults import Fault
 from tests.brokers.tws.fake import FakeTws
@@ -73,13 +73,21 @@ def test_the_stop_of_a_bracket_is_moved_and_still_waits_for_its_order(desk: Desk
     assert set(Order.objects.values_list("status", flat=True)) == {"working"}
 
 
-def test_the_quantity_of_an_order_with_exits_is_refused_and_nothing_is_sent(desk: Desk) -> None:
+def test_the_quantity_of_an_order_with_exits_is_refused_before_it_is_shown(desk: Desk) -> None:
     order = desk.place(**BRACKET)
-    shown = call(desk.key, "modify_order", order_id=order.public_id, quantity="1")
-    done = call(desk.key, "confirm_trade", confirmation_id=shown["confirmation_id"])
+    refused = call(desk.key, "modify_order", order_id=order.public_id, quantity="1")
+    assert (refused["error"]["code"], refused["error"]["field"]) == ("not_offered_by_broker", "quantity")
+    assert "its exits" in refused["error"]["message"]
     order.refresh_from_db()
-    assert ("its exits" in str(done), order.status, order.quantity) == (True, "working", Decimal(2))
+    assert (order.status, order.quantity, Modification.objects.exists()) == ("working", Decimal(2), False)
     assert len(desk.fake.sent) == 3
+
+
+def test_a_time_in_force_is_refused_before_it_is_shown(desk: Desk) -> None:
+    order = desk.place(tif="GTC")
+    refused = call(desk.key, "modify_order", order_id=order.public_id, tif="DAY")
+    assert (refused["error"]["code"], refused["error"]["field"]) == ("not_offered_by_broker", "tif")
+    assert len(desk.fake.sent) == 1
 
 
 def test_a_change_that_tws_refuses_says_so_in_its_words_and_the_order_stays(desk: Desk) -> None:

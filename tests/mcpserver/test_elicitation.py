@@ -11,6 +11,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 
 from brokers.types import Environment
+from console.connections.models import LONGEST_APPROVAL_WAIT
 from console.principal import Principal
 from console.scopes import Scope, Source
 from mcpserver import elicitation, result_tables
@@ -272,7 +273,7 @@ def test_where_only_the_owner_may_release_the_client_leads_there_and_cannot_conf
         server.query("UPDATE connections_connection SET policy = 'two_step'")
 
 
-def test_the_state_lives_no_longer_than_the_confirmation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_state_lives_as_long_as_what_waits_for_its_owner_can_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     principal = Principal(
         user_id=1,
         user_label="",
@@ -309,7 +310,10 @@ def test_the_state_lives_no_longer_than_the_confirmation(monkeypatch: pytest.Mon
     sealed: Any = anyio.run(boundary, first, question)
     again = replace(first, params=params | {"requestState": sealed["requestState"]})
     assert anyio.run(boundary, again, seen) == {"state": "ours"}
-    later = time.time() + 121
+    day = time.time() + LONGEST_APPROVAL_WAIT
+    monkeypatch.setattr(time, "time", lambda: day - 60)
+    assert anyio.run(boundary, again, seen) == {"state": "ours"}
+    later = day + 1
     monkeypatch.setattr(time, "time", lambda: later)
     with pytest.raises(MCPError, match="requestState"):
         anyio.run(boundary, again, seen)

@@ -145,12 +145,49 @@ def test_what_a_venue_lacks_is_refused_by_name(desk: Desk, terms: dict[str, str]
     assert desk.fake.bodies == []
 
 
+@pytest.mark.parametrize("desk", [KRAKEN, KRAKEN_FUTURES], indirect=True, ids=["kraken", "krakenfutures"])
+def test_a_take_profit_by_itself_is_a_limit_order_and_the_refusal_of_any_other_form_says_so(desk: Desk) -> None:
+    reduces = {"reduce_only": True} if desk.symbol.endswith(":USD") else {}
+    if reduces:
+        desk.place(side="BUY", order_type="MKT")
+    refused = desk.prepare(side="SELL", order_type="MKT", take_profit="32000")
+    assert (refused["error"]["code"], refused["error"]["field"]) == ("invalid_argument", "take_profit")
+    assert "a LMT order at that price" in refused["error"]["message"]
+    placed = desk.place(side="SELL", order_type="LMT", limit_price="32000", **reduces)
+    ours = Order.objects.get(public_id=placed)
+    assert desk.fake.sent[ours.wire_id] == 1
+    changed = call(desk.key, "modify_order", order_id=placed, limit_price="33000")
+    if reduces:
+        assert changed["error"]["code"] == "not_offered_by_broker"
+    else:
+        assert "error" not in call(desk.key, "confirm_trade", confirmation_id=changed["confirmation_id"])
+    desk.fake.move(desk.symbol, "31900")
+    desk.statuses()
+    ours.refresh_from_db()
+    assert (ours.status, ours.limit_price) == ("working", 32000 if reduces else 33000)
+    assert "error" not in call(desk.key, "cancel_order", order_id=placed)
+    ours.refresh_from_db()
+    assert ours.status == "cancelled"
+
+
+@pytest.mark.parametrize("desk", [KRAKEN], indirect=True, ids=["kraken"])
+def test_a_take_profit_at_kraken_is_the_exit_of_an_order_too(desk: Desk) -> None:
+    desk.place(**AFTER, take_profit="32000", order_class="oto")
+    desk.fake.move(desk.symbol, "29000")
+    desk.statuses()
+    assert sorted(each.status for each in Order.objects.all()) == ["filled", "working"]
+    desk.fake.move(desk.symbol, "32100")
+    desk.statuses()
+    assert {each.status for each in Order.objects.all()} == {"filled"}
+
+
 @pytest.mark.parametrize("desk", [COINBASE], indirect=True, ids=["coinbase"])
-def test_a_conversion_at_coinbase_is_refused_by_name(desk: Desk) -> None:
-    for symbol in ("USDC/USD", "usd/usdc"):
-        refused = call(desk.key, "place_order", symbol=symbol, side="BUY", quantity="10")
-        assert refused["error"]["code"] == "not_offered_by_broker"
-        assert "converts one into the other" in refused["error"]["message"]
-    assert (
-        call(desk.key, "place_order", symbol="NONE/USD", side="BUY", quantity="10")["error"]["code"] == "unknown_symbol"
-    )
+def test_a_change_that_the_venue_never_makes_is_refused_before_it_is_shown(desk: Desk) -> None:
+    bracket = desk.place(**AFTER, **BOTH, order_class="bracket")
+    for changes in ({"limit_price": "28500"}, {"quantity": "0.2"}):
+        refused = call(desk.key, "modify_order", order_id=bracket, **changes)
+        assert (refused["error"]["code"], refused["error"]["field"]) == ("not_offered_by_broker", "order_id")
+    alone = desk.place(**AFTER)
+    refused = call(desk.key, "modify_order", order_id=alone, tif="IOC")
+    assert (refused["error"]["code"], refused["error"]["field"]) == ("not_offered_by_broker", "tif")
+    assert len(desk.fake.bodies) == 2

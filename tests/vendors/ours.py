@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from brokers import spreads
-from brokers.base import Broker
+from brokers.base import Broker, QuotingBroker
 from brokers.symbol_lookup import parse_occ
-from brokers.types import AssetClass, BarSize, BrokerStatus, Side
+from brokers.types import AssetClass, BarSize, BrokerStatus, OrderRequest, OrderType, Side, TimeInForce
 from tests.vendors import probe
 
 Reads = Callable[[str, str], bool]
@@ -76,6 +76,7 @@ class Ours:
             "option_chain": self._chain,
             "option_spread": self._spread,
             "fees": self._fees,
+            **dict.fromkeys(("convert_quote", "convert_commit", "convert_get"), self._conversion),
         }
         return reads[call](theirs) if call in reads else "an answer of another kind"
 
@@ -111,6 +112,26 @@ class Ours:
                 for leg in traded.legs
             ),
         }
+
+    def _conversion(self, theirs: Mapping[str, str]) -> Any:
+        asked = OrderRequest(
+            client_order_id="c" * 32,
+            symbol="USDC/USD",
+            side=Side.SELL,
+            order_type=OrderType.MARKET,
+            quantity=Decimal(theirs["converts"]),
+            tif=TimeInForce.IOC,
+        )
+        found = cast(QuotingBroker, self._broker).order_of_quote(self._account, asked, theirs["id"])
+        if found is None:
+            return None
+        mine = {
+            "id": found.broker_order_id,
+            "status": _STATES[found.status],
+            "converts": probe.plain(found.quantity),
+            "fee": probe.plain(found.fees),
+        }
+        return {each: value for each, value in mine.items() if each in theirs}
 
     def _open(self, theirs: Any) -> list[str]:
         return sorted(each.client_order_id for each in self._broker.orders(self._account, open_only=True))

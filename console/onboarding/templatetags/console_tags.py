@@ -21,6 +21,7 @@ from console.scopes import Scope, Source
 register = template.Library()
 
 NOTHING = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
 _SOURCES: dict[str, str] = {
     Source.OAUTH: "OAuth",
     Source.API_KEY: "API key",
@@ -52,9 +53,23 @@ def number(value: Decimal | None) -> str:
 
 
 @register.filter
-def money(value: Decimal | None) -> str:
-    """At least two decimals; more where the amount has more."""
-    return NOTHING if value is None else decimals.money(value)
+def money(value: Decimal | None, currency: str | None = None) -> str:
+    """``{{ equity|money:"USD" }}`` → ``12,430.50 USD``, in the currency's own decimals.
+
+    Without a currency every digit is kept, and there are at least two decimals.
+    """
+    if value is None:
+        return NOTHING
+    return decimals.money(value) if currency is None else decimals.amount(value, currency)
+
+
+@register.filter
+def gain(value: Decimal | None, currency: str) -> str:
+    """``{{ profit|gain:"USD" }}`` → ``+1,204.00 USD``; a loss has a minus, nothing has no sign."""
+    if value is None:
+        return NOTHING
+    said = decimals.amount(abs(value), currency)
+    return f"{'+' if value > 0 else MINUS}{said}" if value else said
 
 
 @register.filter
@@ -84,7 +99,14 @@ def listed(names: Collection[object]) -> str:
 
 @register.filter
 def percent(value: Decimal | None) -> str:
+    """A change in percent, with its sign: ``+1.20%``."""
     return NOTHING if value is None else f"{_with_sign(value)}%"
+
+
+@register.filter
+def share(value: Decimal | None) -> str:
+    """A part in percent, without a sign: ``146%``, ``4.5%``."""
+    return NOTHING if value is None else f"{decimals.grouped(value.quantize(Decimal('0.1')))}%"
 
 
 @register.filter
@@ -95,7 +117,7 @@ def signed(value: Decimal | None) -> str:
 
 def _with_sign(value: Decimal) -> str:
     """What is zero to two decimals has none."""
-    said = f"{value:+,.2f}".replace("-", "\N{MINUS SIGN}")
+    said = f"{value:+,.2f}".replace("-", MINUS)
     return said[1:] if said[1:] == "0.00" else said
 
 
@@ -162,35 +184,81 @@ def app_name(app: ConnectedApp) -> str:
 
 @register.simple_tag
 def when(value: datetime | None, missing: str = "") -> SafeString | str:
-    """How long ago or how soon, with the exact time in UTC beneath."""
+    """How long ago or how soon; the exact time is on hover."""
     if value is None:
         return missing
     return _time(value, relative(value, timezone.now()), moving=True)
 
 
 @register.simple_tag
+def moment(value: datetime | None, missing: str = "") -> SafeString | str:
+    """In the viewer's zone: ``16:04:05`` today, ``30 Nov 16:04`` another day, with the year if that is another."""
+    if value is None:
+        return missing
+    here, now = timezone.localtime(value), timezone.localtime()
+    if here.date() == now.date():
+        words = f"{here:%H:%M:%S}"
+    else:
+        words = f"{here.day} {here:%b %H:%M}" if here.year == now.year else f"{here.day} {here:%b %Y %H:%M}"
+    return _time(value, words, moving=False)
+
+
+@register.simple_tag
 def exactly(value: datetime) -> SafeString:
-    value = value.astimezone(UTC)
-    return _time(value, f"{value.day} {value:%b %Y %H:%M:%S}.{value.microsecond // 1000:03d} UTC", moving=False)
+    """To the millisecond, in the viewer's zone and with its name."""
+    here = timezone.localtime(value)
+    words = f"{here.day} {here:%b %Y %H:%M:%S}.{here.microsecond // 1000:03d} {zone_name(here)}"
+    return _time(value, words, moving=False)
+
+
+@register.simple_tag
+def clock_zone() -> str:
+    """The name of the zone that times on this page are in now: ``CET``, ``UTC``."""
+    return zone_name(timezone.localtime())
+
+
+@register.simple_tag
+def last_known(text: str, at: datetime | None, stale: object = False) -> SafeString | str:
+    """A figure that may be old: ``{% last_known text connection.equity_at connection.last_error %}``.
+
+    What is stale is greyed and says how old it is. Never asked, or no figure: a dash.
+    """
+    if at is None or text == NOTHING:
+        return text
+    if not stale:
+        return format_html('<span class="figure">{}</span>', text)
+    return format_html(
+        '<span class="stale"><span class="figure">{}</span> <span class="stale-age">from {}</span></span>',
+        text,
+        when(at),
+    )
+
+
+def zone_name(here: datetime) -> str:
+    """``CET``; ``UTC+03`` where the zone has no name of its own."""
+    name = here.tzname() or "UTC"
+    return f"UTC{name}" if name.startswith(("+", "-")) else name
 
 
 def _time(value: datetime, words: str, *, moving: bool) -> SafeString:
-    exact = value.astimezone(UTC)
+    exact, here = value.astimezone(UTC), timezone.localtime(value)
+    local = "" if here.utcoffset() == timedelta() else f" ({here:%H:%M:%S} {zone_name(here)})"
     return format_html(
-        '<time datetime="{}" title="{} UTC"{}>{}</time>',
+        '<time datetime="{}" title="{} UTC{}"{}>{}</time>',
         exact.isoformat(timespec="milliseconds"),
         f"{exact:%Y-%m-%d %H:%M:%S}",
+        local,
         SafeString(" data-relative") if moving else "",
         words,
     )
 
 
 def relative(value: datetime, now: datetime) -> str:
-    """``2 min ago``, ``in 3 days``; a date beyond thirty days. app.js has the same words."""
+    """``2 min ago``, ``in 3 days``; a date of the viewer's zone beyond thirty days. app.js has the same words."""
     ago = now - value
     span = abs(ago)
     if span >= timedelta(days=30):
-        value = value.astimezone(UTC)
+        value = timezone.localtime(value)
         return f"{value.day} {value:%b %Y}"
     if span < timedelta(seconds=10):
         return "just now"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from brokers.base import Broker
 from brokers.decimals import is_multiple, plain
-from brokers.types import Instrument, OrderChanges, OrderRequest
+from brokers.types import Capabilities, Instrument, OrderChanges, OrderClass, OrderRequest
 from console.errors import Code, Refusal
 from console.orders import states
 from console.orders.models import Modification, Order
@@ -79,6 +79,7 @@ def check_terms(order: Order, request: OrderRequest, asked: OrderChanges, broker
             field="order_id",
             order_id=order.public_id,
         )
+    _check_offered(order, asked, broker.capabilities)
     if request == order.request:
         raise Refusal(
             Code.INVALID_ARGUMENT, "Nothing would change. Give a new quantity, price or tif.", field="quantity"
@@ -127,6 +128,26 @@ def check_terms(order: Order, request: OrderRequest, asked: OrderChanges, broker
             Code.INVALID_ARGUMENT,
             "An exit has the quantity of the order it belongs to; change that order.",
             field="quantity",
+        )
+
+
+def _check_offered(order: Order, asked: OrderChanges, can: Capabilities) -> None:
+    """By what the broker says of all its orders, before it is asked about this one."""
+    lacks = field = ""
+    if asked.tif not in (None, order.tif) and not can.change_tif:
+        lacks, field = "does not change the time in force of an order", "tif"
+    elif order.order_class != OrderClass.SIMPLE and not can.change_with_exits:
+        lacks, field = "changes neither an order with exits nor an exit", "order_id"
+    elif order.order_class != OrderClass.SIMPLE and asked.quantity is not None and not can.resize_with_exits:
+        lacks, field = "holds an order and its exits each at its own quantity, and changes none alone", "quantity"
+    elif asked.quantity is not None and order.filled_quantity and not can.resize_partly_filled:
+        lacks, field = "does not change the quantity of an order that has begun to fill", "quantity"
+    if lacks:
+        raise Refusal(
+            Code.NOT_OFFERED_BY_BROKER,
+            f"This broker {lacks}. Cancel it with cancel_order and place another.",
+            field=field,
+            order_id=order.public_id,
         )
 
 

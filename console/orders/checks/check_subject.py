@@ -20,7 +20,7 @@ from console.orders.checks import facts as check_facts
 from console.orders.checks.check_rows import AppRows
 from console.orders.checks.limit_rules import RiskInputs
 from console.orders.checks.position_checks import PositionSnapshot
-from console.orders.models import Confirmation, Modification, Order
+from console.orders.models import Confirmation, Modification, Order, StandingRule
 from console.orders.terms import shown_terms
 
 T = TypeVar("T")
@@ -79,6 +79,8 @@ class Subject:
     """The last price when a met trigger was shown: the order takes the market, which must still be near to that."""
     authorize: Authorize | None = None
     """None: nobody has said yes yet, or the yes is on record."""
+    rule: StandingRule | None = None
+    """The owner's, that gave their yes beforehand."""
 
     @property
     def app(self) -> ConnectedApp:
@@ -132,15 +134,16 @@ def of_order(
     authorize: Authorize | None = None,
     before_cancels: bool = False,
     by_quote: bool = False,
+    rule: StandingRule | None = None,
 ) -> Subject:
     """An order that waits for its release, or was released. ``shown`` is its own part of what was shown.
 
     ``before_cancels``: orders that stand against its position are still to be cancelled. ``by_quote``: its broker asks
     about it.
     """
-    estimate, rule = PriceSource.QUOTE if by_quote else PriceSource.PREVIEW, PositionRule.COVERS
+    estimate, position = PriceSource.QUOTE if by_quote else PriceSource.PREVIEW, PositionRule.COVERS
     if before_cancels:
-        estimate, rule = PriceSource.PREVIEW_OR_QUOTE, PositionRule.AS_SHOWN
+        estimate, position = PriceSource.PREVIEW_OR_QUOTE, PositionRule.AS_SHOWN
     return Subject(
         asking=asking,
         action=confirmation.at_halts,
@@ -150,12 +153,13 @@ def of_order(
         confirmation=confirmation,
         shown=shown,
         shown_price=order.shown_price,
-        position=None if order.position_shown is None else rule,
+        position=None if order.position_shown is None else position,
         estimate=estimate,
         closes=order.closes,
         at_once=order.at_once and shown.get("already_met") is not False,
         market_shown=Decimal(shown["last"]) if order.at_once and shown.get("already_met") else None,
         authorize=authorize,
+        rule=rule,
     )
 
 

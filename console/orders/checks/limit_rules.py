@@ -8,7 +8,17 @@ from decimal import Decimal
 from brokers.decimals import DECIMAL_PLACES, MAX_DIGITS, plain
 from brokers.instrument_id import InstrumentId, InstrumentKind
 from brokers.spreads import Spread
-from brokers.types import AssetClass, LegRequest, OrderClass, OrderRequest, OrderType, Preview, Quote, Side
+from brokers.types import (
+    AssetClass,
+    LegRequest,
+    MarginEffect,
+    OrderClass,
+    OrderRequest,
+    OrderType,
+    Preview,
+    Quote,
+    Side,
+)
 from console.errors import Code, Refusal
 from console.limits import LIVE_NEEDS, TITLES, Limits
 
@@ -578,6 +588,24 @@ def check_drift(order_type: OrderType, shown: Decimal, price: Decimal) -> None:
         )
 
 
+def _check_margin_together(previews: Sequence[Preview]) -> None:
+    """Each order was held against all that is free for margin. What one of them frees is not there for another: which
+    fills first is not known."""
+    needs: dict[str, list[MarginEffect]] = {}
+    for preview in previews:
+        if preview.margin is not None and preview.margin.initial_change > 0:
+            needs.setdefault(preview.margin.currency, []).append(preview.margin)
+    for currency, some in needs.items():
+        need = sum((each.initial_change for each in some), Decimal(0))
+        free = min(each.available for each in some)
+        if len(some) > 1 and need > free:
+            raise Refusal(
+                Code.INSUFFICIENT_FUNDS,
+                f"Together the orders need {need:,.2f} {currency} more of initial margin, and {free:,.2f} is free. "
+                "Nothing was sent for this one.",
+            )
+
+
 def check_together(previews: Sequence[Preview], rates: Mapping[tuple[str, str], Decimal]) -> None:
     """What several orders cost at once must be there at once. Raises Refusal.
 
@@ -586,6 +614,7 @@ def check_together(previews: Sequence[Preview], rates: Mapping[tuple[str, str], 
     """
     if len(previews) < 2:
         return
+    _check_margin_together(previews)
     drawn: dict[str, list[Preview]] = {}
     for preview in previews:
         if preview.drawn > 0:

@@ -47,7 +47,7 @@ def check_may_change(app: ConnectedApp, order: Order) -> None:
 
 def check_not_owners_to_release(confirmation: Confirmation) -> None:
     """What waits for its owner's release is not an app's to take back. Raises Refusal."""
-    if confirmation.decided_by(confirmation.app.connection) is Redeemer.OWNER:
+    if confirmation.rule_id is None and confirmation.decided_by(confirmation.app.connection) is Redeemer.OWNER:
         order = confirmation.order
         raise Refusal(
             Code.WAITS_FOR_OWNER,

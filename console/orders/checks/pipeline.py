@@ -11,7 +11,15 @@ from enum import StrEnum
 from brokers.errors import BrokerError, WriteOutcome
 from brokers.types import OrderClass
 from console.errors import Code, Refusal, refusal_of_read
-from console.orders.checks import change_checks, limit_rules, limits, market_standing, permission, position_checks
+from console.orders.checks import (
+    change_checks,
+    limit_rules,
+    limits,
+    market_standing,
+    permission,
+    position_checks,
+    standing_rules,
+)
 from console.orders.checks.check_subject import Facts, PositionRule, PriceSource, Subject
 from console.orders.terms import digest, shown_terms
 
@@ -217,6 +225,11 @@ def _limits(subject: Subject, facts: Facts) -> None:
             )
 
 
+def _standing_rule(subject: Subject, facts: Facts) -> None:
+    assert subject.rule is not None and subject.order is not None
+    standing_rules.check_release(subject.rule, subject.app, subject.order, facts.worst)
+
+
 _BEFORE = frozenset({Stage.SHOWN, Stage.CONFIRMED})
 _ALWAYS = frozenset(Stage)
 
@@ -286,6 +299,13 @@ CHECKS: tuple[Check, ...] = (
         applies=lambda subject: subject.shown_price is not None,
     ),
     Check(name="limits", about=About.ORDER, stages=frozenset({Stage.SHOWN, Stage.LOCKED}), run=_limits),
+    Check(  # by what the limits found it to be worth
+        name="standing rule",
+        about=About.CONFIRMATION,
+        stages=frozenset({Stage.LOCKED}),
+        run=_standing_rule,
+        applies=lambda subject: subject.rule is not None,
+    ),
     Check(
         name="triggers and exits",
         about=About.ORDER,

@@ -6,7 +6,6 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -242,7 +241,7 @@ def check_redeemable(confirmation: Confirmation, change: Modification) -> None:
     if confirmation.expires_at <= timezone.now() or change.state is AmendmentStatus.LAPSED:
         raise Refusal(
             Code.CONFIRMATION_EXPIRED,
-            f"This confirmation expired after {settings.CONFIRMATION_SECONDS} s. Nothing was sent; prepare the change "
+            f"This confirmation expired after {confirmation.lifetime_text}. Nothing was sent; prepare the change "
             "again.",
             order_id=order_id,
         )

@@ -178,7 +178,16 @@ def _record_answer(row: OutsideOrder, answer: BrokerOrder, by: User) -> None:
         "environment": row.connection.environment,
     }
     try:
-        audit_log.record_change(by, CANCELLED, "connection", row.connection_id, row.connection.name, **detail)
+        audit_log.record_change(
+            by,
+            CANCELLED,
+            "connection",
+            row.connection_id,
+            row.connection.name,
+            before={"status": row.status},
+            after={"status": answer.status.value},
+            **detail,
+        )
         if answer.status.is_open:
             OutsideOrder.objects.filter(pk=row.pk).update(status=answer.status)
         else:

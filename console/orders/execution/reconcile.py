@@ -54,9 +54,9 @@ def sweep(now: datetime | None = None) -> None:
 
 def _sweep_changes(now: datetime, lease: datetime) -> None:
     """Modifications that nobody is carrying on. None is sent here: its order may be another one by now."""
-    found = Modification.objects.select_related("order")
+    found = Modification.objects.select_related("order", "confirmation")
     for change in found.filter(status=AmendmentStatus.AWAITING, confirmation__expires_at__lte=now)[:_AT_MOST]:
-        what = f"Nobody confirmed the change within {settings.CONFIRMATION_SECONDS} s. Nothing was sent."
+        what = f"Nobody confirmed the change within {change.confirmation.lifetime_text}. Nothing was sent."
         amendment_state.try_move(change, AmendmentStatus.LAPSED, what, "Tradelatch", "", code=Code.CONFIRMATION_EXPIRED)
     for change in found.filter(status=AmendmentStatus.INTENT, moved_at__lte=lease)[:_AT_MOST]:
         stopped = "Confirmed, but Tradelatch stopped before sending it. Nothing was sent."
@@ -116,7 +116,7 @@ def _lapse(order: Order) -> None:
     order_state.move(
         order,
         Status.LAPSED,
-        f"Nobody confirmed within {settings.CONFIRMATION_SECONDS} s. Nothing was sent.",
+        f"Nobody confirmed within {order.confirmation.lifetime_text}. Nothing was sent.",
         "Tradelatch",
         "",
         code=Code.CONFIRMATION_EXPIRED,

@@ -6,7 +6,6 @@ The assistant's ``actions.confirm`` and the owner's approval both end here; they
 import logging
 from typing import NoReturn
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -17,10 +16,10 @@ from console.orders.checks.check_subject import Authorize, Facts
 from console.orders.checks.pipeline import About, Stage
 from console.orders.execution import amendments, flatten, protective_cancels, submit
 from console.orders.execution.amendments import OnReleased
-from console.orders.models import Action, Confirmation, Order
+from console.orders.models import Action, Confirmation, Order, StandingRule
 from console.orders.states import Status
 from console.orders.terms import shown_of_each
-from console.orders.transitions import confirmations, order_state
+from console.orders.transitions import confirmations, order_state, rule_releases
 from console.orders.transitions.order_state import ConcurrentUpdate
 
 log = logging.getLogger(__name__)
@@ -36,10 +35,11 @@ def release(
     by: str,
     request_id: str = "",
     on_released: OnReleased | None = None,
+    rule: StandingRule | None = None,
 ) -> list[Order]:
     """Use the confirmation up and send what it covers, once, in the order it was shown. Raises Refusal.
 
-    ``read``: what it covers, where that was just read.
+    ``read``: what it covers, where that was just read. ``rule``: the owner's, by which ``authorize`` lets it go.
 
     Of a plan that may go in part, what does not pass is DENIED and the rest goes; if nothing passes, the first
     refusal is raised.
@@ -61,7 +61,9 @@ def release(
     _check_redeemable(confirmation, lead)
     flattens = confirmation.action == Action.FLATTEN
     subjects = [
-        check_subject.of_order(order, asking, confirmation, shown, authorize=authorize, before_cancels=flattens)
+        check_subject.of_order(
+            order, asking, confirmation, shown, authorize=authorize, before_cancels=flattens, rule=rule
+        )
         for order, shown in zip(plan, shown_of_each(confirmation.terms, len(plan)), strict=True)
     ]
     # Whoever may not say yes does not end what waits for somebody else's.
@@ -96,7 +98,7 @@ def release(
     try:
         gone, over = _redeem(confirmation, going, authorize, by, request_id, on_released)
     except _ReleaseStopped as stopped:
-        if not _is_final(stopped.refusal):
+        if not _is_final(stopped.refusal, confirmation):
             raise stopped.refusal from None
         for order in plan:  # what was moved to INTENT before it was rolled back
             order.refresh_from_db()
@@ -128,9 +130,10 @@ class _ReleaseStopped(Exception):
 _FINAL = frozenset({Code.HALTED, Code.LIMIT_EXCEEDED, Code.OUTSIDE_LIMITS, Code.LIMITS_REQUIRED, Code.POSITION_CHANGED})
 
 
-def _is_final(refusal: Refusal) -> bool:
+def _is_final(refusal: Refusal, confirmation: Confirmation) -> bool:
     """Unless there is room again within the life of the confirmation."""
-    soon = refusal.retry_after is not None and refusal.retry_after < settings.CONFIRMATION_SECONDS
+    left = (confirmation.expires_at - timezone.now()).total_seconds()
+    soon = refusal.retry_after is not None and refusal.retry_after < left
     return refusal.code in _FINAL and not soon
 
 
@@ -219,8 +222,7 @@ def _check_redeemable(confirmation: Confirmation, order: Order) -> None:
     if confirmation.expires_at <= timezone.now() or order.state is not Status.AWAITING:
         raise Refusal(
             Code.CONFIRMATION_EXPIRED,
-            f"This confirmation expired after {settings.CONFIRMATION_SECONDS} s. Nothing was sent; prepare the "
-            "order again.",
+            f"This confirmation expired after {confirmation.lifetime_text}. Nothing was sent; prepare the order again.",
             order_id=order.public_id,
         )
 
@@ -258,7 +260,8 @@ def _redeem(
         try:
             worst = pipeline.require(known.subject.under_locks(asking), Stage.LOCKED, known).worst
         except Refusal as refusal:
-            if confirmation.all_or_none:
+            # What a rule does not release waits whole for its owner.
+            if confirmation.all_or_none or refusal.code is Code.APPROVAL_REQUIRED:
                 raise _ReleaseStopped(order, refusal) from refusal
             held.append((order, refusal))
             continue
@@ -279,6 +282,8 @@ def _redeem(
                 "This confirmation expired, or its order was cancelled. Nothing was sent.",
                 order_id=order.public_id,
             ) from error
+        if (rule := known.subject.rule) is not None and worst is not None:
+            rule_releases.record(rule, order, worst, now, by=by, request_id=request_id)
         gone.append(order)
     if not gone:
         raise _ReleaseStopped(*held[0])

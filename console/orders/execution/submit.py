@@ -14,8 +14,8 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from brokers.base import AskingBroker, Broker
-from brokers.errors import BrokerError, DuplicateClientId, NeedsAnswer, UnknownOutcome, WriteOutcome
+from brokers.base import AskingBroker, Broker, QuotingBroker
+from brokers.errors import BrokerError, BrokerUnavailable, DuplicateClientId, NeedsAnswer, UnknownOutcome, WriteOutcome
 from brokers.types import BrokerOrder
 from console import ids
 from console.connections import broker_access
@@ -45,8 +45,21 @@ def send(order: Order, *, by: str, request_id: str = "") -> Order:
     except Refusal as refusal:
         order_state.deny(order, refusal, by, request_id)
         raise
-    _deliver(order, lambda broker: broker.submit(order.account_id, order.request))
+    _deliver(order, lambda broker: _place(order, broker))
     return order
+
+
+def _place(order: Order, broker: Broker) -> BrokerOrder:
+    """An order that is filled at a quote has that quote's id kept before it is committed: it is looked up by nothing
+    else."""
+    request = order.request
+    if broker.capabilities.firm_quotes:
+        quoting = cast(QuotingBroker, broker)
+        if quote_id := quoting.firm_quote(order.account_id, request):
+            if not order_state.keep_quote(order, quote_id):
+                raise BrokerUnavailable("This took too long, and the order was given up. Nothing was sent.")
+            return quoting.commit(order.account_id, request, quote_id)
+    return broker.submit(order.account_id, request)
 
 
 def answer_yes(question: Question) -> Order:

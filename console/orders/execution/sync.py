@@ -3,13 +3,13 @@
 import logging
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from brokers.base import Broker
+from brokers.base import Broker, QuotingBroker
 from brokers.decimals import plain
 from brokers.types import BrokerOrder, BrokerStatus, Fill, Side
 from console.connections import broker_access
@@ -41,7 +41,7 @@ def _look_up(order: Order, broker: Broker) -> None:
     change = order.modifications.filter(status__in=IN_PROGRESS).first()
     answer = None if change is None else _under_new_id(order, change, broker)
     if answer is None:
-        answer = broker.order(order.account_id, order.wire_id, symbol=order.symbol)
+        answer = _asked(order, broker)
         if change is not None and not _settle_amendment(change, answer, now, broker):
             order_state.mark_looked_up(order, now)
             return
@@ -70,6 +70,12 @@ def _look_up(order: Order, broker: Broker) -> None:
             )
     elif order.state in states.AT_BROKER:
         log.error("Order %s is open here, but its broker does not know it", order.public_id)
+
+
+def _asked(order: Order, broker: Broker) -> BrokerOrder | None:
+    if broker.capabilities.firm_quotes and order.broker_order_id:
+        return cast(QuotingBroker, broker).order_of_quote(order.account_id, order.request, order.broker_order_id)
+    return broker.order(order.account_id, order.wire_id, symbol=order.symbol)
 
 
 def _under_new_id(order: Order, change: Modification, broker: Broker) -> BrokerOrder | None:

@@ -6,7 +6,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from brokers.base import Broker
 from brokers.errors import BrokerError, InsufficientFunds, InsufficientPosition, InvalidOrder, NotSupported
-from brokers.types import AssetClass, Instrument, MarginEffect, OrderRequest, OrderType, Preview, Side
+from brokers.types import AssetClass, Instrument, MarginEffect, OrderRequest, OrderType, Preview, Side, coin_of
 from console.connections import broker_access
 from console.errors import refusal_of
 from console.orders.checks.check_subject import Facts, Subject
@@ -91,6 +91,13 @@ class SizesAtBroker:
         if self._request.side is Side.BUY and not self._can_short:
             return None
         mine = [each for each in self._broker.positions(self._account) if each.is_in(self._instrument.symbol, kind)]
+        if not mine and (coin := coin_of(self._instrument.symbol, kind)):
+            # A coin that stands for money is told as cash.
+            cash = [each for each in self._broker.account_state(self._account).cash if each.currency == coin]
+            return _Holding(
+                total=sum((each.total for each in cash), Decimal(0)),
+                reserved=sum((each.reserved for each in cash), Decimal(0)),
+            )
         return _Holding(
             total=sum((each.quantity for each in mine), Decimal(0)),
             reserved=sum((each.reserved for each in mine), Decimal(0)),

@@ -51,7 +51,7 @@ class Evidence:
 
 def visible(owner: User) -> QuerySet[Confirmation]:
     """What this person may look at and decide: confirmations on their own connections."""
-    return Confirmation.objects.filter(app__connection__owner=owner).select_related("app__connection__owner")
+    return Confirmation.objects.filter(app__connection__owner=owner).select_related("app__connection__owner", "rule")
 
 
 def awaiting(owner: User) -> QuerySet[Confirmation]:
@@ -64,7 +64,7 @@ def undecided(now: datetime) -> QuerySet[Confirmation]:
     orders = Order.objects.filter(status=Status.AWAITING, parent=None).values("confirmation")
     changes = Modification.objects.filter(status=AmendmentStatus.AWAITING).values("confirmation")
     found = Confirmation.objects.filter(redeemed_at=None, expires_at__gt=now)
-    return found.filter(Q(pk__in=orders) | Q(pk__in=changes)).select_related("app__connection__owner")
+    return found.filter(Q(pk__in=orders) | Q(pk__in=changes)).select_related("app__connection__owner", "rule")
 
 
 def for_owner(owner: User) -> QuerySet[Confirmation]:
@@ -72,8 +72,8 @@ def for_owner(owner: User) -> QuerySet[Confirmation]:
     return awaiting(owner).filter(OWNERS)
 
 
-OWNERS = Q(redeemer=Redeemer.OWNER) | ~Q(app__connection__policy=Policy.TWO_STEP)
-"""Confirmations that only the owner redeems, as ``Confirmation.decided_by`` has it."""
+OWNERS = Q(rule=None) & (Q(redeemer=Redeemer.OWNER) | ~Q(app__connection__policy=Policy.TWO_STEP))
+"""Confirmations that only the owner redeems, as ``Confirmation.decided_by`` has it, and no rule of theirs covers."""
 
 
 def approve(
@@ -137,5 +137,14 @@ def _record(by: User, action: str, confirmation: Confirmation, order: Order, ip:
     if confirmation.action == Action.CANCEL:
         label = f"Cancel: {label}"
     audit_log.record_change(
-        by, action, "order", order.public_id, label, ip=ip, environment=order.connection.environment, **detail
+        by,
+        action,
+        "order",
+        order.public_id,
+        label,
+        before={"confirmation": "pending"},
+        after={"confirmation": action},
+        connection_id=order.connection_id,
+        environment=order.connection.environment,
+        **detail,
     )

@@ -249,4 +249,14 @@ def _record(by: User, question: Question, ip: str, **detail: object) -> None:
     order = question.order
     label = f"{order.side.capitalize()} {order.symbol} on {order.connection.name}"
     told = {"environment": order.connection.environment, "question": question.words, **detail}
-    audit_log.record_change(by, ANSWERED, "order", order.public_id, label, ip=ip, **told)
+    audit_log.record_change(
+        by,
+        ANSWERED,
+        "order",
+        order.public_id,
+        label,
+        before={"answer": "none"},
+        after={"answer": told.get("answer", "")},
+        connection_id=order.connection_id,
+        **told,
+    )

@@ -62,6 +62,7 @@ def settle(order: Order, seen: Observation, *, by: User, request_id: str = "") -
             f"Order {order.public_id} is {order.status_words.lower()}: there is nothing to settle manually.",
             order_id=order.public_id,
         )
+    before = order.status
     words = f"{by.email} checked at the broker: {LABELS[seen][0].lower()}{LABELS[seen][1:]}."
     now = timezone.now()
     if seen is Observation.NOT_THERE and order.state is Status.NOT_FOUND:
@@ -77,7 +78,16 @@ def settle(order: Order, seen: Observation, *, by: User, request_id: str = "") -
     if seen is Observation.NOT_THERE or (seen is not Observation.WORKING and order.order_class == OrderClass.OCO):
         _settle_with(order, words, by, request_id)
     audit_log.record_change(
-        by, "settled by hand", "order", order.public_id, order.symbol, seen=seen.value, connection=order.connection.name
+        by,
+        "settled by hand",
+        "order",
+        order.public_id,
+        order.symbol,
+        before={"status": before},
+        after={"status": order.status, "seen": seen.value},
+        connection_id=order.connection_id,
+        seen=seen.value,
+        connection=order.connection.name,
     )
     order.refresh_from_db()
     return order

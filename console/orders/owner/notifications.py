@@ -5,7 +5,7 @@ quarter of an hour, the last of them saying that no more follow.
 """
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -89,6 +89,7 @@ def _compose(confirmations: list[Confirmation], asked: list[Question], silent_un
         f"- {asker} on {_name(connection.name)} ({'real money' if connection.is_live else 'paper, simulated money'})\n"
         for asker, connection in dict.fromkeys(who)
     )
+    soonest = min([*(each.expires_at for each in confirmations), *(each.expires_at for each in asked)])
     count, wanted = len(who), "approval" if not asked else "answer"
     subject = (
         f"An order is waiting for your {wanted}" if count == 1 else f"{count} orders are waiting for your {wanted}"
@@ -98,7 +99,7 @@ def _compose(confirmations: list[Confirmation], asked: list[Question], silent_un
     text = f"""Waiting for your {wanted}:
 
 {asks}
-Each order expires unsent after {span_text(settings.CONFIRMATION_SECONDS)}. Review and decide here:
+{"It expires" if count == 1 else "The first of them expires"} {_time_left(soonest)}. Review and decide here:
 {settings.PUBLIC_URL}/orders/approvals/
 
 This e-mail does nothing by itself. If you did not expect an order, reject it there and pause the app under
@@ -109,6 +110,13 @@ Connected apps.
 Many orders are coming in, so no further e-mail is sent before {silent_until:%H:%M} UTC. The page above shows them all.
 """
     return mailer.Email(subject, text)
+
+
+def _time_left(until: datetime) -> str:
+    """``in 4 minutes, at 14:05 UTC``, rounded down."""
+    seconds = max(0, int((until - timezone.now()).total_seconds()))
+    whole = next((unit for unit in (3600, 60) if seconds >= 2 * unit), 1)
+    return f"in {span_text(seconds // whole * whole)}, at {until.astimezone(UTC):%H:%M} UTC"
 
 
 def _name(name: str) -> str:

@@ -12,7 +12,7 @@ from brokers.types import Environment
 from console import ids
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Policy
-from console.orders.models import Action, Confirmation
+from console.orders.models import Action, Confirmation, StandingRule
 from console.orders.terms import digest
 from console.principal import Redeemer
 
@@ -32,19 +32,26 @@ def create(
     *,
     asked: Redeemer = Redeemer.APP,
     all_or_none: bool = True,
+    rule: StandingRule | None = None,
 ) -> Confirmation:
-    """A confirmation of what was ``shown``. ``asked``: whose yes its app waits for, where the connection allows it."""
-    now = timezone.now()
+    """A confirmation of what was ``shown``. ``asked``: whose yes its app waits for, where the connection allows it.
+
+    ``rule``: the owner's, that covers it.
+    """
+    now, redeemer = timezone.now(), redeemer_of(app, asked)
+    waits_for_owner = redeemer is Redeemer.OWNER and not app.is_console  # who asks in the console is there
+    seconds = app.connection.approval_seconds if waits_for_owner else settings.CONFIRMATION_SECONDS
     return _CONFIRMATIONS.create(
         public_id=ids.new("cnf"),
         app=app,
         action=action,
         all_or_none=all_or_none,
-        redeemer=redeemer_of(app, asked),
+        redeemer=redeemer,
+        rule=rule if redeemer is Redeemer.OWNER else None,
         terms=shown,
         terms_digest=digest(shown),
         created_at=now,
-        expires_at=now + timedelta(seconds=settings.CONFIRMATION_SECONDS),
+        expires_at=now + timedelta(seconds=seconds),
     )
 
 
@@ -96,6 +103,12 @@ def hold_for_owner(confirmation: Confirmation) -> None:
     """From now on only its owner releases it, in the console."""
     Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None).update(redeemer=Redeemer.OWNER)
     confirmation.refresh_from_db(fields=["redeemer"])
+
+
+def leave_to_owner(confirmation: Confirmation) -> None:
+    """No rule of its owner's stands in for them any more."""
+    Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None).update(rule=None)
+    confirmation.rule = None
 
 
 def use(confirmation: Confirmation, now: datetime) -> bool:

@@ -98,6 +98,13 @@ def mark_still_working(orders: Collection[int], at: datetime) -> None:
     Order.objects.filter(pk__in=orders, status=Status.WORKING).update(looked_up_at=at)
 
 
+def keep_quote(order: Order, quote_id: str) -> bool:
+    """The broker's own id of what is about to be committed. False when the order is not being sent any more."""
+    kept = Order.objects.filter(pk=order.pk, status=Status.SENDING).update(broker_order_id=quote_id)
+    order.broker_order_id = quote_id
+    return kept > 0
+
+
 def apply_in_place(order: Order, fields: Mapping[str, Any]) -> None:
     """What the broker says of an order whose status stays as it is."""
     Order.objects.filter(pk=order.pk, status=order.status).update(**fields)

@@ -24,7 +24,7 @@ from console.errors import Refusal
 from console.halts.services import Proof
 from console.orders.forms import RejectForm
 from console.orders.models import Action, Confirmation, Modification
-from console.orders.owner import approvals, broker_questions, close_all, notifications, review
+from console.orders.owner import approvals, broker_questions, close_all, notifications, review, standing_rules
 from console.orders.owner.approvals import Evidence
 from console.orders.owner.pending_badge import PendingBadge
 from console.principal import Redeemer
@@ -49,7 +49,9 @@ _STOP_ASKING = 286
 def approval_list(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     found = [(each, review.heading(each)) for each in approvals.awaiting(user)]
-    mine = [pair for pair in found if pair[0].decided_by(pair[0].app.connection) is Redeemer.OWNER]
+    mine = [
+        pair for pair in found if pair[0].rule is None and pair[0].decided_by(pair[0].app.connection) is Redeemer.OWNER
+    ]
     decided = Change.objects.filter(user_id=user.pk, action__in=(approvals.RELEASED, approvals.REJECTED))
     context = {
         "mine": mine,
@@ -65,6 +67,12 @@ def approval_list(request: HttpRequest) -> HttpResponse:
             if connection.policy != Policy.TWO_STEP or broker_questions.has_asked_before(connection)
         ],
         "released": approvals.RELEASED,
+        "rules": [
+            view
+            for connection in connection_queries.open_connections(user)
+            if connection.policy == Policy.OWNER_APPROVAL
+            for view in standing_rules.on(connection)
+        ],
     }
     return render(request, "orders/approvals.html", context)
 
@@ -152,11 +160,10 @@ def decision_page(
         "connection": order.connection,
         "asked": asked,
         "seconds": seconds,
-        "minutes": seconds // 60,
-        "rest": seconds % 60,
         "is_live": order.connection.is_live,
         "is_cancel": looked.is_cancel,
         "decided_by": confirmation.decided_by(order.connection).value,
+        "near_misses": standing_rules.near_misses(looked),
         "cancels": close_all.cancelled_first(confirmation, [item.order.symbol for item in looked.left_out]),
         "proof": proof or presence.proof_fields(request, PresenceAct.RELEASE_ORDER, live=order.connection.is_live),
         "reject": reject or RejectForm(),

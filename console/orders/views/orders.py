@@ -1,5 +1,7 @@
 """Pages of orders: the list, one order, those made elsewhere."""
 
+import hashlib
+from collections.abc import Sequence
 from decimal import Decimal
 
 from django.contrib import messages
@@ -15,9 +17,9 @@ from console.accounts import presence
 from console.accounts.models import User
 from console.accounts.presence import PresenceAct
 from console.accounts.request_user import user_of
-from console.audit import failed_calls, paging
+from console.audit import paging
 from console.connections import broker_access
-from console.errors import Refusal
+from console.errors import Refusal, explanation_of
 from console.orders import queries as order_queries
 from console.orders import states
 from console.orders.execution import cancel as cancelling
@@ -32,20 +34,43 @@ from console.orders.views.approvals import SHOWN_TERMS
 _ELSEWHERE = 50
 
 
-def _own(user: User) -> QuerySet[Order]:
+def own_orders(user: User) -> QuerySet[Order]:
+    """Of every connection the person has or had."""
     return Order.objects.filter(connection__owner=user).select_related("connection", "app", "confirmation", "parent")
 
 
 @require_safe
 def list_(request: HttpRequest) -> HttpResponse:
+    """An open page asks again with the mark of what it shows, and is told nothing while nothing is new."""
     user = user_of(request)
     filters = OrderFilter(request.GET, owner=user)
-    page = paging.page(filters.apply(_own(user)), request.GET.get("before", ""))
-    context = {"page": page, "filters": filters, "waiting": order_queries.awaiting(user).count()}
+    page = paging.page(filters.apply(own_orders(user)), request.GET.get("before", ""))
+    mark = _mark(page.rows)
+    if request.headers.get("X-Seen") == mark:
+        return HttpResponse(status=204)
+    context = {
+        "page": page,
+        "filters": filters,
+        "mark": mark,
+        "waiting": order_queries.awaiting(user).count(),
+        "query": _query_of(request),
+    }
     if page.is_first:
         found = filters.apply_elsewhere(external_orders.seen_by(user))
         context["elsewhere"] = [(each, external_orders.describe_external(each)) for each in found[:_ELSEWHERE]]
     return render(request, "orders/list.html", context)
+
+
+def _mark(rows: Sequence[Order]) -> str:
+    told = "|".join(f"{order.pk} {order.status} {order.filled_quantity} {order.moved_at}" for order in rows)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _query_of(request: HttpRequest) -> str:
+    """The filter alone, for the exports."""
+    query = request.GET.copy()
+    query.pop("before", None)
+    return query.urlencode()
 
 
 @require_safe
@@ -78,7 +103,7 @@ def cancel_elsewhere(request: HttpRequest, pk: int) -> HttpResponse:
 def cancel(request: HttpRequest, public_id: str) -> HttpResponse:
     """Take one order back: also while trading is halted, and without a proof, as every cancel."""
     user = user_of(request)
-    order, began = get_object_or_404(_own(user), public_id=public_id), timezone.now()
+    order, began = get_object_or_404(own_orders(user), public_id=public_id), timezone.now()
     try:
         cancelling.cancel_order(order, by=user.email)
     except Refusal as refusal:
@@ -97,7 +122,7 @@ def cancel(request: HttpRequest, public_id: str) -> HttpResponse:
 @require_safe
 def detail(request: HttpRequest, public_id: str) -> HttpResponse:
     """The order; while it waits for a decision, everything to decide by."""
-    order = get_object_or_404(_own(user_of(request)), public_id=public_id)
+    order = get_object_or_404(own_orders(user_of(request)), public_id=public_id)
     if order.state is Status.AWAITING and order.confirmation.expires_at > timezone.now():
         return view_approvals.decision_page(request, order.confirmation)
     terms = order.confirmation.terms
@@ -115,7 +140,7 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
         "may_cancel": order.state in states.OPEN,
         "terms": terms,
         "shown": [(words, Decimal(terms[name])) for name, words in SHOWN_TERMS if terms.get(name)],
-        "explanation": failed_calls.explain(order.code) if order.code else None,
+        "explanation": explanation_of(order.code) if order.code else None,
     }
     return render(request, "orders/detail.html", context)
 
@@ -125,7 +150,7 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
 def settle(request: HttpRequest, public_id: str) -> HttpResponse:
     """The owner says what they saw at the broker, with a proof of who they are."""
     user = user_of(request)
-    order = get_object_or_404(_own(user), public_id=public_id)
+    order = get_object_or_404(own_orders(user), public_id=public_id)
     page = reverse("orders:detail", args=[public_id])
     seen = request.POST.get("seen", "")
     if seen not in set(manual_settlement.Observation):

@@ -1,5 +1,9 @@
 // What a form cannot do: copy to the clipboard, and keep "2 min ago" true while the page stays open.
 
+// The first time somebody signs in, the pages take their time zone from this (console/accounts/time_zones.py).
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone) document.cookie = `time_zone=${zone}; path=/; max-age=31536000; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
+
 for (const button of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) break;
   const label = button.textContent;
@@ -76,7 +80,9 @@ if (countdown) {
   const left = countdown.querySelector("[data-left]");
   const timer = setInterval(() => {
     const seconds = Math.max(0, Math.ceil((ends - performance.now()) / 1000));
-    left.textContent = seconds < 60 ? `${seconds} s left` : `${Math.floor(seconds / 60)} min ${seconds % 60} s left`;
+    const minutes = Math.floor(seconds / 60);
+    left.textContent = seconds < 60 ? `${seconds} s left`
+      : minutes < 60 ? `${minutes} min ${seconds % 60} s left` : `${Math.floor(minutes / 60)} h ${minutes % 60} min left`;
     countdown.classList.toggle("countdown-soon", seconds <= 20);
     if (seconds > 0) return;
     clearInterval(timer);

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from brokers.binance.adapter import BinanceBroker
-from brokers.errors import BrokerError, InvalidOrder, NotSupported, Rejected, UnknownOutcome
+from brokers.errors import BrokerError, InsufficientPosition, InvalidOrder, NotSupported, Rejected, UnknownOutcome
 from brokers.types import BrokerStatus, OrderChanges, OrderClass, OrderRequest, OrderType, Side
 from tests.brokers.binance.fake import BinanceFake
 from tests.brokers.contract.cases import BINANCE, Rig, new_id
@@ -261,3 +261,18 @@ def test_where_what_arrives_cannot_be_sold_the_exits_name_the_quantity(rig: Rig)
         "pendingBelowType": "STOP_LOSS", "pendingBelowClientOrderId": "2", "pendingBelowStopPrice": "27000",
     }  # fmt: skip
     assert ("POST", "/api/v3/orderList/otoco") in _fake(rig).received
+
+
+def test_exits_that_the_fee_would_leave_short_are_refused_before_anything_is_sent(rig: Rig) -> None:
+    """Without OPO the exits of a purchase are held against coins that are there when it is placed."""
+    order = bracket(rig)
+    _fake(rig).balances["BTC"] = Decimal("0.4999")
+    assert rig.broker.preview(rig.account_id, order).notional > 0
+    _without("opoAllowed")(rig)
+    with pytest.raises(InsufficientPosition, match=r"0\.4999 BTC are free. Buy first"):
+        rig.broker.preview(rig.account_id, order)
+    with pytest.raises(Rejected):
+        rig.broker.submit(rig.account_id, order)
+    assert list(_fake(rig).orders) == []
+    _fake(rig).balances["BTC"] = Decimal("0.5")
+    assert rig.broker.preview(rig.account_id, order).notional > 0

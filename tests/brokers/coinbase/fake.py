@@ -3,6 +3,7 @@
 Shapes are the examples of docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api/.
 """
 
+import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -60,6 +61,7 @@ _TIFS = {
     "fok": "FILL_OR_KILL",
 }
 _STATES = {"open": "OPEN", "filled": "FILLED", "canceled": "CANCELLED"}
+_CONVERTED = ({"USDC", "USD"}, {"PYUSD", "USD"}, {"PYUSD", "USDC"}, {"EURC", "EUR"})
 _ORDERS = "/api/v3/brokerage/orders"
 
 
@@ -84,6 +86,13 @@ class CoinbaseFake(CryptoFake):
             ]
         )  # fmt: skip
         self.balances.pop("USDT")
+        self.balances["USDC"] = Decimal("5000")
+        self.conversions: dict[str, dict[str, Any]] = {}
+        """Quotes by their ids, committed or not."""
+        self.conversion_fee, self.conversion_rate = "0", "1"
+        self.conversion_takes = ""
+        """How a commit goes on; empty: to its end."""
+        self.convert_bodies: list[Any] = []
         self.can_transfer = False
         self.exits_late = False
         """The exits of an order are not placed yet when it has filled."""
@@ -92,6 +101,13 @@ class CoinbaseFake(CryptoFake):
         self.nonces: set[str] = set()
 
     # -- what arrives ---------------------------------------------------------------------------------------------
+
+    def posted(self, asked: Asked) -> None:
+        super().posted(asked)
+        if asked.method == "POST" and "/convert/trade/" in asked.path:
+            self.sent[asked.path.rpartition("/")[2]] += 1
+        if asked.method == "POST" and "/convert/" in asked.path:
+            self.convert_bodies.append(asked.body)
 
     def client_id_of(self, asked: Asked) -> str | None:
         return str((asked.body or {}).get("client_order_id")) if asked.path == _ORDERS else None
@@ -125,6 +141,10 @@ class CoinbaseFake(CryptoFake):
         }.get((asked.method, path))
         if found is not None:
             return found(asked)
+        if path == "/convert/quote":
+            return self._convert_quote(asked)
+        if path.startswith("/convert/trade/"):
+            return self._convert_trade(asked, path.rpartition("/")[2])
         if path.startswith("/orders/historical/"):
             order = self.orders.get(path.rpartition("/")[2])
             return (200, {"order": self._order(order)}) if order else (404, {"error": "NOT_FOUND"})
@@ -284,6 +304,62 @@ class CoinbaseFake(CryptoFake):
         return 200, {"success": True, "order_configuration": body["order_configuration"], "success_response": {
             "order_id": made.order_id, "product_id": made.wire, "side": body["side"],
             "client_order_id": made.client_id}}  # fmt: skip
+
+    def _convert_quote(self, asked: Asked) -> Reply:
+        """The amounts in the currency that is converted; a quote holds nothing back."""
+        body = asked.body
+        source, target, amount = body["from_account"], body["to_account"], Decimal(body["amount"])
+        if set(body) - {"from_account", "to_account", "amount", "trade_incentive_metadata"} or amount <= 0:
+            return self.BAD
+        if {source, target} not in _CONVERTED:
+            return 400, {"error": "INVALID_ARGUMENT", "error_details": "Unsupported account in this conversion",
+                         "message": "Unsupported account in this conversion"}  # fmt: skip
+        if amount > self.balances.get(source, Decimal(0)) - self.on_hold(source):
+            return 400, {"error": "INVALID_ARGUMENT", "error_details": "Insufficient balance", "message": ""}
+        fee = Decimal(self.conversion_fee)
+
+        def money(value: Decimal, currency: str = source) -> dict[str, str]:
+            return {"value": format(value, "f"), "currency": currency}
+
+        charged = {"title": "Fee", "description": "", "amount": money(fee), "label": ""}
+        rate = Decimal(self.conversion_rate)
+        made = {
+            "id": str(uuid.UUID(int=next(self._ids))), "status": "TRADE_STATUS_CREATED",
+            "user_entered_amount": money(amount), "amount": money(amount), "subtotal": money(amount - fee),
+            "total": money(amount), "fees": [charged] if fee else [], "total_fee": charged,
+            "source": {"type": "LEDGER_ACCOUNT", "network": ""}, "target": {"type": "LEDGER_ACCOUNT", "network": ""},
+            "unit_price": {"target_to_source": {"amount": money(rate), "scale": 2}}, "user_warnings": [],
+            "user_reference": "", "source_currency": source, "target_currency": target,
+            "cancellation_reason": {"message": "", "code": "", "error_code": "", "error_cta": ""},
+            "source_id": f"8bfc20d7-{source}", "target_id": f"8bfc20d7-{target}", "exchange_rate": money(rate),
+            "tax_details": [], "total_fee_without_tax": charged, "fiat_denoted_total": money(amount, "USD"),
+        }  # fmt: skip
+        self.conversions[str(made["id"])] = made
+        return 200, {"trade": made}
+
+    def _convert_trade(self, asked: Asked, trade_id: str) -> Reply:
+        found = self.conversions.get(trade_id)
+        told = asked.query if asked.method == "GET" else asked.body
+        if found is None:
+            return 404, {"error": "NOT_FOUND", "error_details": "trade not found", "message": "trade not found"}
+        if (told["from_account"], told["to_account"]) != (found["source_currency"], found["target_currency"]):
+            return self.BAD
+        if asked.method == "GET":
+            return 200, {"trade": found}
+        if set(asked.body) - {"from_account", "to_account"} or found["status"] != "TRADE_STATUS_CREATED":
+            return self.BAD
+        found["status"] = self.conversion_takes or "TRADE_STATUS_COMPLETED"
+        if found["status"] == "TRADE_STATUS_CANCELED":
+            found["cancellation_reason"]["message"] = "Your bank declined this conversion."
+        if found["status"] == "TRADE_STATUS_COMPLETED":
+            self.complete(found)
+        return 200, {"trade": found}
+
+    def complete(self, trade: dict[str, Any]) -> None:
+        trade["status"] = "TRADE_STATUS_COMPLETED"
+        source, target = trade["source_currency"], trade["target_currency"]
+        self.balances[source] -= Decimal(trade["total"]["value"])
+        self.balances[target] = self.balances.get(target, Decimal(0)) + Decimal(trade["subtotal"]["value"])
 
     def _check_terms(self, kind: str, terms: dict[str, Any], body: dict[str, Any]) -> None:
         """A stop waits on the side of the market that it names."""

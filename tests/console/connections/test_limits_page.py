@@ -84,7 +84,7 @@ def test_every_change_is_on_record_with_before_and_after(browser: Browser, place
     browser.post(url, {"order_notional": "400"})
     change = Change.objects.filter(action="limits changed").latest("pk")
     assert change.user_label == "olivia@example.com"
-    assert change.detail == {"before": {"order_notional": "500"}, "after": {"order_notional": "400"}}
+    assert (change.before, change.after) == ({"order_notional": "500"}, {"order_notional": "400"})
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_asking_for_ones_own_approval_takes_no_proof_and_giving_it_up_does(brows
     paper.refresh_from_db()
     assert paper.policy == "two_step"
     changes = Change.objects.filter(action="policy changed").order_by("pk")
-    assert [(change.detail["before"], change.detail["after"]) for change in changes] == [
+    assert [(change.before["policy"], change.after["policy"]) for change in changes] == [
         ("two_step", "owner_approval"),
         ("owner_approval", "two_step"),
     ]

@@ -110,7 +110,7 @@ def test_the_performance_page_agrees_with_what_is_stored(browser: Browser, trade
     assert "Fewer than two readings" not in words and "Highest" in words and "By month" in words
     assert f"{traded.net:+,.2f}".replace("-", "\N{MINUS SIGN}") in words
     html = text_of(browser.get(f"/connections/{traded.connection_id}/performance/?period=all"))
-    assert "<polyline points=" in html and 'role="img"' in html
+    assert '<polyline class="chart-line" points=' in html and 'role="img"' in html
     assert browser.get(f"/connections/{traded.connection_id}/performance/?period=x&account=y").status_code == 200
 
 

@@ -27,15 +27,17 @@ def test_a_revoked_app_reaches_nothing_any_more(browser: Browser, app: Connected
 
 
 @pytest.mark.parametrize(
-    ("reaching", "reached", "waiting", "words"),
+    ("reaching", "reached", "for_owner", "for_apps", "words"),
     [
-        (2, 2, 0, "Two assistants and scripts can reach two accounts. Nothing is waiting."),
-        (12, 1, 1, "12 assistants and scripts can reach one account. One order is waiting for confirmation."),
-        (0, 0, 2, "No assistant or script has access to an account. Two orders are waiting for confirmation."),
+        (2, 2, 0, 0, "Two assistants and scripts can reach two accounts. Nothing is waiting."),
+        (12, 1, 0, 1, "12 assistants and scripts can reach one account. One order is waiting for confirmation."),
+        (0, 0, 2, 0, "No assistant or script has access to an account. Two orders are waiting for you."),
+        (1, 1, 1, 3, "One assistant or script can reach one account. One order is waiting for you. "
+         "Three orders are waiting for confirmation."),
     ],
-)
-def test_the_sentence_counts(reaching: int, reached: int, waiting: int, words: str) -> None:
-    assert home.status_sentence(reaching, reached, waiting) == words
+)  # fmt: skip
+def test_the_sentence_counts(reaching: int, reached: int, for_owner: int, for_apps: int, words: str) -> None:
+    assert home.status_sentence(reaching, reached, for_owner, for_apps) == words
 
 
 def test_equity_and_change_come_from_the_stored_snapshot(browser: Browser, paper: Connection) -> None:

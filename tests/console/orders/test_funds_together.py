@@ -8,7 +8,7 @@ import pytest
 
 from brokers.errors import NoRate
 from brokers.paper.adapter import PaperBroker
-from brokers.types import OrderRequest, Preview, Rate
+from brokers.types import MarginEffect, OrderRequest, Preview, Rate
 from console.connections import services as connections
 from console.connections.models import Connection
 from console.errors import Code, Refusal
@@ -122,3 +122,41 @@ def test_what_is_no_exchange_rate_lets_nothing_through_a_limit(
     with pytest.raises(Refusal) as caught:
         preparing.prepare(trader, bitcoin("0.01", limit="100"))
     assert caught.value.code is Code.LIMIT_UNPROVABLE
+
+
+def margined(trader: Principal, monkeypatch: pytest.MonkeyPatch, told: list[str]) -> str:
+    """``told``: how each order changes the initial margin, of which 100 USD are free. None costs cash."""
+    real, left = PaperBroker.preview, list(told)
+
+    def preview(self: PaperBroker, account_id: str, request: OrderRequest) -> Preview:
+        left.append(change := left.pop(0))
+        margin = MarginEffect(
+            currency="USD",
+            available=Decimal(100),
+            initial_change=Decimal(change),
+            initial_after=Decimal(change),
+            maintenance_change=Decimal(0),
+            maintenance_after=Decimal(0),
+        )
+        return replace(real(self, account_id, request), cash_effect=Decimal(1), margin=margin)
+
+    monkeypatch.setattr(PaperBroker, "preview", preview)
+    items = [PlanItem(terms=bitcoin("0.01", limit="100")) for _ in told]
+    return preparing.prepare_plan(trader, items, all_or_none=True).confirmation.public_id
+
+
+@pytest.mark.parametrize("told", [["60", "60"], ["40", "40", "21"], ["60", "-30", "41"]])
+def test_margin_that_is_free_for_each_order_but_not_for_all_is_refused(
+    trader: Principal, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> None:
+    with pytest.raises(Refusal, match=r"of initial margin, and 100\.00 is free") as caught:
+        margined(trader, monkeypatch, told)
+    assert caught.value.code is Code.INSUFFICIENT_FUNDS
+
+
+@pytest.mark.parametrize("told", [["60", "40"], ["-60", "100"], ["-60", "-60"]])
+def test_margin_that_is_free_for_all_orders_lets_them_go(
+    trader: Principal, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> None:
+    confirmation_id = margined(trader, monkeypatch, told)
+    assert order_actions.confirm(trader, confirmation_id).code == ""

@@ -65,9 +65,9 @@ def test_the_empty_list_says_what_to_do_next(browser: Browser) -> None:
 
 def test_an_order_reads_as_it_was_shown(browser: Browser, app: ConnectedApp) -> None:
     make(app, Status.FILLED)
-    assert "Buy 10 AAPL, limit 181.50 USD, day Claude Practice Paper Filled 0 of 10" in words_of(
-        browser.get("/orders/")
-    )
+    page = browser.get("/orders/")
+    assert "just now Buy 10 AAPL Limit 181.50 USD 0 Filled Claude Practice Paper" in words_of(page)
+    assert 'aria-label="Buy 10 AAPL, limit 181.50 USD, day"' in text_of(page)
 
 
 def test_filters_narrow_the_list(browser: Browser, app: ConnectedApp) -> None:
@@ -103,7 +103,7 @@ def test_an_order_waiting_for_confirmation_is_counted_everywhere_until_it_lapses
     make(app, Status.AWAITING, at=timezone.now() - timedelta(minutes=3))
     home = words_of(browser.get("/"))
     assert "One order is waiting for confirmation." in home
-    assert "confirmation; nothing was sent." in home
+    assert "Waiting for confirmation Claude Practice Paper" in home
     assert "1 waiting" not in words_of(browser.get("/keys/"))
     Connection.objects.update(policy="owner_approval")
     assert "1 waiting" in words_of(browser.get("/keys/"))

@@ -24,6 +24,7 @@ from console.scopes import Scope
 from console.toolsets import Toolset
 from tests.console.connections.fakes import ALL, Linkable
 from tests.console.oauth.hosts import BOTH, REGISTRATIONS, Host, shown_on
+from tests.console.orders import rule_steps
 from tests.console.orders.conftest import bitcoin, trader
 from tests.console.pages import text_of
 from tests.console.passkeys import Passkey
@@ -108,6 +109,11 @@ def endpoint_of(
             case PresenceAct.SHORTEN_DELAY:
                 connections.set_confirmation_delay(paper, 9, by=owner)
                 return endpoint(f"{connection}/confirmation-delay/", seconds="5")
+            case PresenceAct.LENGTHEN_WAIT:
+                return endpoint(f"{connection}/approval-wait/", seconds="3600")
+            case PresenceAct.MAKE_RULE:
+                connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+                return endpoint(f"/orders/approvals/rules/new/{paper.pk}/", **rule_steps.form())
             case PresenceAct.MINT_KEY:
                 return endpoint("/keys/new/", **key)
             case PresenceAct.ROTATE_KEY:

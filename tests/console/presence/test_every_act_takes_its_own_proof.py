@@ -115,6 +115,8 @@ ON_A_CONNECTION = (
     PresenceAct.TOOLSETS_ON,
     PresenceAct.STOP_ASKING,
     PresenceAct.SHORTEN_DELAY,
+    PresenceAct.LENGTHEN_WAIT,
+    PresenceAct.MAKE_RULE,
     PresenceAct.MINT_KEY,
     PresenceAct.ROTATE_KEY,
     PresenceAct.MINT_MANAGEMENT_KEY,
@@ -149,9 +151,9 @@ def test_with_real_money_it_is_always_a_passkey(
 # -- no route is forgotten -----------------------------------------------------------------------------------
 
 ASKS = {
-    "orders:release", "orders:say-yes", "orders:settle",
+    "orders:release", "orders:say-yes", "orders:settle", "orders:new-rule",
     "connections:link", "connections:replace-key", "connections:resume", "connections:trading-on",
-    "connections:limits", "connections:policy", "connections:confirmation-delay",
+    "connections:limits", "connections:policy", "connections:confirmation-delay", "connections:approval-wait",
     "apps:resume", "apps:limits", "apps:toolsets", "apps:asking",
     "halts:lift",
     "keys:new", "keys:rotate", "keys:new-management", "playground-start", "oauth2_provider:consent",
@@ -163,8 +165,8 @@ ASKS = {
 FREE = {
     "only looks, or takes nothing": {
         "home", "connect", "guide", "heard", "desktop-bundle", "server-json", "playground", "developers", "tools",
-        "schema", "errors", "activity:list", "timeline:list", "timeline:new", "timeline:counts", "timeline:entry",
-        "timeline:replay", "timeline:search", "timeline:export",
+        "schema", "errors", "activity:list", "orders:rules", "orders:rule", "timeline:list", "timeline:new",
+        "timeline:counts", "timeline:entry", "timeline:replay", "timeline:search", "timeline:export",
         "activity:call", "clients:list", "clients:detail", "clients:review", "connections:list",
         "connections:detail", "connections:check", "apps:list", "apps:detail", "halts:list", "keys:list",
         "keys:traced", "orders:list", "orders:waiting", "orders:elsewhere", "orders:closing", "orders:approvals",
@@ -174,6 +176,7 @@ FREE = {
         "help:error", "help:picture", "help:page",
     },
     "stops, narrows or ends something": {
+        "orders:end-rule",
         "orders:cancel", "orders:cancel-elsewhere", "orders:cancel-everything", "orders:reject", "orders:say-no",
         "connections:pause", "connections:trading-off", "connections:unlink", "apps:revoke", "apps:pause",
         "apps:narrow", "halts:everything", "halts:others", "halts:connection", "halts:app", "keys:leaked",

@@ -69,7 +69,7 @@ def test_signing_out_everywhere_else_spares_this_browser_and_other_people(owner:
     assert here.get("/security/sessions/end/").status_code == 405
     here.post("/security/sessions/end/")
     assert [one.get("/").status_code for one in (here, there, theirs)] == [200, 302, 200]
-    assert Change.objects.get(action="other sessions ended").detail == {"ended": 1}
+    assert Change.objects.get(action="other sessions ended").before == {"other_sessions": 1}
 
 
 def test_every_sign_in_begins_a_session_of_its_own(owner: User) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from tests.vendors import probe
 
 _STATES = {"OPEN": "open", "FILLED": "filled", "CANCELLED": "cancelled", "EXPIRED": "expired"}
+_CONVERSIONS = {"TRADE_STATUS_STARTED": "open", "TRADE_STATUS_COMPLETED": "filled"}
 PAIR = "BTC-USD"
 
 
@@ -122,6 +123,29 @@ def main() -> None:
             "attached_order_configuration": {"trigger_bracket_gtc": terms}}  # fmt: skip
         return placed(name, orders.CreateOrderResponse(client.post("/api/v3/brokerage/orders", data=body)))
 
+    def conversion(row: dict[str, Any]) -> dict[str, str]:
+        amounts = {"converts": row["user_entered_amount"]["value"], "fee": row["total_fee"]["amount"]["value"]}
+        return {"id": row["id"], **{name: probe.plain(value) for name, value in amounts.items()}}
+
+    def followed(row: dict[str, Any]) -> dict[str, str]:
+        return {**conversion(row), "status": _CONVERSIONS[row["status"]]}
+
+    def convert() -> dict[str, str]:
+        quote: dict[str, Any] = client.create_convert_quote("USDC", "USD", "25").to_dict()["trade"]
+        if quote["status"] != "TRADE_STATUS_CREATED":
+            raise RuntimeError(quote["status"])
+        theirs["converted"] = quote["id"]
+        return conversion(quote)
+
+    def commit() -> dict[str, str]:
+        return followed(client.commit_convert_trade(theirs["converted"], "USDC", "USD").to_dict()["trade"])
+
+    def converted() -> dict[str, str]:
+        return followed(client.get_convert_trade(theirs["converted"], "USDC", "USD").to_dict()["trade"])
+
+    def convert_too_much() -> Any:
+        return probe.refused(lambda: client.create_convert_quote("USDC", "USD", "900000"))
+
     probe.run(
         (
             ("place_limit", lambda: limit("rests")),
@@ -148,6 +172,11 @@ def main() -> None:
             ("list_open", lambda: listed("OPEN")),
             ("list_several", lambda: len(listed("OPEN", "FILLED", "CANCELLED"))),
             ("fills", fills),
+            ("convert_quote", convert),
+            ("convert_commit", commit),
+            ("convert_get", converted),
+            ("convert_again", lambda: probe.refused(commit)),
+            ("convert_too_much", convert_too_much),
             ("balances", balances),
             ("instrument", instrument),
             ("quote", quote),

@@ -1,0 +1,38 @@
+"""How far somebody has come with setting up: a connection, an assistant, its first call."""
+
+from dataclasses import dataclass
+
+from console.accounts.models import User
+from console.audit import queries as call_queries
+from console.audit.models import Call
+from console.connected_apps import queries as app_queries
+from console.connections import queries as connection_queries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetUp:
+    has_connection: bool
+    has_app: bool
+    """Something besides the key that came with a connection."""
+    first_call: Call | None
+
+    @property
+    def is_done(self) -> bool:
+        """A call needs the rest, which may have been taken back since."""
+        return self.first_call is not None
+
+    @property
+    def mark(self) -> str:
+        return f"{self.has_connection:d}{self.has_app:d}{self.is_done:d}"
+
+
+def of(owner: User) -> SetUp:
+    calls = call_queries.own_calls(owner).filter(app_id__isnull=False).exclude(source="management")
+    first = calls.order_by("id").first()
+    if first is not None:
+        return SetUp(has_connection=True, has_app=True, first_call=first)
+    return SetUp(
+        has_connection=connection_queries.open_connections(owner).exists(),
+        has_app=app_queries.active_apps(owner).exclude(api_keys__is_default=True).exists(),
+        first_call=None,
+    )

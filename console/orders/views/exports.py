@@ -1,0 +1,89 @@
+"""Orders as files: what the filter of the list finds, written while it is sent, so that no file is held in memory."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from itertools import islice
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.views.decorators.http import require_GET
+
+from console.accounts.request_user import user_of
+from console.audit import log as audit_log
+from console.journal import csv_response
+from console.journal.csv_response import Cell
+from console.orders.forms import OrderFilter
+from console.orders.models import Order
+from console.orders.views.orders import own_orders
+
+EXPORTED = "orders exported"
+"""What the audit log calls it."""
+_ROWS = 1000
+_COLUMNS = (
+    *("order_id", "created_at", "connection", "environment", "account_id", "app", "side", "symbol", "asset_class"),
+    *("type", "time_in_force", "quantity", "notional", "limit_price", "stop_price", "trail_amount", "trail_percent"),
+    *("currency", "status", "filled_quantity", "average_price", "fees", "code", "reason", "client_order_id"),
+    *("broker_order_id", "released_at", "updated_at"),
+)
+
+
+@require_GET
+def csv(request: HttpRequest) -> HttpResponseBase:
+    return csv_response.csv_response(request, "orders", _COLUMNS, _rows(_found(request, "CSV")))
+
+
+@require_GET
+def ndjson(request: HttpRequest) -> HttpResponseBase:
+    """One JSON object a line; amounts and times as text, None where there is nothing."""
+    lines = _lines(_rows(_found(request, "NDJSON")))
+    response = StreamingHttpResponse(
+        _slowly(lines) if isinstance(request, ASGIRequest) else lines, content_type="application/x-ndjson"
+    )
+    response["Content-Disposition"] = 'attachment; filename="orders.ndjson"'
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _found(request: HttpRequest, form: str) -> QuerySet[Order]:
+    user = user_of(request)
+    found = OrderFilter(request.GET, owner=user).apply(own_orders(user))
+    audit_log.record_change(
+        user, EXPORTED, "export", form, f"Orders as {form}", ip=request.META.get("REMOTE_ADDR", ""),
+        query=request.GET.urlencode()[:500],
+    )  # fmt: skip
+    return found.select_related("connection", "app")
+
+
+def _rows(found: QuerySet[Order]) -> Iterator[list[Cell]]:
+    for order in found.order_by("-pk").iterator(chunk_size=_ROWS):
+        connection, app = order.connection, "" if order.app.is_console else order.app.name
+        yield [
+            *(order.public_id, order.created_at, connection.name, connection.environment, order.account_id, app),
+            *(order.side, order.symbol, order.asset_class, order.order_type, order.tif, order.quantity),
+            *(order.notional, order.limit_price, order.stop_price, order.trail_amount, order.trail_percent),
+            *(order.currency, order.status, order.filled_quantity, order.average_price, order.fees, order.code),
+            *(order.reason, order.client_order_id, order.broker_order_id, order.released_at, order.moved_at),
+        ]
+
+
+def _lines(rows: Iterator[list[Cell]]) -> Iterator[str]:
+    while chunk := list(islice(rows, _ROWS)):
+        yield "".join(f"{json.dumps(_record(row), ensure_ascii=False)}\n" for row in chunk)
+
+
+def _record(row: list[Cell]) -> dict[str, Any]:
+    return {
+        name: cell if cell is None or isinstance(cell, str) else csv_response.safe_cell(cell)
+        for name, cell in zip(_COLUMNS, row, strict=True)
+    }
+
+
+async def _slowly(lines: Iterator[str]) -> AsyncIterator[str]:
+    def following() -> str | None:
+        return next(lines, None)
+
+    while (text := await sync_to_async(following)()) is not None:
+        yield text

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class RecentErrorsConfig(AppConfig):
+    name = "console.recent_errors"
+    label = "recent_errors"

@@ -1,0 +1,206 @@
+"""Which groups a person may see, how they went, and how much an app or a key calls."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models.functions import TruncDay
+from django.utils import timezone
+
+from console.accounts.models import User
+from console.errors import Explanation, explanation_of
+from console.recent_errors.models import CallHour, ErrorGroup, GroupHour, LastGoodCall
+
+SPANS = {
+    "12h": (timedelta(hours=12), "12 hours"),
+    "24h": (timedelta(hours=24), "24 hours"),
+    "7d": (timedelta(days=7), "7 days"),
+    "30d": (timedelta(days=30), "30 days"),
+}
+BARS = 12
+SHOWN = 100
+_DAYS = 30
+_Id = TypeVar("_Id", int, str)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupInSpan:
+    """A group as a list has it: what it came to in the span that is looked at."""
+
+    group: ErrorGroup
+    calls: int
+    apps: int
+    last_seen: datetime
+    bars: list[int]
+    now: datetime
+
+    @property
+    def explanation(self) -> Explanation:
+        return explanation_of(self.group.code)
+
+    @property
+    def state(self) -> str:
+        if self.group.resolved_at is not None:
+            return "resolved"
+        if self.group.is_muted(self.now):
+            return "muted"
+        return "regression" if self.group.regressed_at is not None else "open"
+
+
+def own_groups(user_id: int) -> QuerySet[ErrorGroup]:
+    return ErrorGroup.objects.filter(user_id=user_id)
+
+
+def visible_groups(user: User, *, everyone: bool = False) -> QuerySet[ErrorGroup]:
+    """A person's own; for an operator who asks, everybody's, and those of calls refused before a name was known."""
+    return ErrorGroup.objects.all() if everyone and user.is_operator else own_groups(user.pk)
+
+
+def manageable_groups(user: User) -> QuerySet[ErrorGroup]:
+    """Those a person may resolve and mute: their own, and for an operator also nobody's."""
+    whose = Q(user_id=user.pk) | (Q(user_id=None) if user.is_operator else Q())
+    return ErrorGroup.objects.filter(whose)
+
+
+def open_faults(user: User) -> int:
+    """How many causes wait to be looked at; what was refused as it was meant to be is none."""
+    return _open_faults(user).count()
+
+
+def newest_faults(user: User, most: int) -> list[ErrorGroup]:
+    """Those that ``open_faults`` counts, the last seen first."""
+    return list(_open_faults(user).order_by("-last_seen", "-pk")[:most])
+
+
+def _open_faults(user: User) -> QuerySet[ErrorGroup]:
+    return own_groups(user.pk).filter(ErrorGroup.open_at(timezone.now()), is_meant=False)
+
+
+def in_span(
+    groups: QuerySet[ErrorGroup], *, span: timedelta, now: datetime, app_id: int | None = None
+) -> list[GroupInSpan]:
+    """The newest first, at most SHOWN, in two queries. Spans begin with a full hour. ``app_id``: of that app alone."""
+    start = start_of(span, now)
+    found = groups.filter(last_seen__gte=start)
+    if app_id is not None:
+        found = found.filter(
+            pk__in=GroupHour.objects.filter(app_id=app_id, hour__gte=start).values("group_id"),
+        )
+    shown = list(found.order_by("-last_seen", "-pk")[:SHOWN])
+    return counted(shown, span=span, now=now, app_id=app_id)
+
+
+def counted(
+    groups: Sequence[ErrorGroup], *, span: timedelta, now: datetime, app_id: int | None = None
+) -> list[GroupInSpan]:
+    start = start_of(span, now)
+    hours = GroupHour.objects.filter(group__in=groups, hour__gte=start)
+    if app_id is not None:
+        hours = hours.filter(app_id=app_id)
+    bars: dict[int, list[int]] = defaultdict(lambda: [0] * BARS)
+    apps: dict[int, set[int]] = defaultdict(set)
+    seen: dict[int, datetime] = {}
+    for group_id, hour, app, calls, last_seen in hours.values_list("group_id", "hour", "app_id", "calls", "last_seen"):
+        bars[group_id][_bar(hour, start, now, BARS)] += calls
+        apps[group_id].add(app)
+        seen[group_id] = max(last_seen, seen.get(group_id, last_seen))
+    return [
+        GroupInSpan(
+            group,
+            sum(bars[group.pk]),
+            len(apps[group.pk] - {0}),
+            seen.get(group.pk, group.last_seen),
+            bars[group.pk],
+            now,
+        )
+        for group in groups
+    ]
+
+
+def start_of(span: timedelta, now: datetime) -> datetime:
+    return (now - span).replace(minute=0, second=0, microsecond=0)
+
+
+def _bar(hour: datetime, start: datetime, now: datetime, bars: int) -> int:
+    return min(bars - 1, max(0, int((hour - start) / ((now - start) / bars))))
+
+
+def failed_calls(groups: QuerySet[ErrorGroup], *, span: timedelta, now: datetime) -> int:
+    """How many calls of these groups failed in the span, over all of them."""
+    start = start_of(span, now)
+    hours = GroupHour.objects.filter(group__in=groups.filter(last_seen__gte=start), hour__gte=start)
+    return hours.aggregate(total=Sum("calls"))["total"] or 0
+
+
+def people(group: ErrorGroup) -> int:
+    """How many people ran into the same, on whichever connection. For operators."""
+    same = ErrorGroup.objects.filter(code=group.code, tool=group.tool, pattern=group.pattern, user_id__isnull=False)
+    return int(same.aggregate(people=Count("user_id", distinct=True))["people"])
+
+
+def app_ids(group: ErrorGroup) -> list[int]:
+    """The apps that ran into it, as far back as hours are kept."""
+    found = GroupHour.objects.filter(group=group).exclude(app_id=0).values_list("app_id", flat=True)
+    return sorted(set(found))
+
+
+def last_good(group: ErrorGroup) -> LastGoodCall | None:
+    """The newest call of its tool there that went well."""
+    return LastGoodCall.objects.filter(
+        user_id=group.user_id or 0, connection_id=group.connection_id or 0, tool=group.tool
+    ).first()
+
+
+@dataclass(frozen=True, slots=True)
+class CallCounts:
+    """How much something calls. Counted hour by hour, so the newest half minute may be missing."""
+
+    day: int
+    """Calls of the last 24 hours."""
+    day_failed: int
+    month: int
+    """Of the last 30 days."""
+    days: list[int]
+    """The same by day, the oldest first."""
+
+
+def calls_of_apps(app_ids: Iterable[int]) -> dict[int, CallCounts]:
+    """By app; one that made no call is there too."""
+    wanted = list(app_ids)
+    return _counts(wanted, CallHour.objects.filter(app_id__in=wanted), "app_id")
+
+
+def calls_of_keys(public_ids: Iterable[str]) -> dict[str, CallCounts]:
+    """By public id of the key, of an app or of management."""
+    wanted = list(public_ids)
+    return _counts(wanted, CallHour.objects.filter(key__in=wanted), "key")
+
+
+def _counts(wanted: Sequence[_Id], rows: QuerySet[CallHour], by: str) -> dict[_Id, CallCounts]:
+    """In one query, which gives one row a day for each."""
+    now = timezone.now()
+    day, today = (
+        start_of(timedelta(hours=24), now),
+        now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0),
+    )
+    start = today - timedelta(days=_DAYS - 1)
+    days: dict[object, list[int]] = defaultdict(lambda: [0] * _DAYS)
+    last: dict[object, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    found = (
+        rows.filter(hour__gte=start)
+        .annotate(day=TruncDay("hour", tzinfo=UTC))
+        .order_by()
+        .values_list(by, "day")
+        .annotate(
+            total=Sum("calls"),
+            recent=Sum("calls", filter=Q(hour__gte=day), default=0),
+            recent_failed=Sum("failed", filter=Q(hour__gte=day), default=0),
+        )
+    )
+    for of, each, total, recent, failed in found:
+        days[of][(each - start).days] += total
+        last[of] = (last[of][0] + recent, last[of][1] + failed)
+    return {of: CallCounts(*last[of], sum(days[of]), days[of]) for of in wanted}
