@@ -30,9 +30,8 @@ def begin(viewer: Viewer, filters: TimelineFilters, query: str, form: str) -> It
         raise Refusal(
             Code.RATE_LIMITED, f"You exported {MOST_AN_HOUR} times within an hour. Wait an hour, then try again."
         )
-    audit_log.record_change(
-        viewer.user, "exported", "timeline", form, form.upper(), filters=query, everyone=viewer.everyone
-    )
+    asked = {"filters": query, "everyone": viewer.everyone}
+    audit_log.record_change(viewer.user, "exported", "timeline", form, form.upper(), after=asked)
     return stream.every(filters, viewer)
 
 

@@ -70,7 +70,7 @@ _ELSE = frozenset({"from", "to", "everyone", "before", "after", "part"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class FilterValues:
     """Values by what they are compared with; nothing given: anything."""
 
     kinds: tuple[str, ...] = ()
@@ -90,8 +90,8 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineFilters:
-    only: Wanted = field(default_factory=Wanted)
-    without: Wanted = field(default_factory=Wanted)
+    only: FilterValues = field(default_factory=FilterValues)
+    without: FilterValues = field(default_factory=FilterValues)
     since: datetime | None = None
     """Included."""
     until: datetime | None = None
@@ -130,14 +130,14 @@ def parse(query: QueryDict, now: datetime) -> TimelineFilters:
     )
 
 
-def _wanted(values: Mapping[str, tuple[str, ...] | tuple[int, ...]]) -> Wanted:
-    return Wanted(**values)  # type: ignore[arg-type]  # each is of its field's type, by ``_values``
+def _wanted(values: Mapping[str, tuple[str, ...] | tuple[int, ...]]) -> FilterValues:
+    return FilterValues(**values)  # type: ignore[arg-type]  # each is of its field's type, by ``_values``
 
 
 def _values(
     name: str, bare: str, given: list[str], problems: list[str]
 ) -> tuple[str, tuple[str, ...] | tuple[int, ...]]:
-    """The attribute of ``Wanted`` and its values. Empty values are what an empty field of the form sends."""
+    """The attribute of ``FilterValues`` and its values. Empty values are what an empty field of the form sends."""
     values = list(dict.fromkeys(value for raw in given if (value := raw.strip())))
     if len(values) > MOST_VALUES:
         problems.append(f"{name}: at most {MOST_VALUES} values.")

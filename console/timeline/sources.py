@@ -20,7 +20,7 @@ from console.orders.models import Order, OrderEvent
 from console.outbox.models import OutgoingMail
 from console.timeline import entries
 from console.timeline.entries import EntryPosition, TimelineEntry
-from console.timeline.filters import Kind, Outcome, TimelineFilters, Wanted
+from console.timeline.filters import FilterValues, Kind, Outcome, TimelineFilters
 
 WINDOW = 5_000
 """Rows of one source that are looked through for one page."""
@@ -400,4 +400,4 @@ SOURCES = (CALLS, EVENTS, CHANGES, MAILS)
 
 def only(**wanted: Any) -> TimelineFilters:
     """TimelineFilters as code asks for them."""
-    return TimelineFilters(only=Wanted(**wanted))
+    return TimelineFilters(only=FilterValues(**wanted))

@@ -61,7 +61,7 @@ def test_an_export_is_on_record_with_its_filters(browser: Browser, owner: User, 
     change = Change.objects.latest("pk")
     assert (change.action, change.target, change.target_id) == ("exported", "timeline", "csv")
     assert change.user_id == owner.pk
-    assert change.detail["filters"] == "tool=get_quote&from=24h"
+    assert change.after["filters"] == "tool=get_quote&from=24h"
 
 
 def test_nothing_is_exported_by_following_a_link(browser: Browser) -> None:
