@@ -93,6 +93,10 @@ bench: .venv/.tests ## cost of a guarded call; after touching the path of every 
 	@tests/tools/wrk.sh
 	@$(PYTHON) -m tests.bench $(if $(AGAINST),--against $(AGAINST))
 
+# Memory, idle CPU and the time to the first page of the default instance; with AGAINST=REV beside that revision.
+bench-home: .venv/.tests ## what make run takes; after touching the start, the worker or the schedule
+	@$(PYTHON) -m tests.bench.home $(if $(AGAINST),--against $(AGAINST))
+
 # The same call with 10,000 connected apps, and with 1,000,000 rows in the journal.
 bench-growth: .venv/.tests ## the same with much data; after touching queries of that path
 	@tests/tools/wrk.sh

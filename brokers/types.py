@@ -908,6 +908,15 @@ class Earn:
     """What is missing from the lists, where the broker reports only a part."""
 
 
+class Unchangeable(StrEnum):
+    """What a broker that changes a resting order may refuse to change."""
+
+    TIME_IN_FORCE = "time in force"
+    WITH_EXITS = "an order with exits, and an exit"
+    SIZE_WITH_EXITS = "the quantity of an order with exits"
+    SIZE_PARTLY_FILLED = "the quantity of an order that has begun to fill"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     abilities: frozenset[Ability]
@@ -926,14 +935,8 @@ class Capabilities:
     """A resting order can be changed in one call."""
     change_may_rename: bool = True
     """A changed order may go by its new id, so that one is looked for; False where it keeps the id it has."""
-    change_tif: bool = True
-    """And its time in force too."""
-    change_with_exits: bool = True
-    """An order with exits, or an exit, can be changed as any other."""
-    resize_with_exits: bool = True
-    """The quantity of an order that has exits can be changed: the exits follow."""
-    resize_partly_filled: bool = True
-    """The quantity of an order that has begun to fill can be changed."""
+    never_changes: frozenset[Unchangeable] = frozenset()
+    """What ``replace`` refuses there, whatever the order."""
     notional: bool = False
     fractional: bool = False
     """Stocks in parts of a unit."""

@@ -30,7 +30,7 @@ async def _console(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _dispatch(scope: Scope, receive: Receive, send: Send) -> None:
     """Dispatch by path. Django's handler knows no lifespan, so that is the MCP app's too."""
-    if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] in mcp.PATHS):
+    if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] in mcp.ANSWERED):
         await mcp.mcp_app(scope, receive, send)
     else:
         await _console(scope, receive, send)

@@ -215,6 +215,7 @@ INSTALLED_APPS = [
     "console.desk",
     "console.recent_errors",
     "console.onboarding",
+    "console.operations",
 ]
 MIDDLEWARE = [
     # Pads what it sends, so that its length tells nothing of a secret in it (BREACH).
@@ -412,8 +413,10 @@ if EMBEDDED_QUEUE:
         "control_folder": str(_queue / "control"),
         "polling_interval": 0.2,
     }
-CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "beat-schedule")
+CELERY_BEAT_SCHEDULER = "console.operations.scheduler:Scheduler"
 CELERY_BEAT_SCHEDULE = {
+    "worker-seen": {"task": "console.operations.tasks.seen", "schedule": 30.0, "options": {"expires": 60}},
+    "forget-workers": {"task": "console.operations.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "sweep-orders": {"task": "console.orders.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "send-mail": {"task": "console.outbox.tasks.send_due", "schedule": 2.0, "options": {"expires": 10}},
     "forget-mail": {"task": "console.outbox.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
@@ -448,6 +451,14 @@ CELERY_BEAT_SCHEDULE = {
     },
     "count-calls": {"task": "console.recent_errors.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
     "check-connections": {"task": "console.connections.tasks.check_all", "schedule": 30.0, "options": {"expires": 60}},
+}
+# What is due every few seconds is sent only when there is something to do: one short look costs less than a message.
+SCHEDULE_GATES = {
+    "sweep-orders": "console.orders.execution.reconcile.has_work",
+    "send-mail": "console.outbox.mailer.has_work",
+    "tell-owners": "console.orders.owner.notifications.has_work",
+    "match-paper-orders": "brokers.paper.accounts.has_work",
+    "follow-live-prices": "brokers.paper.live_market.has_work",
 }
 
 # A venue of paper's live prices → another address for it.

@@ -4,9 +4,10 @@ The console may not import ``mcpserver``, so ``mcpserver.asgi``, which ``console
 ``provide`` once at start. Where ``/mcp`` is not served (the console alone, under WSGI) there are no tools to tell of.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from console.scopes import Scope
 
@@ -102,14 +103,19 @@ def size(tools: Iterable[ToolInfo]) -> int:
     return sum(tool.listed_bytes for tool in tools)
 
 
-_provided: tuple[ToolInfo, ...] = ()
+_describe: Callable[[], Iterable[ToolInfo]] = tuple
 
 
-def provide(tools: Iterable[ToolInfo]) -> None:
-    """Say which tools there are, in the order they are listed. Called once, by who serves them."""
-    global _provided
-    _provided = tuple(tools)
+def provide(describe: Callable[[], Iterable[ToolInfo]]) -> None:
+    """Say which tools there are, in the order they are listed. Called once, by who serves them.
+
+    ``describe`` is called when somebody first asks: to describe them all takes a tenth of a start.
+    """
+    global _describe
+    _describe = describe
+    provided.cache_clear()
 
 
+@cache
 def provided() -> tuple[ToolInfo, ...]:
-    return _provided
+    return tuple(_describe())

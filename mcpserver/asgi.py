@@ -19,12 +19,15 @@ from starlette.types import Receive, Scope, Send  # noqa: E402
 
 from console import toolsets, trusted_proxies  # noqa: E402
 from console.onboarding import migrate  # noqa: E402
+from console.operations import health  # noqa: E402
 from mcpserver import console_catalog, edge, server  # noqa: E402
 from mcpserver.fast_path import FastPath  # noqa: E402
 from mcpserver.subscriptions import Listeners  # noqa: E402
 from mcpserver.surface import OURS, Surface  # noqa: E402
 
 PATHS = ("/mcp", "/mcp/")
+ANSWERED = frozenset({*PATHS, *health.PATHS})
+"""What this app answers where it stands beside another."""
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 
@@ -57,6 +60,8 @@ class McpApp:
             await lifespan(self, receive, send)
         elif scope["type"] == "http" and scope["path"] in PATHS:
             await self._edge(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] in health.PATHS:
+            await health.answer(scope, receive, send)
         elif scope["type"] == "http":
             await send({"type": "http.response.start", "status": 404, "headers": []})
             await send({"type": "http.response.body", "body": b""})
@@ -88,6 +93,6 @@ def _refuse_newer() -> None:
         connections.close_all()
 
 
-toolsets.provide(console_catalog.tools())
+toolsets.provide(console_catalog.tools)
 mcp_app = McpApp()
 application = trusted_proxies.with_proxies(settings.TRUSTED_PROXIES, mcp_app)

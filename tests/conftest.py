@@ -45,6 +45,7 @@ from console.audit.seals import triggers  # noqa: E402
 from console.connections.models import Connection  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.onboarding import connection_lifecycle  # noqa: E402
+from console.operations import heartbeat  # noqa: E402
 from mcpserver import console_catalog  # noqa: E402
 from tests import prepared, serving  # noqa: E402
 from tests.patience import at_most  # noqa: E402
@@ -63,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # A real password hash takes a third of a second, by design; the servers the tests start still use it.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # What the web server does when it starts to serve /mcp.
-    toolsets.provide(console_catalog.tools())
+    toolsets.provide(console_catalog.tools)
     triggers.install = lambda: None
     _close_the_network()
     _list_static_files_once()
@@ -177,6 +178,8 @@ def guarded(db: None) -> Iterator[None]:
 
 @pytest.fixture
 def owner(db: None) -> User:
+    """Of an instance whose worker is at work."""
+    heartbeat.record("worker@tests")
     return User.objects.create_user("olivia@example.com", PASSWORD)
 
 

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -81,6 +82,11 @@ def _make_instance(folder: Path) -> None:
     ran = manage(home, 8000, "quickstart", "--json")
     assert ran.returncode == 0, ran.stderr
     (folder / "quickstart.json").write_text(ran.stdout)
+    # Most servers of the tests are a web server alone, and are to look like an instance that has its worker.
+    with contextlib.closing(sqlite3.connect(home / _DATABASE)) as connection, connection:
+        connection.execute(
+            "INSERT INTO operations_workerseen (name, at) VALUES ('worker@tests', '2099-01-01 00:00:00')"
+        )
 
 
 def _make_cluster(folder: Path) -> None:

@@ -114,6 +114,7 @@ _ACT_NOTES = {
 }
 # What a capability that is on or off is called; one that has no line here goes by its own name.
 _FLAG_NOTES = {
+    "firm_quotes": "conversions of fiat and stablecoins",
     "replace": "changes of an open order",
     "notional": "orders by value",
     "fractional": "fractional shares",
@@ -319,6 +320,7 @@ def _brokers() -> list[str]:
         "Trades",
         "Orders",
         "Also accepts",
+        "Never changes",
         "Not available",
         "Also available",
         "Tested against the real broker",
@@ -340,6 +342,7 @@ def _broker(name: str) -> tuple[str, ...]:
         ", ".join(each.value for each in AssetClass if each in can.asset_classes),
         "; ".join(kinds),
         ", ".join(more) or "none",
+        "any open order" if not can.replace else "; ".join(sorted(can.never_changes)) or "none",
         ", ".join(each.value.replace("_", " ") for each in Ability if each in USUAL - can.abilities) or "none",
         ", ".join(each.value.replace("_", " ") for each in Ability if each in can.abilities - USUAL) or "none",
         "built in" if name == "paper" else "never",

@@ -5,14 +5,14 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+import uvicorn
 from django.test import Client as Browser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from console import ip_addresses, trusted_proxies
+from console import ip_addresses, processes, trusted_proxies
 from console.accounts.models import User
 from console.connections.models import Connection
 from console.keys import minting
-from console.onboarding import supervisor
 from console.scopes import Scope as May
 from tests import serving
 from tests.conftest import PASSWORD
@@ -71,9 +71,11 @@ def test_where_the_web_server_believed_a_header_by_itself_nobody_is_known(named:
     assert met(named, ("203.0.113.7", 4444), x_forwarded_for=sent) == (None, "http")
 
 
-def test_the_server_of_make_run_believes_no_header_by_itself() -> None:
-    command = supervisor.web_command("127.0.0.1", 8000)
-    assert "--no-proxy-headers" in command and not any("forwarded" in each for each in command)
+def test_the_server_of_make_run_believes_no_header_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = dict[str, Any]()
+    monkeypatch.setattr(uvicorn, "run", lambda app, **options: asked.update(options))
+    processes.serve_web("127.0.0.1", 8000)
+    assert asked["proxy_headers"] is False and not any("forwarded" in each for each in asked)
 
 
 @pytest.mark.parametrize(("text", "named"), [("127.0.0.1, 10.0.0.0/8 ::1", 3), ("", 0)])

@@ -22,6 +22,7 @@ from brokers.types import (
     OrderRequest,
     OrderType,
     TimeInForce,
+    Unchangeable,
 )
 
 _RESTING = frozenset({TimeInForce.DAY, TimeInForce.GTC})
@@ -37,8 +38,7 @@ CAPABILITIES = Capabilities(
     pairs={OrderType.STOP: _RESTING, OrderType.STOP_LIMIT: _RESTING | {TimeInForce.IOC}, OrderType.TRAIL: _RESTING},
     coins=_COINS,
     replace=True,
-    change_with_exits=False,
-    resize_partly_filled=False,
+    never_changes=frozenset({Unchangeable.WITH_EXITS, Unchangeable.SIZE_PARTLY_FILLED}),
     notional=True,
     fractional=True,
     short=True,

@@ -41,6 +41,7 @@ from brokers.types import (
     Preview,
     TimeInForce,
     Transfer,
+    Unchangeable,
 )
 
 _MOST = 1000
@@ -84,8 +85,7 @@ class BinanceBroker(CryptoBroker):
         not_found_after=120.0,
         order_classes=frozenset(OrderClass),
         replace=True,
-        change_tif=False,
-        change_with_exits=False,
+        never_changes=frozenset({Unchangeable.TIME_IN_FORCE, Unchangeable.WITH_EXITS}),
         notional=True,
         post_only=True,
     )

@@ -48,6 +48,7 @@ from brokers.types import (
     Side,
     TimeInForce,
     Transfer,
+    Unchangeable,
 )
 
 _MOST = 250
@@ -88,8 +89,7 @@ class CoinbaseBroker(CryptoBroker):
         order_classes=frozenset({OrderClass.SIMPLE, OrderClass.BRACKET, OrderClass.OCO}),
         not_found_after=300.0,
         replace=True,
-        change_tif=False,
-        change_with_exits=False,
+        never_changes=frozenset({Unchangeable.TIME_IN_FORCE, Unchangeable.WITH_EXITS}),
         notional=True,
         post_only=True,
         firm_quotes=True,

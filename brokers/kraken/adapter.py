@@ -37,6 +37,7 @@ from brokers.types import (
     TimeInForce,
     Transaction,
     Transfer,
+    Unchangeable,
 )
 
 ACCOUNT = "spot"
@@ -81,7 +82,7 @@ class KrakenBroker(CryptoBroker):
         pairs=dict.fromkeys((OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAIL), frozenset({TimeInForce.GTC})),
         not_found_after=120.0,
         replace=True,
-        change_tif=False,
+        never_changes=frozenset({Unchangeable.TIME_IN_FORCE}),
         post_only=True,
     )
     CURRENCY = "USD"

@@ -38,6 +38,7 @@ from brokers.types import (
     Preview,
     TimeInForce,
     Transaction,
+    Unchangeable,
 )
 
 # Modes of an account in which all coins stand as margin together: multi-currency and portfolio margin.
@@ -111,7 +112,7 @@ class OkxBroker(CryptoBroker):
         },
         not_found_after=120.0,
         replace=True,
-        change_tif=False,
+        never_changes=frozenset({Unchangeable.TIME_IN_FORCE}),
         notional=True,
         short=True,
         reduce_only=True,

@@ -170,6 +170,11 @@ def reset(account: PaperAccount, now: datetime, cash: Decimal | None = None) -> 
         mine.save(update_fields=["accrues_at", "starting_cash"])
 
 
+def has_work() -> bool:
+    """Whether any order rests: one short look, for the scheduler."""
+    return PaperOrder.objects.filter(status__in=OPEN_STATUSES).exists()
+
+
 def match_resting(now: datetime) -> int:
     """Match every open order that a new bar touches; returns how many ended.
 

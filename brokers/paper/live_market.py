@@ -24,7 +24,7 @@ from brokers.compiled_queries import Statement
 from brokers.decimals import plain
 from brokers.errors import BrokerError, BrokerUnavailable
 from brokers.paper import prices, public_price_feed
-from brokers.paper.models import OPEN_STATUSES, Holding, LiveBar, LivePair, LiveVenue, PaperOrder
+from brokers.paper.models import OPEN_STATUSES, Holding, LiveBar, LivePair, LiveVenue, PaperAccount, PaperOrder
 from brokers.types import AssetClass, Bar, BarSize, Instrument, Quote
 
 logger = logging.getLogger(__name__)
@@ -225,6 +225,11 @@ def check(venue: str, held: Iterable[str], now: datetime) -> None:
     update_bars(venue, held, now, behind=_SHOWN)
     if not held:
         feed_of(venue).ping(now)
+
+
+def has_work() -> bool:
+    """Whether an account at live prices may have an order or a position: one short look, for the scheduler."""
+    return PaperAccount.objects.exclude(venue="").exists()
 
 
 def update_followed_bars(now: datetime, only: str = "") -> None:

@@ -136,6 +136,7 @@ class PaperOrder(models.Model):
             models.Index(fields=["arrives_at"], name="paper_arriving"),
             models.Index(fields=["cancels_at"], name="paper_cancelling"),
             models.Index(fields=["account", "status"], name="paper_orders_by_account"),
+            models.Index(fields=["status"], name="paper_orders_by_status"),
         ]
 
     def __str__(self) -> str:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from brokers.errors import InvalidOrder, NotSupported
 from brokers.ibkr import rules
-from brokers.types import Ability, AssetClass, Instrument, OrderClass, OrderRequest, TimeInForce
+from brokers.types import Ability, AssetClass, Instrument, OrderClass, OrderRequest, TimeInForce, Unchangeable
 
 CAPABILITIES = replace(
     rules.CAPABILITIES,
@@ -13,9 +13,9 @@ CAPABILITIES = replace(
     order_classes=frozenset({OrderClass.SIMPLE, OrderClass.BRACKET, OrderClass.OTO}),
     time_in_force=frozenset({TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC}),
     change_may_rename=False,
-    change_tif=False,
-    resize_with_exits=False,
-    resize_partly_filled=False,
+    never_changes=frozenset(
+        {Unchangeable.TIME_IN_FORCE, Unchangeable.SIZE_WITH_EXITS, Unchangeable.SIZE_PARTLY_FILLED}
+    ),
     bars_outside_hours=False,
     margin_in_preview=False,
     spreads=False,

@@ -1,76 +1,45 @@
-"""The processes of one instance, started and stopped together."""
+"""The processes of one instance, started and stopped together.
 
+They are forks of the one that has loaded the code: what is loaded is in memory once, and a start loads it once.
+"""
+
+import atexit
 import contextlib
 import ctypes
-import functools
+import gc
 import http.client
 import math
 import os
 import select
 import signal
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import IO, Self
+from typing import Self
 
 _GRACE_SECONDS = 8.0
 _BACKOFF_SECONDS = (1.0, 2.0, 5.0, 15.0, 60.0)
 _STEADY_SECONDS = 60.0
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_AT_ONCE = 65_536
 
 
 @dataclass(slots=True, kw_only=True)
 class Child:
     name: str
-    command: Sequence[str]
-    environment: Mapping[str, str] = field(default_factory=dict)
+    run: Callable[[], object]
+    """What the new process does; when it returns or raises SystemExit, the process ends."""
     vital: bool = False
     """Nothing is of use without it: it starts first, and when it cannot start, nothing does."""
-    process: subprocess.Popen[bytes] | None = None
+    pid: int | None = None
     started: float = 0.0
     failures: int = 0
     due: float = 0.0
-
-
-def instance(*, host: str, port: int, home: Path) -> list[Child]:
-    """What one instance consists of."""
-    celery = [sys.executable, "-m", "celery", "-q", "-A", "console.celery"]
-    return [
-        Child(name="web", command=web_command(host, port), vital=True),
-        Child(
-            name="worker",
-            # Threads, not forks: a forked child would inherit the database pool's connections.
-            command=[
-                *celery,
-                *("worker", "--pool", "threads", "--concurrency", "2", "--loglevel", "WARNING"),
-                *("--without-gossip", "--without-mingle", "--without-heartbeat", "--hostname", "worker@tradelatch"),
-            ],
-            # Our messages are JSON ids: what makes root dangerous for Celery is pickle.
-            environment={"PYTHONWARNINGS": "ignore:You're running the worker with superuser"},
-        ),
-        Child(
-            name="beat",
-            command=[
-                *celery,
-                *("beat", "--loglevel", "WARNING", "--schedule", str(home / "beat-schedule"), "--pidfile", ""),
-            ],
-        ),
-    ]
-
-
-def web_command(host: str, port: int) -> list[str]:
-    return [
-        *(sys.executable, "-m", "uvicorn", "console.asgi:application", "--host", host, "--port", str(port)),
-        *("--loop", "uvloop", "--http", "httptools", "--ws", "none", "--lifespan", "on"),
-        # Who is in front is told by the settings alone: see console.trusted_proxies.
-        *("--no-proxy-headers", "--no-server-header"),
-        *("--log-level", "warning", "--no-access-log", "--timeout-graceful-shutdown", "5"),
-    ]
 
 
 def answers(host: str, port: int) -> bool:
@@ -90,7 +59,8 @@ def answers(host: str, port: int) -> bool:
 class Supervisor:
     """Runs children, each started again when it ends, until a signal asks to stop. One per process, in its main thread.
 
-    Only while it comes up, before ``run``, does the end of a vital child end everything.
+    Only while it comes up, before ``run``, does the end of a vital child end everything. It starts no thread of its
+    own: a fork with threads beside it may hold their locks for ever.
     """
 
     def __init__(self, children: Sequence[Child], *, folder: Path, say: Callable[[str], None]) -> None:
@@ -102,6 +72,8 @@ class Supervisor:
         self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._wake_before = -1
+        self._outputs: dict[int, tuple[str, bytes]] = {}
+        """Of each child's pipe: its name, and what it wrote of a line so far."""
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -109,6 +81,9 @@ class Supervisor:
         # A child's end wakes the loop too; without a handler of our own the signal would be dropped.
         self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
         self._wake_before = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        # What is shared stays shared: a collection in a child would write to every object.
+        gc.collect()
+        gc.freeze()
         for child in self._children:
             # The others wait for it, so that on two cores they do not slow the first page down.
             if child.vital:
@@ -124,8 +99,10 @@ class Supervisor:
         signal.set_wakeup_fd(self._wake_before)
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        gc.unfreeze()
+        for pipe in (*self._outputs, self._wake_read, self._wake_write):
+            os.close(pipe)
+        self._outputs.clear()
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> bool:
         """False when the time is over, a vital child ended or a signal asked to stop. Call it before ``run``."""
@@ -142,7 +119,7 @@ class Supervisor:
         for child in self._children:
             child.due = 0.0
         while not self._over():
-            self._sleep(1.0)
+            self._sleep(self._pause())
         return 0
 
     @property
@@ -152,9 +129,19 @@ class Supervisor:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
 
-    def _sleep(self, seconds: float) -> None:
-        if select.select([self._wake_read], [], [], seconds)[0]:
-            os.read(self._wake_read, 4096)
+    def _pause(self) -> float | None:
+        """Seconds until a child is due to start again. The end of one, and a signal, wake us: else there is no need."""
+        due = [child.due for child in self._children if child.pid is None]
+        return max(0.05, min(due) - time.monotonic()) if due else None
+
+    def _sleep(self, seconds: float | None) -> None:
+        """Until something happens, at most so long; meanwhile the children's lines are passed on."""
+        found = select.select([self._wake_read, *self._outputs], [], [], seconds)[0]
+        for pipe in found:
+            if pipe == self._wake_read:
+                os.read(pipe, 4096)
+            else:
+                self._relay(pipe)
 
     def _over(self) -> bool:
         """Look after every child once."""
@@ -162,14 +149,15 @@ class Supervisor:
             return True
         now = time.monotonic()
         for child in self._children:
-            if child.process is None:
+            if child.pid is None:
                 if now >= child.due:
                     self._start(child)
                 continue
-            code = child.process.poll()
+            code = _ended(child.pid)
             if code is None:
                 continue
-            child.process = None
+            child.pid = None
+            self._read_rest(child.name)
             if child.vital and not self._is_up:
                 self._say(f"The {child.name} process ended unexpectedly ({_ending(code)}); stopping everything.")
                 return True
@@ -183,59 +171,119 @@ class Supervisor:
 
     def _start(self, child: Child) -> None:
         child.started = time.monotonic()
-        child.process = subprocess.Popen(  # noqa: S603  our own commands, no shell
-            list(child.command),
-            cwd=self._folder,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **child.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            # A group of its own: Ctrl-C in the terminal reaches us alone, and we stop the children in our way.
-            start_new_session=True,
-            preexec_fn=functools.partial(_end_with_parent, os.getpid(), _libc()),
-        )
-        assert child.process.stdout is not None
-        threading.Thread(target=_relay, args=(child.name, child.process.stdout), daemon=True).start()
+        output, theirs = os.pipe2(os.O_CLOEXEC)
+        parent = os.getpid()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # else the child would write it a second time
+        child.pid = os.fork()
+        if child.pid == 0:
+            self._be(child, theirs, parent)
+        os.close(theirs)
+        os.set_blocking(output, False)
+        self._outputs[output] = (child.name, b"")
+
+    def _be(self, child: Child, output: int, parent: int) -> None:
+        """The life of a child, from the fork to its end."""
+        code = 1
+        try:
+            # A group of its own: Ctrl-C in the terminal reaches the supervisor alone, which stops us in its way.
+            os.setsid()
+            _end_with_parent(parent, child.name)
+            signal.set_wakeup_fd(-1)
+            for number in self._before:
+                signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+            nothing = os.open(os.devnull, os.O_RDONLY)
+            for theirs, ours in ((nothing, 0), (output, 1), (output, 2)):
+                os.dup2(theirs, ours)
+            for pipe in (nothing, output, self._wake_read, self._wake_write, *self._outputs):
+                os.close(pipe)
+            os.chdir(self._folder)
+            os.environ["PYTHONUNBUFFERED"] = "1"
+            for stream in (sys.stdout, sys.stderr):
+                stream.reconfigure(write_through=True)  # type: ignore[union-attr]  # they are TextIOWrapper
+            child.run()
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+            if isinstance(end.code, str):
+                sys.stderr.write(f"{end.code}\n")
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            # Not by the way out of the interpreter: the supervisor's own blocks stand above us on the stack.
+            with contextlib.suppress(BaseException):
+                atexit._run_exitfuncs()
+            os._exit(code)
+
+    def _relay(self, pipe: int) -> bool:
+        """Pass on the whole lines that came; False when no more are there now."""
+        name, begun = self._outputs[pipe]
+        try:
+            came = os.read(pipe, _AT_ONCE)
+        except BlockingIOError:
+            return False
+        *lines, rest = (begun + came).split(b"\n") if came else [begun, b""]
+        for line in lines:
+            if text := line.decode("utf-8", "replace").rstrip():
+                print(f"{name:>6} | {text}", file=sys.stderr, flush=True)  # noqa: T201  the children's own output
+        if not came:
+            os.close(pipe)
+            del self._outputs[pipe]
+            return False
+        self._outputs[pipe] = (name, rest)
+        return True
+
+    def _read_rest(self, name: str) -> None:
+        """What a child wrote before it ended stands before the line that says so."""
+        for pipe in [pipe for pipe, (of, _) in self._outputs.items() if of == name]:
+            while self._relay(pipe):
+                pass
 
     def _stop_all(self) -> None:
-        running = [child.process for child in self._children if child.process is not None]
-        for process in running:
-            _signal_group(process, signal.SIGTERM)
+        running = {child.pid for child in self._children if child.pid is not None}
+        for pid in running:
+            _signal_group(pid, signal.SIGTERM)
         deadline = time.monotonic() + _GRACE_SECONDS
         asked = self._signals
-        while any(process.poll() is None for process in running):
+        while running := {pid for pid in running if _ended(pid) is None}:
             # A second Ctrl-C: no more patience.
             if time.monotonic() > deadline or self._signals > max(asked, 1):
                 break
             self._sleep(0.1)
-        for process in running:
-            _signal_group(process, signal.SIGKILL)
-            process.wait()
+        for pid in running:
+            _signal_group(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        for child in self._children:
+            child.pid = None
+            self._read_rest(child.name)
+
+
+def _ended(pid: int) -> int | None:
+    """The exit code of our child, a signal as a negative number; None while it lives."""
+    found, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if found else None
 
 
 def _ending(code: int) -> str:
     return f"exit code {code}" if code >= 0 else f"killed by signal {-code}"
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        # Between its fork and its first step it is in our group still.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
-def _libc() -> ctypes.CDLL | None:
-    return ctypes.CDLL(None) if sys.platform == "linux" else None
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def _end_with_parent(parent: int, libc: ctypes.CDLL | None) -> None:
-    """In the new child: be killed when the supervisor is, however that ends. Linux only."""
-    if libc is not None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _end_with_parent(parent: int, name: str) -> None:
+    """In the new child: be killed when the supervisor is, however that ends, and have a name in ``ps``. Linux only."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_NAME, f"tl-{name}".encode())
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it died before the line above
             os._exit(1)
-
-
-def _relay(name: str, stream: IO[bytes]) -> None:
-    with stream:
-        for line in stream:
-            if text := line.decode("utf-8", "replace").rstrip():
-                print(f"{name:>6} | {text}", file=sys.stderr, flush=True)  # noqa: T201  the children's own output

@@ -101,6 +101,11 @@ def delete_old() -> int:
     return OutgoingMail.objects.filter(Q(sent_at__lt=long_ago) | Q(failed_at__lt=long_ago)).delete()[0]
 
 
+def has_work() -> bool:
+    """Whether a letter waits, due or not yet: one short look, for the scheduler."""
+    return _unsent().exists()
+
+
 def _unsent() -> QuerySet[OutgoingMail]:
     return OutgoingMail.objects.filter(sent_at=None, failed_at=None)
 

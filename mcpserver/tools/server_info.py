@@ -9,6 +9,7 @@ from brokers.types import InstrumentEvent, OrderClass, OrderType, TimeInForce
 from console import scopes, toolsets
 from console.connections import broker_access, health
 from console.connections.models import Connection
+from console.operations import heartbeat
 from console.orders import preview as previewing
 from console.principal import Principal
 from console.scopes import Scope
@@ -182,6 +183,15 @@ def self_test(call: ToolCall) -> dict[str, Any]:
                 ok=refusal is None,
                 detail="Orders can be prepared." if refusal is None else f"{refusal.code}: {refusal}",
                 next=None if refusal is None else "Tell the user; only the owner can change this, in the console.",
+            )
+        )
+    if heartbeat.is_late():
+        checks.append(
+            compact(
+                check="worker",
+                ok=False,
+                detail="No background worker is at work: orders are not followed, and nothing expires or is sent.",
+                next="Tell the user: whoever runs this instance must start its worker and its scheduler.",
             )
         )
     good = all(each["ok"] for each in checks)

@@ -1,9 +1,9 @@
-"""The fake Alpaca of the trials: more stocks, positions as a gift, and a count of every write that arrives; and the
-fake Coinbase, for conversions.
+"""The fake Alpaca of the trials: more stocks, positions as a gift, and a count of every write that arrives; the fake
+Coinbase, for conversions, and the fake Interactive Brokers, for several options in one order.
 
-``python -m tests.chaos.exchange SECONDS [coinbase]`` serves one until standard input ends, in a process that no kill
-touches. SECONDS is how long it hangs: after that it does what was long given up. Coinbase reads the key that it is to
-trust from its first line, as JSON.
+``python -m tests.chaos.exchange SECONDS [coinbase|ibkr]`` serves one until standard input ends, in a process that no
+kill touches. SECONDS is how long it hangs: after that it does what was long given up. Coinbase reads the key that it is
+to trust from its first line, as JSON.
 """
 
 import json
@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tests.brokers.alpaca.fake import FakeAlpaca, asset
 from tests.brokers.coinbase import fake as coinbase
-from tests.brokers.faults import Asked, run_alone
+from tests.brokers.faults import Asked, FakeBroker, run_alone
+from tests.brokers.ibkr import fake as ibkr
 
 STOCKS = {"AAPL": Decimal("181.5"), "MSFT": Decimal(434), "NVDA": Decimal(142)}
 
@@ -75,8 +76,33 @@ class Conversions(coinbase.CoinbaseFake):
 CONVERTIBLE = Decimal(10**6)
 
 
+class Combinations(ibkr.FakeIbkr):
+    """Interactive Brokers, for several options in one order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.option_prices |= {
+            ibkr.OPTION + 21_180: ("4.20", "4.15", "4.25"),
+            ibkr.OPTION + 21_185: ("2.90", "2.85", "2.95"),
+        }
+
+    def control(self, what: str, told: Any) -> Any:
+        with self.lock:
+            if what == "meet":
+                for each in [row for row in self.live.values() if row["status"] == "Submitted"]:
+                    self.fill(each["order_ref"], each["remainingQuantity"], Decimal(each["price"]))
+                return None
+            if what == "state":
+                names = ("order_ref", "status", "totalSize", "filledQuantity", "price")
+                rows = [{name: None if name not in row else str(row[name]) for name in names}
+                        for row in self.live.values()]  # fmt: skip
+                sent = [each["cOID"] for each in self.sent]
+                return {"orders": rows, "sent": sent, "violations": self.violations}
+        return super().control(what, told)
+
+
 if __name__ == "__main__":
-    made = Conversions if sys.argv[2:] == ["coinbase"] else Exchange
+    made: type[FakeBroker] = {"coinbase": Conversions, "ibkr": Combinations}.get(" ".join(sys.argv[2:]), Exchange)
     made.patience = float(sys.argv[1])
     if made is Conversions:
         key = load_pem_private_key(json.loads(sys.stdin.readline()).encode(), None)

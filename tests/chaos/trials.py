@@ -47,7 +47,7 @@ from console.principal import Principal  # noqa: E402
 from console.scopes import Scope  # noqa: E402
 from tests import prepared  # noqa: E402
 from tests.chaos import WRONG  # noqa: E402
-from tests.chaos.venues import LATE, TIMEOUTS, Alpaca, Coinbase, Paper, Venue, Write, exchange_apart  # noqa: E402
+from tests.chaos.venues import LATE, TIMEOUTS, Alpaca, Coinbase, Ibkr, Paper, Venue, Write, exchange_apart  # noqa: E402
 from tests.patience import at_most  # noqa: E402
 
 SETTLED_AFTER = 20
@@ -120,7 +120,7 @@ class Trial:
 
 
 class Chaos:
-    def __init__(self, seed: int, url: str, conversions: str = "") -> None:
+    def __init__(self, seed: int, url: str, conversions: str = "", combinations: str = "") -> None:
         self.dice = random.Random(seed)  # noqa: S311 - a test's dice
         self.offset = timedelta()
         self.deck: list[tuple[Kind, Venue]] = []
@@ -138,7 +138,9 @@ class Chaos:
         timezone.now = self._now
         self.alpaca = Alpaca(owner, url)
         paper = Paper(owner, Path(settings.HOME) / "paper.log")
-        self.venues: list[Venue] = [self.alpaca, paper, *([Coinbase(owner, conversions)] if conversions else [])]
+        self.venues: list[Venue] = [self.alpaca, paper]
+        if conversions:
+            self.venues += [Coinbase(owner, conversions), Ibkr(owner, combinations)]
         self.keys = {
             each.name: minting.mint(owner, each.connection, frozenset({Scope.TRADE}), name="killed")[1]
             for each in self.venues
@@ -522,8 +524,8 @@ def reap(child: int, patience: float | None) -> int:
 
 def main() -> None:
     trials, seed = int(sys.argv[1]), int(sys.argv[2])
-    with exchange_apart() as url, exchange_apart("coinbase") as conversions:
-        chaos = Chaos(seed, url, conversions)
+    with exchange_apart() as url, exchange_apart("coinbase") as conversions, exchange_apart("ibkr") as combinations:
+        chaos = Chaos(seed, url, conversions, combinations)
         for number in range(trials):
             chaos.trial()
             if number % SETTLED_AFTER == SETTLED_AFTER - 1 or number == trials - 1:

@@ -1,6 +1,6 @@
-"""The brokers of the trials: one over a wire, where a changed order is a new one, paper, which changes an order in
-place and takes exits, and one that converts what is asked for by a quote. What each received and what stands there is
-the truth of the trials.
+"""The brokers of the trials: one over a wire, where a changed order is a new one; paper, which changes an order in
+place and takes exits; one that converts what is asked for by a quote; one for several options in one order. What each
+received and what stands there is the truth of the trials.
 """
 
 import contextlib
@@ -24,6 +24,8 @@ from django.utils import timezone
 from brokers import registry
 from brokers.coinbase.adapter import CoinbaseBroker
 from brokers.errors import BrokerError, BrokerUnavailable, DuplicateClientId, Rejected, UnknownOutcome
+from brokers.ibkr import adapter as ibkr_adapter
+from brokers.ibkr import session as ibkr_session
 from brokers.paper.adapter import PaperBroker
 from brokers.types import BrokerOrder, OrderChanges, OrderRequest, OrderType, Quote, Side, TimeInForce
 from console.accounts.models import User
@@ -36,6 +38,7 @@ from console.orders.states import FROM_BROKER, Status
 from tests.brokers.alpaca.fake import ACCOUNT, KEY_ID, SECRET
 from tests.brokers.coinbase import fake as coinbase
 from tests.brokers.faults import SENDING, Fault, as_control
+from tests.brokers.ibkr import fake as ibkr
 from tests.chaos.exchange import CONVERTIBLE
 from tests.patience import at_most, lasting
 
@@ -228,7 +231,7 @@ def exchange_apart(*which: str) -> Iterator[str]:
     command = [sys.executable, "-m", "tests.chaos.exchange", str(LATE), *which]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None and process.stdout is not None
-        if which:
+        if "coinbase" in which:
             process.stdin.write(json.dumps(coinbase.SECRET) + "\n")
             process.stdin.flush()
         yield process.stdout.readline().strip()
@@ -331,6 +334,82 @@ class Coinbase:
             sent=[ours.get(each, each) for each in state["sent"]],
             changed=[],
             gained={self.main: Decimal(state["held"]) - CONVERTIBLE},
+        )
+
+
+class Ibkr:
+    """Several options in one order, at a gateway of Interactive Brokers."""
+
+    name = "ibkr"
+    main = ""
+    symbols: tuple[str, ...] = ()
+    tif = TimeInForce.DAY
+    lacks = Coinbase.lacks - {"spread"} | {"conversion"}
+    spread = "AAPL+291221C180-C185"
+    opens_in = 0.3
+    in_place = True
+
+    def __init__(self, owner: User, url: str) -> None:
+        registry.CALLS_PER_MINUTE["ibkr"] = 10**9
+        vars(ibkr_session)["LIST_EVERY"] = vars(ibkr_adapter)["_PRICE_PAUSE"] = 0.0
+        self.url = url
+        own = {"environment": "paper", "base_url": url + ibkr.BASE, "timeouts": TIMEOUTS}
+        self.connection = Connection.objects.create(
+            owner=owner,
+            name="IBKR",
+            broker="ibkr",
+            environment="paper",
+            trading_enabled=True,
+            default_account=ibkr.PAPER,
+            currency="USD",
+            settings=own,
+        )
+        self.connection.sealed = vault.seal(self.connection.pk, "ibkr", {})
+        self.connection.save(update_fields=["sealed"])
+
+    def control(self, what: str, told: Any = None) -> Any:
+        return _control(self.url, what, told)
+
+    def fault(self, dice: random.Random, write: Write, nth: int = 0) -> tuple[str, Callable[[], None]]:
+        chosen: Fault | None = dice.choice((None, None, None, *SENDING))
+        if chosen is None or (write is Write.CANCEL and chosen.kind == "duplicate"):
+            return "none", _nothing
+        self.control("faults", as_control(replace(chosen, method=_METHODS[write])))
+        return chosen.kind + (" after" if chosen.effect else ""), _nothing
+
+    def disturb(self, dice: random.Random) -> None:
+        self.control("faults", as_control(*(replace(each, method="DELETE") for each in dice.sample(SENDING[:-1], 2))))
+
+    def mend(self) -> None:
+        self.control("faults", [])
+
+    def size(self, number: int) -> Decimal:
+        return Decimal(number)
+
+    def give(self, symbol: str, number: int) -> None:
+        """Nothing is closed here."""
+
+    def meet_what_rests(self) -> None:
+        self.control("meet")
+
+    def truth(self) -> Truth:
+        state = self.control("state")
+        ended = {"Filled": Status.FILLED, "Submitted": Status.WORKING, "Cancelled": Status.CANCELLED}
+        return Truth(
+            orders={
+                each["order_ref"]: There(
+                    status=ended[each["status"]],
+                    quantity=Decimal(each["totalSize"]),
+                    limit_price=None if each["price"] is None else Decimal(each["price"]),
+                    filled=Decimal(each["filledQuantity"]),
+                )
+                for each in state["orders"]
+            },
+            replaced=frozenset(),
+            sent=state["sent"],
+            changed=[],
+            gained={},
+            broken_rules=state["violations"],
         )
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -62,21 +63,35 @@ def main() -> None:
     from console.onboarding import supervisor
     from tests.demo.broker import DemoIbkr
     from tests.demo.waiting import keep_waiting
-    from tests.patience import at_most
+    from tests.serving import until
 
     with DemoIbkr() as broker:
         told = _built(broker.url)
-        host, port = settings.HOST, settings.PORT
-        children = supervisor.instance(host=host, port=port, home=settings.HOME)
-        with supervisor.Supervisor(children, folder=settings.BASE_DIR, say=_say) as running:
-            if not running.wait_until(lambda: supervisor.answers(host, port), seconds=at_most(40)):
-                sys.exit("The web server did not start; its last lines are above.")
+        running = subprocess.Popen(
+            # Its own words to whoever starts it say nothing of the demo.
+            [sys.executable, "manage.py", "run"],
+            cwd=settings.BASE_DIR,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+        def stop(number: int, frame: object) -> None:
+            running.send_signal(number)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
+
+        def ready() -> bool:
+            return running.poll() is not None or supervisor.answers(settings.HOST, settings.PORT)
+
+        until(ready, seconds=40, what="the web server answers")
+        if running.poll() is None:
             stopping = threading.Event()
             threading.Thread(target=keep_waiting, args=(broker, told, stopping), daemon=True).start()
             _welcome(settings, told)
-            code = running.run()
+            running.wait()
             stopping.set()
-    sys.exit(code)
+    sys.exit(running.returncode)
 
 
 def _welcome(settings: Any, told: dict[str, str]) -> None:

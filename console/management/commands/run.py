@@ -1,5 +1,6 @@
 import errno
 import fcntl
+import gc
 import socket
 import sys
 import time
@@ -13,7 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from console import embedded_queue
+from console import embedded_queue, processes
 from console.config.instance_dir import OWN_NAME
 from console.errors import Refusal
 from console.onboarding import migrate, quickstart, supervisor
@@ -22,10 +23,12 @@ _READY_SECONDS = 60.0
 
 
 class Command(BaseCommand):
-    help = "Prepare the instance and run it: web server, worker and scheduler, until Ctrl-C."
+    help = "Prepare the instance and run it: a web server, and a worker with the schedule, until Ctrl-C."
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
+        gc.freeze()
+        gc.enable()
         host, port, home = settings.HOST, settings.PORT, settings.HOME
         _check_port(host, port)
         with _only_one(home):
@@ -35,12 +38,12 @@ class Command(BaseCommand):
                     prepared = quickstart.prepare()
                 except Refusal as refusal:
                     raise CommandError(str(refusal)) from refusal
-            connections.close_all()
+            _forget_connections()
             embedded_queue.tidy(home / "queue")
-            sys.exit(self._supervise(host, port, home, prepared))
+            sys.exit(self._supervise(host, port, prepared))
 
-    def _supervise(self, host: str, port: int, home: Path, prepared: quickstart.QuickstartResult) -> int:
-        children = supervisor.instance(host=host, port=port, home=home)
+    def _supervise(self, host: str, port: int, prepared: quickstart.QuickstartResult) -> int:
+        children = processes.instance(host=host, port=port)
         with supervisor.Supervisor(children, folder=settings.BASE_DIR, say=self._say) as running:
             if not running.wait_until(lambda: supervisor.answers(host, port), seconds=_READY_SECONDS):
                 if running.asked_to_stop:
@@ -81,6 +84,14 @@ class Command(BaseCommand):
     def _say(self, line: str) -> None:
         self.stderr.write(line)
         self.stderr.flush()
+
+
+def _forget_connections() -> None:
+    """The processes that are made from this one open their own: nothing of a database may be shared between two."""
+    connections.close_all()
+    for each in connections.all(initialized_only=True):
+        if close_pool := getattr(each, "close_pool", None):
+            close_pool()
 
 
 def _check_port(host: str, port: int) -> None:

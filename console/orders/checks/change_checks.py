@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from brokers.base import Broker
 from brokers.decimals import is_multiple, plain
-from brokers.types import Capabilities, Instrument, OrderChanges, OrderClass, OrderRequest
+from brokers.types import Capabilities, Instrument, OrderChanges, OrderClass, OrderRequest, Unchangeable
 from console.errors import Code, Refusal
 from console.orders import states
 from console.orders.models import Modification, Order
@@ -133,14 +133,15 @@ def check_terms(order: Order, request: OrderRequest, asked: OrderChanges, broker
 
 def _check_offered(order: Order, asked: OrderChanges, can: Capabilities) -> None:
     """By what the broker says of all its orders, before it is asked about this one."""
+    never, has_exits = can.never_changes, order.order_class != OrderClass.SIMPLE
     lacks = field = ""
-    if asked.tif not in (None, order.tif) and not can.change_tif:
+    if asked.tif not in (None, order.tif) and Unchangeable.TIME_IN_FORCE in never:
         lacks, field = "does not change the time in force of an order", "tif"
-    elif order.order_class != OrderClass.SIMPLE and not can.change_with_exits:
+    elif has_exits and Unchangeable.WITH_EXITS in never:
         lacks, field = "changes neither an order with exits nor an exit", "order_id"
-    elif order.order_class != OrderClass.SIMPLE and asked.quantity is not None and not can.resize_with_exits:
+    elif has_exits and asked.quantity is not None and Unchangeable.SIZE_WITH_EXITS in never:
         lacks, field = "holds an order and its exits each at its own quantity, and changes none alone", "quantity"
-    elif asked.quantity is not None and order.filled_quantity and not can.resize_partly_filled:
+    elif asked.quantity is not None and order.filled_quantity and Unchangeable.SIZE_PARTLY_FILLED in never:
         lacks, field = "does not change the quantity of an order that has begun to fill", "quantity"
     if lacks:
         raise Refusal(

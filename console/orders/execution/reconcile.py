@@ -52,6 +52,16 @@ def sweep(now: datetime | None = None) -> None:
     for_each(missing.filter(looked_up_at__lte=now - _LOOK_AGAIN_EVERY), sync.refresh)
 
 
+def has_work(now: datetime | None = None) -> bool:
+    """Whether anything stands that a sweep may have to carry on: one short look, for the scheduler."""
+    now = now or timezone.now()
+    if Order.objects.filter(status__in=states.OPEN | {Status.AWAITING}).exists():
+        return True
+    if Modification.objects.filter(status__in=states.UNSETTLED | {AmendmentStatus.AWAITING}).exists():
+        return True
+    return Order.objects.filter(status=Status.NOT_FOUND, moved_at__gte=now - _LOOK_AGAIN_FOR).exists()
+
+
 def _sweep_changes(now: datetime, lease: datetime) -> None:
     """Modifications that nobody is carrying on. None is sent here: its order may be another one by now."""
     found = Modification.objects.select_related("order", "confirmation")

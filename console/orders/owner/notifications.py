@@ -39,6 +39,13 @@ def notify() -> int:
     return sum(_notify(owner_id) for owner_id in sorted(owners)[:_AT_MOST])
 
 
+def has_work() -> bool:
+    """Whether anything may wait for a word to somebody: one short look, for the scheduler."""
+    now = timezone.now()
+    waiting = Confirmation.objects.filter(redeemed_at=None, told_at=None, expires_at__gt=now)
+    return waiting.exists() or Question.objects.filter(answer="", told_at=None, expires_at__gt=now).exists()
+
+
 def _unnotified_approvals(now: datetime) -> QuerySet[Confirmation]:
     return (
         approvals.undecided(now)

@@ -1,0 +1,13 @@
+from celery import shared_task
+
+from console.operations import heartbeat
+
+
+@shared_task(bind=True)
+def seen(self) -> None:  # type: ignore[no-untyped-def]  # Celery's task, whose class is private
+    heartbeat.record(self.request.hostname or "")
+
+
+@shared_task
+def forget() -> None:
+    heartbeat.delete_old()
