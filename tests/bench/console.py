@@ -281,7 +281,7 @@ def serve(calls: int, orders: int) -> None:
     connection.close()
     call_command("migrate", verbosity=0)
     call_command("createcachetable", verbosity=0)
-    toolsets.provide(console_catalog.tools())
+    toolsets.provide(console_catalog.tools)
     names = _people()
     began = time.perf_counter()
     _fill(names, calls, orders)
