@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
 .PHONY: help run rotate dev demo screens quick test clients hosts vendors mutations calendars conformance bench bench-growth bench-paper \
-	bench-bulkhead bench-order bench-fast-path races chaos soak docs lint lock clean
+	bench-bulkhead bench-order bench-fast-path bench-console races chaos soak docs lint lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -112,6 +112,11 @@ bench-order: .venv/.tests ## an order, from quote to confirmation; after touchin
 bench-fast-path: .venv/.tests ## what each piece of the fast path gains; before changing one
 	@tests/tools/wrk.sh
 	@$(PYTHON) -m tests.bench.fast_path
+
+# Every page of the console on PostgreSQL with 10,000 calls and with 10,000,000, 1,000,000 orders and changes: half an
+# hour and 15 GB. With CONSOLE="--calls 200000 --orders 60000" five minutes.
+bench-console: .venv/.tests ## pages with few rows and with very many; after touching their queries
+	@$(PYTHON) -m tests.bench.console $(CONSOLE)
 
 # 50 rounds of parallel redemptions and refreshes on each database; test runs two.
 races: .venv/.tests ## parallel redemptions and limits; after touching locks or transactions

@@ -220,6 +220,7 @@ INSTALLED_APPS = [
     "console.orders",
     "console.journal",
     "console.operator",
+    "console.timeline",
     "console.desk",
     "console.recent_errors",
     "console.onboarding",

@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("clients/", include("console.clients.urls")),
     path("orders/", include("console.orders.urls")),
     path("", include("console.notifications.urls")),
+    path("", include("console.timeline.urls")),
     path("", include("console.audit.urls")),
     path("errors/", include("console.recent_errors.urls")),
     path("", include("console.api.urls")),

@@ -46,6 +46,11 @@ class Call(models.Model):
                 name="audit_call_errors",
                 condition=~models.Q(outcome="ok"),
             ),
+            # By time, as the timeline reads them.
+            models.Index(fields=["user_id", "-at"], name="audit_call_user_at"),
+            models.Index(fields=["app_id", "-at"], name="audit_call_app_at"),
+            models.Index(fields=["user_id", "-at"], name="audit_call_not_ok", condition=~models.Q(outcome="ok")),
+            models.Index(fields=["order_id", "-at"], name="audit_call_order", condition=~models.Q(order_id="")),
         ]
 
     @property
@@ -107,6 +112,7 @@ class Change(models.Model):
         indexes = [
             models.Index(fields=["user_id", "-id"], name="audit_change_user"),
             models.Index(fields=["owner_id", "-id"], name="audit_change_owner"),
+            models.Index(fields=["owner_id", "-at"], name="audit_change_owner_at"),
             models.Index(fields=["target", "target_id", "-id"], name="audit_change_target"),
         ]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Max, Min, Q, QuerySet
+from django.db.models import Count, Max, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -51,8 +51,10 @@ def last_hour_of(credential_id: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What a credential did, in numbers."""
+    """What a credential did, in numbers: of its newest ``TRACED`` calls, except for ``first``."""
 
+    has_more: bool
+    """There are earlier calls, which are not counted."""
     calls: int
     refused: int
     orders: int
@@ -63,22 +65,30 @@ class Trace:
     """The most called first."""
 
 
+TRACED = 10_000
+"""Calls that are counted for one page: more take longer than somebody waits."""
+
+
 def trace(calls: QuerySet[Call]) -> Trace:
+    first = calls.order_by("id").values_list("at", flat=True).first()
+    last_counted = calls.order_by("-id").values_list("id", flat=True)[TRACED : TRACED + 1].first()
+    if last_counted is not None:
+        calls = calls.filter(id__gt=last_counted)
     told = calls.aggregate(
         total=Count("id"),
         refused=Count("id", filter=~Q(outcome=CallOutcome.OK)),
         orders=Count("order_id", distinct=True, filter=~Q(order_id="")),
         addresses=Count("ip", distinct=True),
-        first=Min("at"),
         last=Max("at"),
     )
     tools = calls.exclude(tool="").values_list("tool").annotate(count=Count("id")).order_by("-count", "tool")
     return Trace(
+        has_more=last_counted is not None,
         calls=told["total"],
         refused=told["refused"],
         orders=told["orders"],
         addresses=told["addresses"],
-        first=told["first"],
+        first=first,
         last=told["last"],
         tools=[(tool, count) for tool, count in tools[:20]],
     )

@@ -1,32 +1,40 @@
 import json
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from console.accounts.request_user import user_of
-from console.audit import paging
 from console.audit import queries as call_queries
-from console.audit.forms import ActivityFilter
 from console.audit.models import Call
 from console.errors import explanation_of
+from console.timeline import copies, entries
 
 
 @require_safe
 def activity(request: HttpRequest) -> HttpResponse:
-    user = user_of(request)
-    everyone = call_queries.sees_everyone(request, user)
-    filters = ActivityFilter(request.GET, owner=user, everyone=everyone)
-    calls = filters.apply(call_queries.visible_calls(user, everyone=everyone))
-    page = paging.page(calls, request.GET.get("before", ""))
-    return render(request, "audit/activity.html", {"page": page, "filters": filters, "everyone": everyone})
+    """The list of calls is part of the timeline now; old addresses keep their filters."""
+    query = request.GET.copy()
+    request_ids = query.pop("request", [""])
+    query.pop("before", None)
+    if request_ids[-1]:
+        return redirect(f"{reverse('timeline:search')}?{urlencode({'q': request_ids[-1]})}")
+    return redirect(f"{reverse('timeline:list')}{'?' if query else ''}{query.urlencode()}")
 
 
 @require_safe
 def call(request: HttpRequest, request_id: str) -> HttpResponse:
     user = user_of(request)
     found = get_object_or_404(call_queries.visible_calls(user, everyone=user.is_operator), request_id=request_id)
-    return render(request, "audit/call.html", {"call": found, **_call_context(found)})
+    context = {
+        "call": found,
+        "json": copies.as_json(entries.of_call(found, 0)),
+        "curl": copies.as_curl(found),
+        **_call_context(found),
+    }
+    return render(request, "components/call.html" if "part" in request.GET else "audit/call.html", context)
 
 
 def _call_context(call: Call) -> dict[str, object]:

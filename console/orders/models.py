@@ -228,7 +228,10 @@ class Order(models.Model):
         indexes = [
             models.Index(
                 fields=["connection", "released_at"], name="orders_released", condition=~models.Q(released_at=None)
-            )
+            ),
+            models.Index(fields=["connection", "symbol", "-id"], name="orders_by_symbol"),
+            models.Index(fields=["connection", "-id"], name="orders_newest"),
+            models.Index(fields=["broker_order_id"], name="orders_at_broker", condition=~models.Q(broker_order_id="")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["connection", "client_order_id"], name="orders_client_order_id_once")
@@ -456,9 +459,12 @@ class OrderEvent(models.Model):
     data = models.JSONField(default=dict)
     by = models.CharField(max_length=255, blank=True)
     request_id = models.CharField(max_length=40, blank=True)
+    owner_id = models.BigIntegerField(null=True)
+    """Whose connection the order is on, here once more: one person's events are read newest first, by an index."""
 
     class Meta:
         ordering = ["id"]
+        indexes = [models.Index(fields=["owner_id", "-at"], name="orders_event_by_owner")]
 
     @property
     def status_words(self) -> str:

@@ -17,7 +17,7 @@ LISTS = (
     "/keys/",
     "/orders/",
     "/journal/",
-    "/activity/",
+    "/timeline/",
     "/errors/",
     "/clients/",
     "/security/",

@@ -44,6 +44,7 @@ def log(
     ago: timedelta = timedelta(),
     at: datetime | None = None,
     credential: str = "",
+    order_id: str = "",
 ) -> Call:
     return Call.objects.create(
         request_id=f"req_{next(_numbers):026d}",
@@ -63,6 +64,7 @@ def log(
         outcome=outcome,
         code=code,
         message=message,
+        order_id=order_id,
         duration_us=84_000,
         ip="203.0.113.9",
     )

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from brokers.paper.adapter import PaperBroker
 from console.accounts.models import User
+from console.audit.models import Change
 from console.clients import registration
 from console.connected_apps.models import ConnectedApp
 from console.connections import services as connections
@@ -70,10 +71,14 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "approvals": "/orders/approvals/",
         "an approval": f"/orders/approvals/{order.confirmation.public_id}/",
         "a way out": f"/orders/closing/{paper.pk}/",
+        "timeline": "/timeline/",
+        "counts": "/timeline/counts/",
+        "search": "/search/?q=AAPL",
+        "a replay": f"/timeline/orders/{order.public_id}/",
+        "a change": f"/timeline/change/{Change.objects.filter(owner_id=owner.pk).latest('pk').pk}/",
         "standing rules": "/orders/approvals/rules/",
         "a new standing rule": f"/orders/approvals/rules/new/{paper.pk}/",
         "a standing rule": f"/orders/approvals/rules/{standing_rule(paper, owner).public_id}/",
-        "activity": "/activity/",
         "a call": f"/activity/{call.request_id}/",
         "errors": "/errors/",
         "an error": f"/errors/{ErrorGroup.objects.get().pk}/",

@@ -101,7 +101,7 @@ def test_somebody_else_finds_nothing_of_it(others_browser: Browser, pages: dict[
         for name, url in pages.items()
         if name.startswith(("a ", "an ", "revoke", "replace", "what", "delete", "limits", "lift", "unlink"))
     ]
-    assert len(of_one_thing) == 26
+    assert len(of_one_thing) == 28
     for url in of_one_thing:
         assert others_browser.get(url).status_code == 404, url
     for url in actions:
@@ -119,7 +119,8 @@ def test_somebody_elses_lists_do_not_name_it(others_browser: Browser, pages: dic
         "clients",
         "orders",
         "approvals",
-        "activity",
+        "timeline",
+        "counts",
         "errors",
         "journal",
         "playground",

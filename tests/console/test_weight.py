@@ -43,7 +43,7 @@ def test_a_first_visit_stays_below_its_weight(browser: Browser, app: ConnectedAp
 def test_fifty_calls_stay_below_their_weight(browser: Browser, app: ConnectedApp) -> None:
     for number in range(60):
         log(app, tool="place_order", outcome=CallOutcome.REFUSED, code="insufficient_funds", message=f"Number {number}")
-    for url in ("/activity/", "/errors/"):
+    for url in ("/timeline/", "/errors/"):
         assert on_the_wire(browser, url) <= LIST, url
 
 

@@ -112,8 +112,8 @@ def test_a_host_signs_in_and_a_platform_mints(anywhere: Server) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *("/", "/connections/", "/apps/", "/keys/", "/clients/", "/clients/review/", "/orders/", "/activity/"),
-        *("/activity/?tool=get_cash&everyone=1", "/errors/", "/people/", "/platforms/", "/security/", "/developers/"),
+        *("/", "/connections/", "/apps/", "/keys/", "/clients/", "/clients/review/", "/orders/", "/timeline/"),
+        *("/timeline/?tool=get_cash&everyone=1", "/errors/", "/people/", "/platforms/", "/security/", "/developers/"),
     ],
 )
 def test_every_page_opens(anywhere: Server, path: str) -> None:

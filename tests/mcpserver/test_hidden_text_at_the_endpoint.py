@@ -83,7 +83,7 @@ def test_the_activity_page_and_its_json_write_them_out_and_cut_long_names(server
     legacy(wire, f"get_accounts{MARKS}", {f"key{MARKS}": f"value{MARKS}"})
     legacy(wire, "x" * 4000, {})
     with Person(server.url, server.quickstart["username"], server.quickstart["password"]) as person:
-        listed = person.get("/activity/").text
+        listed = person.get("/timeline/").text
         nothing_hidden(listed)
         assert f"get_accounts{WRITTEN}" in listed
         assert "x" * 63 + "…" in listed and "x" * 65 not in listed

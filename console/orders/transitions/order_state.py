@@ -84,6 +84,7 @@ def add_event(order: Order, before: str, what: str, by: str, request_id: str, da
         data=dict(data),
         by=by,
         request_id=request_id,
+        owner_id=order.connection.owner_id,
     )
 
 

@@ -165,7 +165,8 @@ ASKS = {
 FREE = {
     "only looks, or takes nothing": {
         "home", "connect", "guide", "heard", "desktop-bundle", "server-json", "playground", "developers", "tools",
-        "schema", "errors", "activity:list", "orders:rules", "orders:rule",
+        "schema", "errors", "activity:list", "orders:rules", "orders:rule", "timeline:list", "timeline:new",
+        "timeline:counts", "timeline:entry", "timeline:replay", "timeline:search", "timeline:export",
         "activity:call", "clients:list", "clients:detail", "clients:review", "connections:list",
         "connections:detail", "connections:check", "apps:list", "apps:detail", "halts:list", "keys:list",
         "keys:traced", "orders:list", "orders:waiting", "orders:elsewhere", "orders:closing", "orders:approvals",

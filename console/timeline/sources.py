@@ -1,0 +1,403 @@
+"""The tables that a timeline is made of: which rows of each a person sees, and what each filter means there.
+
+A filter that an index serves narrows ``indexed``; what is left is looked for in the newest ``WINDOW`` rows of that, so
+that no query reads more, however many rows there are. What lies further back is another page.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Case, Exists, F, Model, OuterRef, Q, QuerySet, Value, When
+from django.db.models.expressions import Combinable
+
+from console.accounts.models import User
+from console.audit import queries as call_queries
+from console.audit.models import Call, CallOutcome, Change
+from console.connected_apps.models import ConnectedApp
+from console.orders.models import Order, OrderEvent
+from console.outbox.models import OutgoingMail
+from console.timeline import entries
+from console.timeline.entries import EntryPosition, TimelineEntry
+from console.timeline.filters import FilterValues, Kind, Outcome, TimelineFilters
+
+WINDOW = 5_000
+"""Rows of one source that are looked through for one page."""
+
+Values = tuple[Any, ...]
+Meaning = Callable[[Values], Q]
+NOTHING = Q(pk__in=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """Who looks, and at whose entries."""
+
+    user: User
+    everyone: bool = False
+    """Of an operator alone; ``of`` decides."""
+
+    @classmethod
+    def of(cls, user: User, *, everyone: bool) -> "Viewer":
+        return cls(user=user, everyone=everyone and user.is_operator)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntrySource:
+    name: str
+    rank: int
+    """Which comes first of entries at the same moment: the higher."""
+    model: type[Model]
+    time: str
+    visible: Callable[[Viewer], QuerySet[Any]]
+    means: Mapping[str, Meaning]
+    """What each filter is here; a filter that is missing fits no row."""
+    entry: Callable[[Any, int], TimelineEntry]
+    indexed: Callable[[TimelineFilters, Viewer], Q] = lambda filters, viewer: Q()
+    """Conditions of the filters that an index serves."""
+    served: Callable[[TimelineFilters, Viewer], frozenset[str]] = lambda filters, viewer: frozenset()
+    """Names of the filters that ``indexed`` says in full."""
+    kind: Combinable
+    """The kind of each row, for counting."""
+    outcome: Combinable
+    counted: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Filters whose values are counted → their column, and that of the value's name."""
+    few: Callable[[TimelineFilters], bool] = lambda filters: False
+    """Whether an index leaves so few rows that all of them may be looked through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The rows of one source that a page, a count or an export may have."""
+
+    source: EntrySource
+    rows: QuerySet[Any]
+    floor: datetime | None
+    """No row before this was looked at; None: all were."""
+
+
+def select(
+    source: EntrySource, filters: TimelineFilters, viewer: Viewer, before: EntryPosition | None = None
+) -> Selection | None:
+    """What fits, newest first; None where nothing of this source can fit."""
+    found = matching(source, filters, viewer)
+    if found is None:
+        return None
+    indexed, rest = found
+    rows = _older(indexed, source, before) if before else indexed
+    newest = (f"-{source.time}", "-pk")
+    floor = None
+    if rest is not None:
+        if not source.few(filters):
+            floor = rows.order_by(f"-{source.time}").values_list(source.time, flat=True)[WINDOW : WINDOW + 1].first()
+        if floor is not None:
+            rows = rows.filter(**{f"{source.time}__gte": floor})
+        rows = rows.filter(rest)
+    return Selection(source=source, rows=rows.order_by(*newest), floor=floor)
+
+
+def matching(source: EntrySource, filters: TimelineFilters, viewer: Viewer) -> tuple[QuerySet[Any], Q | None] | None:
+    """The rows an index finds, and what else they have to be; None where nothing of this source can fit."""
+    rest: list[Q] = []
+    served = source.served(filters, viewer)
+    for name, values in filters.only.given().items():
+        meaning = source.means.get(name)
+        condition = meaning(values) if meaning else NOTHING
+        if condition is NOTHING:
+            return None
+        if condition and name not in served:
+            rest.append(condition)
+    for name, values in filters.without.given().items():
+        meaning = source.means.get(name)
+        condition = meaning(values) if meaning else NOTHING
+        if not condition:
+            return None
+        if condition is not NOTHING:
+            rest.append(~condition)
+    rows = source.visible(viewer).filter(source.indexed(filters, viewer))
+    if filters.since:
+        rows = rows.filter(**{f"{source.time}__gte": filters.since})
+    if filters.until:
+        rows = rows.filter(**{f"{source.time}__lt": filters.until})
+    if not rest:
+        return rows, None
+    together = Q()
+    for each in rest:
+        together &= each
+    return rows, together
+
+
+def _older(rows: QuerySet[Any], source: EntrySource, before: EntryPosition) -> QuerySet[Any]:
+    if source.rank > before.rank:
+        return rows.filter(**{f"{source.time}__lt": before.at})
+    rows = rows.filter(**{f"{source.time}__lte": before.at})
+    if source.rank == before.rank:
+        rows = rows.exclude(**{source.time: before.at, "pk__gte": before.id})
+    return rows
+
+
+def newer(rows: QuerySet[Any], source: EntrySource, after: EntryPosition) -> QuerySet[Any]:
+    """The rows above a position."""
+    if source.rank < after.rank:
+        return rows.filter(**{f"{source.time}__gt": after.at})
+    rows = rows.filter(**{f"{source.time}__gte": after.at})
+    if source.rank == after.rank:
+        rows = rows.exclude(**{source.time: after.at, "pk__lte": after.id})
+    return rows
+
+
+# -- calls ---------------------------------------------------------------------------------------------------
+
+
+def _calls(viewer: Viewer) -> QuerySet[Call]:
+    return Call.objects.all() if viewer.everyone else Call.objects.filter(user_id=viewer.user.pk)
+
+
+def _call_kinds(kinds: Values) -> Q:
+    both = {Kind.CALL, Kind.REFUSAL} & set(kinds)
+    if len(both) == 2:
+        return Q()
+    if not both:
+        return NOTHING
+    refused = Q(outcome=CallOutcome.REFUSED)
+    return refused if Kind.REFUSAL in both else ~refused
+
+
+def _call_symbols(symbols: Values) -> Q:
+    spelled = [*dict.fromkeys(form for symbol in symbols for form in (symbol, symbol.upper()))]
+    ordered = Order.objects.filter(public_id=OuterRef("order_id"), symbol__in=spelled)
+    return Q(arguments__symbol__in=spelled) | (~Q(order_id="") & Q(Exists(ordered)))
+
+
+def _one_app(filters: TimelineFilters, viewer: Viewer) -> int | None:
+    """The app whose index finds the rows: the one asked for, or that of the one credential asked for."""
+    if len(filters.only.apps) == 1:
+        app = filters.only.apps[0]
+        # Of somebody else's the index could have millions of rows, all to be read and none to be shown.
+        seen_by = ConnectedApp.objects.filter(pk=app)
+        return app if viewer.everyone or seen_by.filter(owner=viewer.user).exists() else None
+    if not filters.only.apps and len(filters.only.credentials) == 1:
+        seen = _calls(viewer).filter(credential_id=filters.only.credentials[0]).order_by("-id")
+        return seen.values_list("app_id", flat=True).first()
+    return None
+
+
+def _not_done(filters: TimelineFilters, viewer: Viewer) -> bool:
+    outcomes, kinds = filters.only.outcomes, filters.only.kinds
+    asked = (bool(outcomes) and Outcome.OK not in outcomes) or kinds == (Kind.REFUSAL,)
+    return asked and not viewer.everyone
+
+
+def _calls_indexed(filters: TimelineFilters, viewer: Viewer) -> Q:
+    condition = Q()
+    if filters.only.orders:
+        condition &= Q(order_id__in=filters.only.orders) & ~Q(order_id="")
+    elif (app := _one_app(filters, viewer)) is not None:
+        condition &= Q(app_id=app)
+    elif _not_done(filters, viewer):
+        condition &= ~Q(outcome=CallOutcome.OK)
+    if viewer.everyone and len(filters.only.people) == 1:
+        condition &= Q(user_id=filters.only.people[0])
+    return condition
+
+
+def _calls_served(filters: TimelineFilters, viewer: Viewer) -> frozenset[str]:
+    served = set()
+    if filters.only.orders:
+        served.add("orders")
+    elif _one_app(filters, viewer) is not None:
+        if filters.only.apps:
+            served.add("apps")
+    elif _not_done(filters, viewer) and set(filters.only.outcomes) == {Outcome.REFUSED, Outcome.FAILED}:
+        served.add("outcomes")
+    if viewer.everyone and len(filters.only.people) == 1:
+        served.add("people")
+    return frozenset(served)
+
+
+CALLS = EntrySource(
+    name="call",
+    rank=4,
+    model=Call,
+    time="at",
+    visible=_calls,
+    means={
+        "kinds": _call_kinds,
+        "outcomes": lambda values: Q(outcome__in=values),
+        "codes": lambda values: Q(code__in=values),
+        "people": lambda values: Q(user_id__in=values),
+        "apps": lambda values: Q(app_id__in=values),
+        "connections": lambda values: Q(connection_id__in=values),
+        "credentials": lambda values: Q(credential_id__in=values),
+        "tools": lambda values: Q(tool__in=values),
+        "symbols": _call_symbols,
+        "orders": lambda values: Q(order_id__in=values),
+    },
+    entry=entries.of_call,
+    kind=Case(When(outcome=CallOutcome.REFUSED, then=Value(Kind.REFUSAL.value)), default=Value(Kind.CALL.value)),
+    outcome=F("outcome"),
+    counted={
+        "tool": ("tool", ""),
+        "code": ("code", ""),
+        "app": ("app_id", "app_label"),
+        "connection": ("connection_id", "connection_label"),
+    },
+    indexed=_calls_indexed,
+    served=_calls_served,
+    few=lambda filters: bool(filters.only.orders),
+)
+
+# -- steps of orders -----------------------------------------------------------------------------------------
+
+
+def _events(viewer: Viewer) -> QuerySet[OrderEvent]:
+    """A person's own, for an operator too: whose orders they are is nobody else's business."""
+    return OrderEvent.objects.filter(owner_id=viewer.user.pk).select_related("order__app", "order__connection")
+
+
+def _event_kinds(kinds: Values) -> Q:
+    both = {Kind.ORDER, Kind.BROKER} & set(kinds)
+    if len(both) == 2:
+        return Q()
+    if not both:
+        return NOTHING
+    broker = Q(by=entries.BROKER)
+    return broker if Kind.BROKER in both else ~broker
+
+
+def _event_outcomes(outcomes: Values) -> Q:
+    condition, bad = Q(), (*entries.REFUSED, *entries.FAILED)
+    if set(outcomes) == set(Outcome):
+        return condition
+    if Outcome.OK in outcomes:
+        condition |= ~Q(after__in=bad)
+    if Outcome.REFUSED in outcomes:
+        condition |= Q(after__in=entries.REFUSED)
+    if Outcome.FAILED in outcomes:
+        condition |= Q(after__in=entries.FAILED)
+    return condition
+
+
+EVENTS = EntrySource(
+    name="event",
+    rank=3,
+    model=OrderEvent,
+    time="at",
+    visible=_events,
+    means={
+        "kinds": _event_kinds,
+        "outcomes": _event_outcomes,
+        "codes": lambda values: Q(order__code__in=values, after=F("order__status")),
+        "people": lambda values: Q(owner_id__in=values),
+        "apps": lambda values: Q(order__app_id__in=values),
+        "connections": lambda values: Q(order__connection_id__in=values),
+        "symbols": lambda values: Q(order__symbol__in=[*values, *(value.upper() for value in values)]),
+        "orders": lambda values: Q(order__public_id__in=values),
+    },
+    entry=entries.of_event,
+    kind=Case(When(by=entries.BROKER, then=Value(Kind.BROKER.value)), default=Value(Kind.ORDER.value)),
+    outcome=Case(
+        When(after__in=entries.REFUSED, then=Value(Outcome.REFUSED.value)),
+        When(after__in=entries.FAILED, then=Value(Outcome.FAILED.value)),
+        default=Value(Outcome.OK.value),
+    ),
+    counted={
+        "app": ("order__app_id", "order__app__name"),
+        "connection": ("order__connection_id", "order__connection__name"),
+    },
+    indexed=lambda filters, viewer: Q(order__public_id__in=filters.only.orders) if filters.only.orders else Q(),
+    served=lambda filters, viewer: frozenset({"orders"} if filters.only.orders else ()),
+    few=lambda filters: bool(filters.only.orders),
+)
+
+# -- changes -------------------------------------------------------------------------------------------------
+
+
+def _changes(viewer: Viewer) -> QuerySet[Change]:
+    """For an operator all but what other people decided about their orders."""
+    changes = call_queries.visible_changes(viewer.user, everyone=viewer.everyone)
+    return changes.exclude(Q(target="order") & ~Q(owner_id=viewer.user.pk)) if viewer.everyone else changes
+
+
+def _change_kinds(kinds: Values) -> Q:
+    wanted = {Kind.CHANGE, Kind.SIGN_IN, Kind.JOB} & set(kinds)
+    if len(wanted) == 3:
+        return Q()
+    if not wanted:
+        return NOTHING
+    return Q(category__in=[category for category, kind in entries.KINDS_OF_CHANGE.items() if kind in wanted])
+
+
+def _change_outcomes(outcomes: Values) -> Q:
+    if Outcome.FAILED in outcomes:
+        return Q() if Outcome.OK in outcomes else Q(action__in=entries.FAILED_ACTIONS)
+    return ~Q(action__in=entries.FAILED_ACTIONS) if Outcome.OK in outcomes else NOTHING
+
+
+def _of(*targets: str) -> Meaning:
+    return lambda values: Q(target__in=targets, target_id__in=[str(value) for value in values])
+
+
+CHANGES = EntrySource(
+    name="change",
+    rank=2,
+    model=Change,
+    time="at",
+    visible=_changes,
+    means={
+        "kinds": _change_kinds,
+        "outcomes": _change_outcomes,
+        "people": lambda values: Q(owner_id__in=values) | Q(user_id__in=values),
+        "apps": lambda values: _of("app")(values) | Q(app_id__in=values),
+        "connections": lambda values: Q(connection_id__in=values),
+        "credentials": lambda values: _of("key", "management key")(values) | Q(credential_id__in=values),
+        "orders": _of("order"),
+    },
+    entry=entries.of_change,
+    kind=Case(
+        *(When(category=category, then=Value(kind.value)) for category, kind in entries.KINDS_OF_CHANGE.items()),
+    ),
+    outcome=Case(
+        When(action__in=entries.FAILED_ACTIONS, then=Value(Outcome.FAILED.value)), default=Value(Outcome.OK.value)
+    ),
+    few=lambda filters: bool(filters.only.orders),
+)
+
+# -- e-mails -------------------------------------------------------------------------------------------------
+
+
+def _mails(viewer: Viewer) -> QuerySet[OutgoingMail]:
+    mails = OutgoingMail.objects.select_related("user")
+    return mails if viewer.everyone else mails.filter(user=viewer.user)
+
+
+def _mail_outcomes(outcomes: Values) -> Q:
+    given_up = Q(failed_at__isnull=False)
+    if Outcome.OK in outcomes:
+        return Q() if Outcome.FAILED in outcomes else ~given_up
+    return given_up if Outcome.FAILED in outcomes else NOTHING
+
+
+MAILS = EntrySource(
+    name="email",
+    rank=1,
+    model=OutgoingMail,
+    time="created_at",
+    visible=_mails,
+    means={
+        "kinds": lambda values: Q() if Kind.EMAIL in values else NOTHING,
+        "outcomes": _mail_outcomes,
+        "people": lambda values: Q(user_id__in=values),
+    },
+    entry=entries.of_mail,
+    kind=Value(Kind.EMAIL.value),
+    outcome=Case(When(failed_at__isnull=False, then=Value(Outcome.FAILED.value)), default=Value(Outcome.OK.value)),
+)
+
+SOURCES = (CALLS, EVENTS, CHANGES, MAILS)
+
+
+def only(**wanted: Any) -> TimelineFilters:
+    """TimelineFilters as code asks for them."""
+    return TimelineFilters(only=FilterValues(**wanted))

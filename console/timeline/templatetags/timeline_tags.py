@@ -1,0 +1,35 @@
+"""One line of the timeline. Written in one piece: fifty of them are most of what the page costs."""
+
+from django import template
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from console.onboarding.templatetags.console_tags import environment, when
+from console.timeline.entries import TimelineEntry
+
+register = template.Library()
+_NOTHING = SafeString("")
+
+
+@register.simple_tag
+def entry_line(entry: TimelineEntry, everyone: bool) -> SafeString:
+    """Its cells, the first with the link that opens it; ``everyone``: with the person it belongs to."""
+    if entry.source == "call":
+        url = reverse("activity:call", args=[entry.request_id])
+    else:
+        url = reverse("timeline:entry", args=[entry.source, entry.position.id])
+    where = [entry.app, entry.connection]
+    if everyone:
+        where.insert(0, entry.person)
+    return format_html(
+        '<a href="{}"{}>{}</a><b>{}{}</b><i>{}</i>{}{}',
+        url,
+        _NOTHING if entry.outcome == "ok" else format_html(' class="{}"', entry.outcome),
+        entry.title,
+        entry.about,
+        format_html(" <code>{}</code>", entry.code) if entry.code else _NOTHING,
+        " \N{MIDDLE DOT} ".join(part for part in where if part),
+        environment(entry.environment) if entry.environment == "live" else _NOTHING,
+        when(entry.at),
+    )
