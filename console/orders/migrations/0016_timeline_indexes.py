@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('connected_apps', '0007_ask_in_assistant'),
         ('connections', '0008_unknown_words'),
-        ('orders', '0014_standing_rules'),
+        ('orders', '0015_declined_by_owner'),
     ]
 
     operations = [
