@@ -88,7 +88,7 @@ def test_the_pages_of_a_failed_call_do(owner: User, paper: Connection) -> None:
     call = log(app, tool="place_order", outcome="refused", code="insufficient_scope")
     browser = Browser()
     browser.force_login(owner)
-    for page in (f"/activity/{call.request_id}/", "/errors/"):
+    for page in (f"/activity/{call.request_id}/", "/errors/?kind=meant"):
         assert 'href="/help/errors/insufficient_scope/"' in text_of(browser.get(page)), page
 
 

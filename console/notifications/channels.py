@@ -79,7 +79,7 @@ def add_webhook(user: User, *, url: str, secret: str) -> NotificationChannel:
 @transaction.atomic
 def remove(channel: NotificationChannel) -> None:
     audit_log.record_change(
-        channel.user, "notifications removed", "channel", channel.pk, channel.name, kind=channel.kind
+        channel.user, "notifications removed", "channel", channel.pk, channel.name, before={"kind": channel.kind}
     )
     channel.delete()
 
@@ -97,7 +97,7 @@ def remove_dead(channel: NotificationChannel, why: str) -> None:
         channel.name,
         owner_id=channel.user_id,
         category=ChangeCategory.SYSTEM,
-        kind=channel.kind,
+        before={"kind": channel.kind},
         why=why,
     )
     what = f"{channel.get_kind_display()}: {harmless_name(channel.name)}"
@@ -142,7 +142,9 @@ def _add(
             user=user, kind=kind, digest=digest, defaults=values
         )
         if is_new:
-            audit_log.record_change(user, "notifications added", "channel", channel.pk, channel.name, kind=kind.value)
+            audit_log.record_change(
+                user, "notifications added", "channel", channel.pk, channel.name, after={"kind": kind.value}
+            )
             told = Told(
                 kind=NewsKind.CHANNEL,
                 source=f"channel:{channel.pk}",

@@ -14,7 +14,7 @@ from console.orders.models import Order, OrderEvent
 from console.orders.states import STATUS_LABELS, Status
 from console.orders.terms import describe
 from console.outbox.models import OutgoingMail
-from console.timeline.filters import Kind, Outcome
+from console.timeline.filters import EntryOutcome, Kind
 
 REFUSED = (Status.DENIED, Status.REJECTED, Status.REJECTED_BY_OWNER, Status.UNANSWERED)
 FAILED = (Status.UNKNOWN, Status.NOT_SENT, Status.NOT_FOUND)
@@ -50,7 +50,7 @@ class TimelineEntry:
     kind: Kind
     title: str
     about: str = ""
-    outcome: str = Outcome.OK
+    outcome: str = EntryOutcome.OK
     code: str = ""
     tool: str = ""
     person_id: int | None = None
@@ -193,7 +193,7 @@ def of_change(change: Change, rank: int) -> TimelineEntry:
         kind=kind,
         title=named[:1].upper() + named[1:],
         about=change.target_label or change.target_id,
-        outcome=Outcome.FAILED if change.action in FAILED_ACTIONS else Outcome.OK,
+        outcome=EntryOutcome.FAILED if change.action in FAILED_ACTIONS else EntryOutcome.OK,
         person_id=change.owner_id,
         person=change.user_label,
         app_id=change.app_id,
@@ -215,15 +215,15 @@ def of_mail(mail: OutgoingMail, rank: int) -> TimelineEntry:
         kind=Kind.EMAIL,
         title=f"E-mail {state}",
         about=mail.get_kind_display(),
-        outcome=Outcome.FAILED if mail.failed_at else Outcome.OK,
+        outcome=EntryOutcome.FAILED if mail.failed_at else EntryOutcome.OK,
         person_id=mail.user_id,
         person=mail.user.email if mail.user else "",
         row=mail,
     )
 
 
-def outcome_of(status: str) -> Outcome:
-    return Outcome.REFUSED if status in REFUSED else Outcome.FAILED if status in FAILED else Outcome.OK
+def outcome_of(status: str) -> EntryOutcome:
+    return EntryOutcome.REFUSED if status in REFUSED else EntryOutcome.FAILED if status in FAILED else EntryOutcome.OK
 
 
 def order_line(order: Order) -> str:

@@ -38,16 +38,16 @@ KIND_LABELS: dict[Kind, str] = {
 }
 
 
-class Outcome(StrEnum):
+class EntryOutcome(StrEnum):
     OK = "ok"
     REFUSED = "refused"
     FAILED = "failed"
 
 
-OUTCOME_LABELS: dict[Outcome, str] = {
-    Outcome.OK: "Done",
-    Outcome.REFUSED: "Refused",
-    Outcome.FAILED: "Failed",
+OUTCOME_LABELS: dict[EntryOutcome, str] = {
+    EntryOutcome.OK: "Done",
+    EntryOutcome.REFUSED: "Refused",
+    EntryOutcome.FAILED: "Failed",
 }
 
 NOT = "not_"
@@ -61,7 +61,7 @@ _TEXTS = {"credential": "credentials", "tool": "tools", "symbol": "symbols", "or
 _IDS = {"person": "people", "app": "apps", "connection": "connections"}
 _CHOICES: dict[str, tuple[str, tuple[str, ...]]] = {
     "kind": ("kinds", tuple(Kind)),
-    "outcome": ("outcomes", tuple(Outcome)),
+    "outcome": ("outcomes", tuple(EntryOutcome)),
     "code": ("codes", tuple(code.value for code in Code)),
 }
 NAMES = (*_CHOICES, *_IDS, *_TEXTS)
@@ -116,7 +116,7 @@ def parse(query: QueryDict, now: datetime) -> TimelineFilters:
             if values:
                 side[attribute] = values
         elif name not in _ELSE:
-            problems.append(f"There is no filter {_quoted(name)}. TimelineFilters are {', '.join(NAMES)}, from and to.")
+            problems.append(f"There is no filter {_quoted(name)}. Filters are {', '.join(NAMES)}, from and to.")
     since = _moment("from", query.get("from", ""), now, problems)
     until = _moment("to", query.get("to", ""), now, problems)
     if since and until and since >= until:

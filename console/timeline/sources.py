@@ -20,7 +20,7 @@ from console.orders.models import Order, OrderEvent
 from console.outbox.models import OutgoingMail
 from console.timeline import entries
 from console.timeline.entries import EntryPosition, TimelineEntry
-from console.timeline.filters import FilterValues, Kind, Outcome, TimelineFilters
+from console.timeline.filters import EntryOutcome, FilterValues, Kind, TimelineFilters
 
 WINDOW = 5_000
 """Rows of one source that are looked through for one page."""
@@ -185,7 +185,7 @@ def _one_app(filters: TimelineFilters, viewer: Viewer) -> int | None:
 
 def _not_done(filters: TimelineFilters, viewer: Viewer) -> bool:
     outcomes, kinds = filters.only.outcomes, filters.only.kinds
-    asked = (bool(outcomes) and Outcome.OK not in outcomes) or kinds == (Kind.REFUSAL,)
+    asked = (bool(outcomes) and EntryOutcome.OK not in outcomes) or kinds == (Kind.REFUSAL,)
     return asked and not viewer.everyone
 
 
@@ -209,7 +209,7 @@ def _calls_served(filters: TimelineFilters, viewer: Viewer) -> frozenset[str]:
     elif _one_app(filters, viewer) is not None:
         if filters.only.apps:
             served.add("apps")
-    elif _not_done(filters, viewer) and set(filters.only.outcomes) == {Outcome.REFUSED, Outcome.FAILED}:
+    elif _not_done(filters, viewer) and set(filters.only.outcomes) == {EntryOutcome.REFUSED, EntryOutcome.FAILED}:
         served.add("outcomes")
     if viewer.everyone and len(filters.only.people) == 1:
         served.add("people")
@@ -268,13 +268,13 @@ def _event_kinds(kinds: Values) -> Q:
 
 def _event_outcomes(outcomes: Values) -> Q:
     condition, bad = Q(), (*entries.REFUSED, *entries.FAILED)
-    if set(outcomes) == set(Outcome):
+    if set(outcomes) == set(EntryOutcome):
         return condition
-    if Outcome.OK in outcomes:
+    if EntryOutcome.OK in outcomes:
         condition |= ~Q(after__in=bad)
-    if Outcome.REFUSED in outcomes:
+    if EntryOutcome.REFUSED in outcomes:
         condition |= Q(after__in=entries.REFUSED)
-    if Outcome.FAILED in outcomes:
+    if EntryOutcome.FAILED in outcomes:
         condition |= Q(after__in=entries.FAILED)
     return condition
 
@@ -298,9 +298,9 @@ EVENTS = EntrySource(
     entry=entries.of_event,
     kind=Case(When(by=entries.BROKER, then=Value(Kind.BROKER.value)), default=Value(Kind.ORDER.value)),
     outcome=Case(
-        When(after__in=entries.REFUSED, then=Value(Outcome.REFUSED.value)),
-        When(after__in=entries.FAILED, then=Value(Outcome.FAILED.value)),
-        default=Value(Outcome.OK.value),
+        When(after__in=entries.REFUSED, then=Value(EntryOutcome.REFUSED.value)),
+        When(after__in=entries.FAILED, then=Value(EntryOutcome.FAILED.value)),
+        default=Value(EntryOutcome.OK.value),
     ),
     counted={
         "app": ("order__app_id", "order__app__name"),
@@ -330,9 +330,9 @@ def _change_kinds(kinds: Values) -> Q:
 
 
 def _change_outcomes(outcomes: Values) -> Q:
-    if Outcome.FAILED in outcomes:
-        return Q() if Outcome.OK in outcomes else Q(action__in=entries.FAILED_ACTIONS)
-    return ~Q(action__in=entries.FAILED_ACTIONS) if Outcome.OK in outcomes else NOTHING
+    if EntryOutcome.FAILED in outcomes:
+        return Q() if EntryOutcome.OK in outcomes else Q(action__in=entries.FAILED_ACTIONS)
+    return ~Q(action__in=entries.FAILED_ACTIONS) if EntryOutcome.OK in outcomes else NOTHING
 
 
 def _of(*targets: str) -> Meaning:
@@ -359,7 +359,8 @@ CHANGES = EntrySource(
         *(When(category=category, then=Value(kind.value)) for category, kind in entries.KINDS_OF_CHANGE.items()),
     ),
     outcome=Case(
-        When(action__in=entries.FAILED_ACTIONS, then=Value(Outcome.FAILED.value)), default=Value(Outcome.OK.value)
+        When(action__in=entries.FAILED_ACTIONS, then=Value(EntryOutcome.FAILED.value)),
+        default=Value(EntryOutcome.OK.value),
     ),
     few=lambda filters: bool(filters.only.orders),
 )
@@ -374,9 +375,9 @@ def _mails(viewer: Viewer) -> QuerySet[OutgoingMail]:
 
 def _mail_outcomes(outcomes: Values) -> Q:
     given_up = Q(failed_at__isnull=False)
-    if Outcome.OK in outcomes:
-        return Q() if Outcome.FAILED in outcomes else ~given_up
-    return given_up if Outcome.FAILED in outcomes else NOTHING
+    if EntryOutcome.OK in outcomes:
+        return Q() if EntryOutcome.FAILED in outcomes else ~given_up
+    return given_up if EntryOutcome.FAILED in outcomes else NOTHING
 
 
 MAILS = EntrySource(
@@ -392,7 +393,9 @@ MAILS = EntrySource(
     },
     entry=entries.of_mail,
     kind=Value(Kind.EMAIL.value),
-    outcome=Case(When(failed_at__isnull=False, then=Value(Outcome.FAILED.value)), default=Value(Outcome.OK.value)),
+    outcome=Case(
+        When(failed_at__isnull=False, then=Value(EntryOutcome.FAILED.value)), default=Value(EntryOutcome.OK.value)
+    ),
 )
 
 SOURCES = (CALLS, EVENTS, CHANGES, MAILS)

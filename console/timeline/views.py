@@ -26,7 +26,7 @@ from console.onboarding import context as menu
 from console.scopes import Source
 from console.timeline import copies, entries, exports, replay, search, stream
 from console.timeline.entries import EntryPosition
-from console.timeline.filters import KIND_LABELS, NAMES, NOT, OUTCOME_LABELS, Kind, Outcome, parse
+from console.timeline.filters import KIND_LABELS, NAMES, NOT, OUTCOME_LABELS, EntryOutcome, Kind, parse
 from console.timeline.ndjson import ndjson_response
 from console.timeline.sources import SOURCES, Viewer
 
@@ -153,8 +153,8 @@ def counts(request: HttpRequest) -> HttpResponse:
 def _value_label(name: str, value: str, label: str = "") -> str:
     if name == "kind" and value in set(Kind):
         return KIND_LABELS[Kind(value)]
-    if name == "outcome" and value in set(Outcome):
-        return OUTCOME_LABELS[Outcome(value)]
+    if name == "outcome" and value in set(EntryOutcome):
+        return OUTCOME_LABELS[EntryOutcome(value)]
     return label or value
 
 
@@ -219,7 +219,10 @@ def _form(query: QueryDict, named: dict[str, Choices]) -> dict[str, Any]:
             _select("from", "Time", spans, query),
             _select("kind", "Kind", [("", "Any"), *((kind.value, KIND_LABELS[kind]) for kind in Kind)], query),
             _select(
-                "outcome", "Result", [("", "Any"), *((each.value, OUTCOME_LABELS[each]) for each in Outcome)], query
+                "outcome",
+                "Result",
+                [("", "Any"), *((each.value, OUTCOME_LABELS[each]) for each in EntryOutcome)],
+                query,
             ),
             _select("app", "App", [("", "Any"), *named["app"]], query),
             _select("connection", "Connection", [("", "Any"), *named["connection"]], query),

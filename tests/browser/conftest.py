@@ -11,6 +11,7 @@ from django.conf import LazySettings
 from django.contrib.staticfiles.handlers import StaticFilesHandler
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
+from tests.browser.steps import sign_in
 from tests.patience import at_most
 
 # Django sees the event loop that playwright runs in this thread and would refuse the ORM to the fixtures.
@@ -92,6 +93,14 @@ def page(context: BrowserContext, elsewhere: set[str], refused: set[int]) -> Ite
     yield page
     assert wrong == []
     assert len(origins - elsewhere) <= 1, f"requests left the origin: {sorted(origins)}"
+
+
+@pytest.fixture
+def home(page: Page, owner: Any, live_server: Any) -> str:
+    """The owner, signed in; the address of the console, without a slash at its end."""
+    sign_in(page, live_server.url, owner.email)
+    expect(page.get_by_role("heading", name="Home")).to_be_visible()
+    return str(live_server.url)
 
 
 @pytest.fixture

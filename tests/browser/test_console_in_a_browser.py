@@ -38,17 +38,6 @@ FORMS = (
 )
 
 
-@pytest.fixture
-def home(page: Page, owner: Any, live_server: Any) -> str:
-    """The owner, signed in; the address of the console, without a slash at its end."""
-    page.goto(f"{live_server.url}/sign-in/")
-    page.get_by_label("E-mail").fill(owner.email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.get_by_role("heading", name="Home")).to_be_visible()
-    return str(live_server.url)
-
-
 def add_connection(page: Page, home: str, name: str = "Swing") -> None:
     page.goto(f"{home}/connections/add/")
     page.get_by_label("Name").fill(name)

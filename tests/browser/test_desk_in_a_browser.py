@@ -17,8 +17,8 @@ from console.orders.models import Order
 from console.orders.states import Status
 from console.scopes import Scope, Source
 from tests.brokers.paper.support import order as paper_order
-from tests.browser.steps import beyond, reads_well, resize, sign_in
-from tests.console.orders.test_orders_page import make
+from tests.browser.steps import beyond, reads_well, resize
+from tests.console.orders.steps import make
 from tests.console.pages import log
 
 LONGEST = "Wide World of Wonderful Winning Weekly Wheel Wagers Number W"
@@ -32,13 +32,6 @@ def app(owner: Any, paper: Connection) -> ConnectedApp:
     app = grants.grant(owner, paper, scopes, source=Source.OAUTH, name=LONGEST)
     grants.activate(app)
     return app
-
-
-@pytest.fixture
-def home(page: Page, owner: Any, live_server: Any) -> str:
-    sign_in(page, live_server.url, owner.email)
-    expect(page.get_by_role("heading", name="Home")).to_be_visible()
-    return str(live_server.url)
 
 
 @pytest.fixture

@@ -9,12 +9,11 @@ from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.orders.models import Order
 from tests.browser.steps import reads_well
-from tests.browser.test_console_in_a_browser import home
 from tests.console.conftest import app
 from tests.console.pages import log
 from tests.console.steps import order
 
-__all__ = ["app", "home", "order"]
+__all__ = ["app", "order"]
 
 
 @pytest.fixture

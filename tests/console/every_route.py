@@ -23,6 +23,7 @@ from console.errors import Code
 from console.halts import services as halts
 from console.keys import management_keys, minting
 from console.limits import Limits
+from console.notifications import channels
 from console.onboarding import connection_lifecycle
 from console.orders.models import Order, Question, StandingRule
 from console.platforms import services as platforms
@@ -46,6 +47,7 @@ _EXPRESSIONS: dict[str, str | None] = {
 }
 PUBLIC = frozenset(
     {"connect/<slug>", "connections/add/<slug>", "docs/tools/<name>", "help/<slug>", "help/errors/<code>"}
+    | {"timeline/export/<form>", "timeline/<source>"}
     | {"sign-in/with/<slug>", "set-password/<token>", "people/<pk>/<action>"}
 )
 """Kinds of ids that are nobody's: a guide, a page of help, what is to be done."""
@@ -141,6 +143,7 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
         arguments={"symbol": OPTION, "note": "Donaudampfschifffahrtselektrizitätenhauptbetriebswerk" * 4},
     )
     rollup.catch_up()
+    topic = channels.add_topic(owner, server="https://ntfy.example.com", topic="orders-of-olivia", token="")
     platform, _ = platforms.create_platform(operator, name=COMPASS)
     user, _ = platforms.provision_user(platform, paper=PaperTerms("Theirs", Decimal(1000)))
     return {
@@ -159,6 +162,11 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
         **dict.fromkeys(("halts/<pk>", "api/v1/halts/<halt_id>"), halt.pk),
         **dict.fromkeys(("keys/<public_id>", "api/v1/keys/<key_id>"), key.public_id),
         "keys/manage/<public_id>": management.public_id,
+        "notifications/channels/<pk>": topic.pk,
+        "operator/clients/<pk>": client.pk,
+        "operator/grants/<pk>": app.pk,
+        "operator/grants/revoke-all/person/<pk>": owner.pk,
+        "operator/grants/revoke-all/client/<pk>": client.pk,
         **dict.fromkeys(("clients/<pk>", "api/v1/clients/<client_pk>"), client.pk),
         "oauth/register/<client_id>": client.client_id,
         "oauth/consent/<handle>": "made-up",
@@ -166,6 +174,10 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
         "orders/elsewhere/<pk>": made_elsewhere(paper).pk,
         "orders/approvals/<public_id>": order.confirmation.public_id,
         "orders/approvals/rules/<public_id>": _standing_rule(paper).public_id,
+        "timeline/orders/<public_id>": order.public_id,
+        "timeline/<source>": "call",
+        "timeline/<source>/<pk>": call.pk,
+        "timeline/export/<form>": "csv",
         "errors/<pk>": ErrorGroup.objects.get(user_id=owner.pk).pk,
         "orders/approvals/questions/<public_id>": question.public_id,
         **dict.fromkeys(("journal/<public_id>", "api/v1/journal/trades/<trade_id>"), trip.public_id),

@@ -95,6 +95,7 @@ def test_a_stranger_is_led_to_the_sign_in_or_refused(things: dict[str, Any]) -> 
     open_to_all = {
         *("help:contents", "help:error", "help:page", "help:picture"),
         *("sign-in", "sign-in-passkey", "recover", "set-password", "sign-out"),
+        *("notifications:manifest", "notifications:push-worker"),  # a browser asks for them by itself
         *("heard", "orders:waiting", "orders:now"),  # parts of pages: a stranger's page loads itself again
     }
     for route in routes():

@@ -12,7 +12,7 @@ from console.desk import reading
 from console.desk.models import PortfolioSnapshot
 from console.orders.states import Status
 from tests.brokers.paper.support import order as paper_order
-from tests.console.orders.test_orders_page import make
+from tests.console.orders.steps import make
 from tests.console.pages import text_of, words_of
 
 pytestmark = pytest.mark.django_db

@@ -29,7 +29,7 @@ from console.orders.states import Status
 from console.recent_errors import rollup
 from console.scopes import Scope
 from tests.brokers.paper.support import order as paper_order
-from tests.console.orders.test_orders_page import make
+from tests.console.orders.steps import make
 from tests.console.pages import log, text_of, words_of
 from tests.patience import at_most
 

@@ -599,9 +599,10 @@ def test_home_leads_to_each_decision_as_the_approvals_do(
     home = browser.get("/")
     said = words_of(home)
     assert "Change to: Buy 0.1 BTC/USD, limit 1,100.00 USD, day" in said and "2 orders together" in said
-    assert "Two orders are waiting for confirmation." in said
+    assert "Two orders are waiting for you." in said
     for confirmation in (change.confirmation, plan.confirmation):
-        assert f'href="/orders/approvals/{confirmation.public_id}/">Review</a>' in text_of(home)
+        link = rf'href="/orders/approvals/{confirmation.public_id}/" aria-label="Review: [^"]+">Review</a>'
+        assert re.search(link, text_of(home))
 
 
 def test_what_a_limit_refuses_is_counted_on_the_page_as_the_refusal_counts_it(

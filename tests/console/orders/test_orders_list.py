@@ -21,7 +21,7 @@ from console.orders.models import Order
 from console.orders.states import Status
 from console.orders.views import exports, orders
 from console.scopes import Scope, Source
-from tests.console.orders.test_orders_page import make
+from tests.console.orders.steps import make
 from tests.console.pages import text_of, words_of
 
 pytestmark = pytest.mark.django_db

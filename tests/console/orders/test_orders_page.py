@@ -1,7 +1,6 @@
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from itertools import count
 
 from django.test import Client as Browser
 from django.utils import timezone
@@ -13,50 +12,12 @@ from console.connections.models import Connection
 from console.halts import services as halts
 from console.orders import actions as order_actions
 from console.orders import prepare as preparing
-from console.orders.models import Confirmation, Order, OrderEvent
 from console.orders.states import Status
-from console.principal import Principal, Redeemer
+from console.principal import Principal
 from tests.console.orders.conftest import bitcoin
+from tests.console.orders.steps import make
 from tests.console.pages import text_of, words_of
 from tests.watched_broker import Watch
-
-_numbers = count(1)
-
-
-def make(app: ConnectedApp, status: Status, *, symbol: str = "AAPL", at: datetime | None = None) -> Order:
-    number, at = next(_numbers), at or timezone.now()
-    confirmation = Confirmation.objects.create(
-        public_id=f"cnf_{number}",
-        app=app,
-        redeemer=Redeemer.APP,
-        terms={"summary": f"Buy 10 {symbol}, about 1,815.00 USD.", "value": "1815", "fee": "1"},
-        terms_digest="0" * 64,
-        created_at=at,
-        expires_at=at + timedelta(seconds=120),
-    )
-    order = Order.objects.create(
-        public_id=f"ord_{number}",
-        connection=app.connection,
-        app=app,
-        confirmation=confirmation,
-        account_id="PAPER-1",
-        client_order_id=f"mine-{number}",
-        wire_id=f"{number:032d}",
-        symbol=symbol,
-        asset_class="stock",
-        currency="USD",
-        side="BUY",
-        order_type="LMT",
-        tif="DAY",
-        quantity="10",
-        limit_price="181.5",
-        shown_price="181.5",
-        status=status,
-        created_at=at,
-        moved_at=at,
-    )
-    OrderEvent.objects.create(order=order, at=at, after=status, what="Prepared and shown.", by=app.name)
-    return order
 
 
 def test_the_empty_list_says_what_to_do_next(browser: Browser) -> None:
