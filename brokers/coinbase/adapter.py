@@ -255,7 +255,10 @@ class CoinbaseBroker(CryptoBroker):
 
     def order_of_quote(self, account_id: str, request: OrderRequest, quote_id: str) -> BrokerOrder | None:
         if not self._is_converted(request.symbol):
-            return self.order(account_id, request.client_order_id, symbol=request.symbol)
+            made = self.order(account_id, request.client_order_id, symbol=request.symbol)
+            if made is not None or request.symbol not in conversions.INSTRUMENTS:
+                return made
+            # It may have been converted before there was a market for it.
         self._check(account_id)
         asked = {"trade_id": quote_id, **conversions.accounts(request)}
         try:
