@@ -257,10 +257,11 @@ class QuotingBroker(Broker, Protocol):
     So the quote is asked for first and its id kept: then it is committed, and a lost answer can be looked up.
     """
 
-    def firm_quote(self, account_id: str, request: OrderRequest) -> str:
+    def firm_quote(self, account_id: str, request: OrderRequest, *, most_fee: Decimal | None = None) -> str:
         """The id of a quote for this order, which moves nothing; "" for an order that is sent by ``submit``.
 
-        Raises what ``submit`` would, but never UnknownOutcome.
+        ``most_fee``: what it may cost at most, in the instrument's currency; None: whatever the broker asks. Raises
+        InvalidOrder where the quote names a higher fee, and what ``submit`` would, but never UnknownOutcome.
         """
         ...
 

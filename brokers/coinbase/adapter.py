@@ -224,14 +224,16 @@ class CoinbaseBroker(CryptoBroker):
             raise NotSupported("A conversion is sent by its quote: ask for one first.")
         return super().submit(account_id, request)
 
-    def firm_quote(self, account_id: str, request: OrderRequest) -> str:
+    def firm_quote(self, account_id: str, request: OrderRequest, *, most_fee: Decimal | None = None) -> str:
         try:
             self._check(account_id)
             found = self._instrument(request.symbol)
             if not self._is_converted(found.symbol):
                 return ""
             self._check_order(request, found)
-            return self._offered(request).trade_id
+            offered = self._offered(request)
+            conversions.check_fee(request, offered, most_fee)
+            return offered.trade_id
         except Rejected:
             raise
         except BrokerError as error:
@@ -253,7 +255,10 @@ class CoinbaseBroker(CryptoBroker):
 
     def order_of_quote(self, account_id: str, request: OrderRequest, quote_id: str) -> BrokerOrder | None:
         if not self._is_converted(request.symbol):
-            return self.order(account_id, request.client_order_id, symbol=request.symbol)
+            made = self.order(account_id, request.client_order_id, symbol=request.symbol)
+            if made is not None or request.symbol not in conversions.INSTRUMENTS:
+                return made
+            # It may have been converted before there was a market for it.
         self._check(account_id)
         asked = {"trade_id": quote_id, **conversions.accounts(request)}
         try:

@@ -193,6 +193,16 @@ def check_offer(answer: Any, request: OrderRequest, offered: Conversion) -> None
         raise InvalidOrder("Coinbase's fee would take all of this amount.", "quantity")
 
 
+def check_fee(request: OrderRequest, offered: Conversion, most: Decimal | None) -> None:
+    """Whether it costs no more than was shown. Raises InvalidOrder."""
+    if most is not None and offered.fee > most:
+        raise InvalidOrder(
+            f"Coinbase now asks a fee of {plain(offered.fee)}, and {plain(most)} was shown. Nothing was converted; "
+            "prepare it again to see what it costs now.",
+            "quantity" if request.notional is None else "notional",
+        )
+
+
 def _value(whole: Any, name: str) -> Decimal | None:
     """Of an amount: its value, whatever its currency."""
     told = whole.get(name) if isinstance(whole, dict) else None

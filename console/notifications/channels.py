@@ -53,7 +53,9 @@ def add_browser(user: User, subscription: object, *, name: str) -> NotificationC
     digest = _digest(found["endpoint"])
     with transaction.atomic():
         # A browser shows what it gets to whoever holds it: it belongs to the last who switched it on.
-        NotificationChannel.objects.filter(kind=ChannelKind.PUSH, digest=digest).exclude(user=user).delete()
+        theirs = NotificationChannel.objects.filter(kind=ChannelKind.PUSH, digest=digest).exclude(user=user)
+        for other in theirs.select_related("user"):
+            remove_dead(other, "Somebody else switched on notifications in that browser")
         return _add(user, ChannelKind.PUSH, digest, name, found, push_key=push_keys.key_id())
 
 

@@ -150,8 +150,8 @@ class RuleForm(forms.Form):
         label="App",
         required=False,
         queryset=ConnectedApp.objects.none(),
-        empty_label="Any app with permission to trade",
-        help_text="A rule for one app ends with its access.",
+        empty_label="Any app that you let trade",
+        help_text="A rule for one app ends with its access. Any app: but none that a management key created.",
     )
     symbols = forms.CharField(
         label="Symbols",

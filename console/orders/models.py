@@ -49,7 +49,7 @@ class StandingRule(models.Model):
     public_id = models.CharField(max_length=40, unique=True)
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="standing_rules")
     app = models.ForeignKey(ConnectedApp, on_delete=models.PROTECT, null=True, related_name="standing_rules")
-    """Whose orders it releases; None: those of every app there."""
+    """Whose orders it releases; None: those of every app there, but for apps that a management key made."""
     name = models.CharField(max_length=40)
     symbols = models.JSONField()
     """As the broker names them."""

@@ -229,7 +229,9 @@ def _create(
     principal: Principal, plan: Plan, drafts: Sequence[Draft], shown: dict[str, Any], request_id: str
 ) -> tuple[Confirmation, list[Order]]:
     by = principal.app_label
-    wanted = [standing_rules.Wanted(request=draft.request, worst=draft.worst) for draft in drafts]
+    wanted = [
+        standing_rules.Wanted(request=draft.request, worst=draft.worst, at_once=draft.terms.at_once) for draft in drafts
+    ]
     confirmation = confirmations.create(
         plan.app,
         plan.action,

@@ -81,7 +81,7 @@ def preview(
         results = pipeline.collect(order, facts, {Stage.SHOWN})
         is_paid_whole = instrument.asset_class is AssetClass.CRYPTO
         reports_margin = broker.capabilities.margin_in_preview or is_paid_whole
-    wanted = standing_rules.Wanted(request=request, worst=facts.worst)
+    wanted = standing_rules.Wanted(request=request, worst=facts.worst, at_once=terms.at_once)
     rule = standing_rules.covering(asking.app, connection, Action.PLACE, [wanted])
     (draft,) = preparing.with_repeats(asking.app, account.account_id, [draft])
     estimate = draft.preview

@@ -112,7 +112,7 @@ def main() -> None:
     _errors(owner, claude, reader, practice, at_ibkr)
     for each in Connection.objects.filter(owner=owner):
         # Something new waits every two minutes, and without a mail server each letter is written to the terminal.
-        notifications.set_enabled(each, on=False)
+        notifications.set_enabled(each, on=False, by=owner)
     _look(practice)
     _say(prepared, approving, at_ibkr)
 

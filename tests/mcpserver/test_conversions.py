@@ -40,7 +40,7 @@ class Killed(BaseException):
 @pytest.fixture(autouse=True)
 def _no_quota(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
-    monkeypatch.setattr(call_quota, "check", lambda *about, **more: None)
+    monkeypatch.setattr(call_quota, "check", lambda *about, **own: None)
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_killed_between_quote_and_commit_nothing_moved_and_it_is_found_so(
 def test_killed_before_its_quote_was_kept_nothing_moved(
     desk: Desk, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dies(*about: Any) -> Any:
+    def dies(*about: Any, **more: Any) -> Any:
         raise Killed
 
     with monkeypatch.context() as dying:
@@ -237,9 +237,9 @@ def test_one_that_takes_a_while_is_followed_to_its_end_and_cannot_be_cancelled(d
 def test_a_sender_that_was_given_up_commits_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     quote = CoinbaseBroker.firm_quote
 
-    def slow(self: CoinbaseBroker, account_id: str, request: Any) -> str:
+    def slow(self: CoinbaseBroker, account_id: str, request: Any, **more: Any) -> str:
         Order.objects.update(status="unknown")
-        return quote(self, account_id, request)
+        return quote(self, account_id, request, **more)
 
     monkeypatch.setattr(CoinbaseBroker, "firm_quote", slow)
     desk.confirm(desk.prepare(**SELL))
@@ -251,3 +251,21 @@ def test_at_another_rate_than_one_for_one_it_is_refused_when_it_is_sent(desk: De
     desk.fake.conversion_rate = "0.97"
     assert "error" in desk.confirm(shown)
     assert desk.commits == 0
+
+
+def test_at_a_higher_fee_than_was_shown_it_is_refused_when_it_is_sent(desk: Desk) -> None:
+    desk.fake.conversion_fee = "0.5"
+    shown = desk.prepare(**SPEND)
+    desk.fake.conversion_fee = "40"
+    desk.confirm(shown)
+    order = only_order()
+    assert (order.status, desk.commits) == ("rejected", 0)
+    assert "a fee of 40, and 0.5 was shown" in order.reason
+
+
+def test_at_a_lower_fee_than_was_shown_it_goes(desk: Desk) -> None:
+    desk.fake.conversion_fee = "0.5"
+    shown = desk.prepare(**SPEND)
+    desk.fake.conversion_fee = "0.2"
+    desk.confirm(shown)
+    assert (only_order().fees, desk.commits) == (Decimal("0.2"), 1)

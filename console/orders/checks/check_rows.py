@@ -19,14 +19,14 @@ from console.orders.models import Confirmation, Order
 
 _ASKING = Instances[ConnectedApp](
     lambda app, since: (
-        ConnectedApp.objects.select_related("connection")
+        ConnectedApp.objects.select_related("connection__owner")
         .annotate(is_halted=halts.any_over(), confirmed_lately=repeated_orders.confirmed_since(since))
         .filter(pk=app)
     )
 )
 _COVERED = Instances[Order](
     lambda confirmation, app: (
-        Order.objects.select_related("app", "connection", "confirmation")
+        Order.objects.select_related("app", "connection__owner", "confirmation")
         .annotate(is_halted=halts.any_over("app"))
         .filter(confirmation__public_id=confirmation, confirmation__app=app, parent=None)
         .order_by("pk")
@@ -35,7 +35,7 @@ _COVERED = Instances[Order](
 
 
 def _lock(app: int) -> QuerySet[ConnectedApp]:
-    found = ConnectedApp.objects.select_related("connection").filter(pk=app)
+    found = ConnectedApp.objects.select_related("connection__owner").filter(pk=app)
     if connection.features.has_select_for_update:
         # Never with the halts in the same statement: one that waited for its locks would see them as they were before.
         return found.select_for_update(of=("self", "connection"))

@@ -21,6 +21,11 @@ def check_permission(app: ConnectedApp, connection: Connection) -> None:
             Code.INSUFFICIENT_SCOPE,
             "This app may only read. Trading needs the scope mcp:trade; its owner can grant it in the console.",
         )
+    if not connection.owner.is_active:
+        raise Refusal(
+            Code.NOT_PERMITTED,
+            f"The account that owns the connection {connection.name} is disabled. Nothing was sent.",
+        )
     if connection.closed_at is not None:
         raise Refusal(
             Code.CONNECTION_PAUSED,

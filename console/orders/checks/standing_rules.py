@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from brokers.types import LegRequest, OrderClass, OrderRequest
+from brokers.types import LegRequest, OrderClass, OrderRequest, OrderType
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
@@ -34,6 +34,8 @@ class Wanted:
     request: OrderRequest
     worst: Decimal | None
     """The most it can come to, in the connection's currency, as limits count it; None: not known."""
+    at_once: bool = False
+    """Its trigger may be met already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,16 +100,30 @@ def used(rule: StandingRule, now: datetime) -> RuleUse:
 # -- covered -------------------------------------------------------------------------------------------------
 
 
-def describes(rule: StandingRule, app: ConnectedApp, request: OrderRequest) -> bool:
-    """Whether it is about such an order of that app, whatever it is worth."""
+def describes(rule: StandingRule, app: ConnectedApp, wanted: Wanted) -> bool:
+    """Whether it is about such an order of that app, whatever it is worth.
+
+    One for any app is not about apps that a management key made: what the key makes is released by the owner, or by a
+    rule that names it.
+    """
+    request = wanted.request
     return (
         not app.is_console
-        and rule.app_id in (None, app.pk)
+        and (rule.app_id == app.pk or (rule.app_id is None and not app.made_by_key))
         and request.symbol in rule.symbols
         and request.side in rule.sides
         and request.order_type in rule.order_types
+        and (not wanted.at_once or _ONCE_MET.get(request.order_type, request.order_type) in rule.order_types)
         and all(_goes_with(rule, leg, request) for leg in request.legs)
     )
+
+
+_ONCE_MET = {
+    OrderType.STOP: OrderType.MARKET,
+    OrderType.TRAIL: OrderType.MARKET,
+    OrderType.STOP_LIMIT: OrderType.LIMIT,
+}
+"""What an order is whose trigger is met already: it goes under no other name."""
 
 
 def _goes_with(rule: StandingRule, leg: LegRequest, request: OrderRequest) -> bool:
@@ -150,7 +166,7 @@ def covering(
     now = timezone.now()
     for rule in of(connection):
         if (
-            all(describes(rule, app, each.request) for each in wanted)
+            all(describes(rule, app, each) for each in wanted)
             and not why_over(rule, connection, now)
             and not why_not_now(rule, now)
             and not why_over_bounds(rule, wanted, used(rule, now))
@@ -174,7 +190,7 @@ def near_misses(app: ConnectedApp, connection: Connection, action: Action, wante
         return []
     now, found = timezone.now(), []
     for rule in of(connection):
-        if all(describes(rule, app, each.request) for each in wanted) and not why_over(rule, connection, now):
+        if all(describes(rule, app, each) for each in wanted) and not why_over(rule, connection, now):
             why = why_not_now(rule, now) or why_over_bounds(rule, wanted, used(rule, now))
             if why:
                 found.append(NearMiss(rule=rule, why=why))
@@ -200,8 +216,8 @@ def redeemable_by(by: Redeemer, confirmation: Confirmation, rule: StandingRule) 
 
 def check_release(rule: StandingRule, app: ConnectedApp, order: Order, worst: Decimal | None) -> None:
     """Under the locks: it describes this very order, and there is room in its day. Raises Refusal."""
-    wanted = Wanted(request=order.request, worst=worst)
-    if not describes(rule, app, wanted.request):
+    wanted = Wanted(request=order.request, worst=worst, at_once=order.at_once)
+    if not describes(rule, app, wanted):
         raise left_to_owner(rule, "does not describe this order")
     if why := why_over_bounds(rule, [wanted], used(rule, timezone.now())):
         raise left_to_owner(rule, why)

@@ -176,8 +176,9 @@ class _Used(Exception):
 
 @transaction.atomic
 def _redeem(change: Modification, facts: Facts, by: str, request_id: str, on_released: OnReleased | None) -> None:
-    now, confirmation = timezone.now(), change.confirmation
+    confirmation = change.confirmation
     asking = check_rows.locked(confirmation.app_id)
+    now = timezone.now()  # of after the wait for the locks
     if not confirmations.use(confirmation, now):
         confirmation.refresh_from_db()
         if not confirmations.use(confirmation, now):

@@ -242,9 +242,9 @@ def _redeem(
     released. What an order takes of the limits is on record with its intent, so orders released at once share them.
     Returns what went, and what a limit held back of a plan that may go in part. Raises _ReleaseStopped, Refusal.
     """
-    now = timezone.now()
     lead = going[0][0]
     asking = check_rows.locked(confirmation.app_id)
+    now = timezone.now()  # of after the wait for the locks: what it is held against is counted from here
     if confirmation.action == Action.FLATTEN:
         flatten.check_alone(confirmation, asking.connection, lead)
     if not confirmations.use(confirmation, now):

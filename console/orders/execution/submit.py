@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from decimal import Decimal
 from typing import cast
 
 from django.conf import settings
@@ -29,6 +30,7 @@ from console.orders.execution import sync
 from console.orders.execution.sync import IN_PROGRESS
 from console.orders.models import Modification, Order, Question
 from console.orders.states import AmendmentStatus, Status
+from console.orders.terms import shown_of_each
 from console.orders.transitions import amendment_state, order_state
 from console.orders.transitions.order_state import ConcurrentUpdate
 
@@ -55,11 +57,18 @@ def _place(order: Order, broker: Broker) -> BrokerOrder:
     request = order.request
     if broker.capabilities.firm_quotes:
         quoting = cast(QuotingBroker, broker)
-        if quote_id := quoting.firm_quote(order.account_id, request):
+        if quote_id := quoting.firm_quote(order.account_id, request, most_fee=_shown_fee(order)):
             if not order_state.keep_quote(order, quote_id):
                 raise BrokerUnavailable("This took too long, and the order was given up. Nothing was sent.")
             return quoting.commit(order.account_id, request, quote_id)
     return broker.submit(order.account_id, request)
+
+
+def _shown_fee(order: Order) -> Decimal | None:
+    """What it was said to cost when it was confirmed; None: its fee was not told."""
+    plan = list(order.confirmation.orders.filter(parent=None).order_by("pk").values_list("pk", flat=True))
+    told = shown_of_each(order.confirmation.terms, len(plan))[plan.index(order.pk)].get("fee")
+    return None if told is None else Decimal(told)
 
 
 def answer_yes(question: Question) -> Order:

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from brokers.decimals import money, plain
 from console.accounts.models import User
+from console.audit import log as audit_log
 from console.connections.models import Connection
 from console.notifications import choices, news, wording
 from console.notifications.models import NewsKind, NotificationChannel
@@ -262,9 +263,21 @@ def is_enabled(connection: Connection) -> bool:
     return not NoLetters.objects.filter(connection=connection).exists()
 
 
-def set_enabled(connection: Connection, *, on: bool) -> None:
+@transaction.atomic
+def set_enabled(connection: Connection, *, on: bool, by: User) -> None:
     """Whether the owner gets letters about this connection. It says nothing about who may release an order."""
     if on:
-        NoLetters.objects.filter(connection=connection).delete()
+        changed = NoLetters.objects.filter(connection=connection).delete()[0] > 0
     else:
-        NoLetters.objects.get_or_create(connection=connection)
+        _, changed = NoLetters.objects.get_or_create(connection=connection)
+    if changed:
+        audit_log.record_change(
+            by,
+            "approval e-mails switched on" if on else "approval e-mails switched off",
+            "connection",
+            connection.pk,
+            connection.name,
+            owner_id=connection.owner_id,
+            before={"approval_emails": not on},
+            after={"approval_emails": on},
+        )

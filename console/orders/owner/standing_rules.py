@@ -232,7 +232,7 @@ def text_of(wanted: RuleTerms | StandingRule, currency: str) -> str:
     """All it allows, in one sentence."""
     sides = [Side(each) for each in wanted.sides]
     kinds = [TYPE_NAMES[OrderType(each)] for each in wanted.order_types]
-    whose = "any app with permission to trade" if wanted.app is None else wanted.app.name
+    whose = "any app that you let trade" if wanted.app is None else wanted.app.name
     what = " or ".join(each.value.lower() for each in sides).capitalize()
     last = wanted.last_day if isinstance(wanted, RuleTerms) else last_day(wanted)
     count = f"{wanted.orders_a_day} order{'' if wanted.orders_a_day == 1 else 's'}"
@@ -320,5 +320,5 @@ def near_misses(review: Review) -> list[NearMiss]:
     confirmation = review.confirmation
     if confirmation.is_about_an_order or confirmation.rule_id is not None:
         return []
-    wanted = [Wanted(request=item.request, worst=item.worst) for item in review.items]
+    wanted = [Wanted(request=each.request, worst=each.worst, at_once=each.order.at_once) for each in review.items]
     return standing_rules.near_misses(confirmation.app, review.lead.connection, Action(confirmation.action), wanted)

@@ -93,9 +93,10 @@ def waiting(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def emails_on(request: HttpRequest, pk: int) -> HttpResponse:
-    connection = get_object_or_404(connection_queries.open_connections(user_of(request)), pk=pk)
+    user = user_of(request)
+    connection = get_object_or_404(connection_queries.open_connections(user), pk=pk)
     on = request.POST.get("on") == "1"
-    notifications.set_enabled(connection, on=on)
+    notifications.set_enabled(connection, on=on, by=user)
     said = (
         "You will get an e-mail when an order is waiting" if on else "You will get no more e-mails about waiting orders"
     )

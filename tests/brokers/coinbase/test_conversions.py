@@ -203,6 +203,18 @@ def test_the_pair_is_found_by_its_names_and_told_apart_from_a_market(rig: Rig) -
         rig.broker.order_book("USDC/USD", 5)
 
 
+def test_one_that_was_committed_is_found_though_a_market_trades_the_pair_since(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = asked()
+    quote_id = quoted(rig, request)
+    broker_of(rig).commit(rig.account_id, request, quote_id)
+    market = CoinbaseBroker._market
+    monkeypatch.setattr(CoinbaseBroker, "_market", lambda self, symbol: market(self, "BTC/USD"))
+    looked = broker_of(rig).order_of_quote(rig.account_id, request, quote_id)
+    assert looked is not None and looked.status is BrokerStatus.FILLED
+
+
 def test_coins_that_are_worth_a_dollar_count_in_the_equity(rig: Rig) -> None:
     fake_of(rig).balances = {"USD": Decimal(100), "USDC": Decimal(50), "PYUSD": Decimal(7)}
     assert rig.broker.account_state(rig.account_id).equity == Decimal(157)

@@ -48,6 +48,18 @@ def test_a_device_is_enabled_tested_and_removed(
     ]
 
 
+def test_a_device_that_somebody_else_enables_leaves_its_person_with_a_row_and_with_word_of_it(
+    browser: Browser, others_browser: Browser, owner: User, other: User, subscriber: Subscriber
+) -> None:
+    enable(browser, subscriber.subscription)
+    channel = NotificationChannel.objects.get(user=owner)
+    assert enable(others_browser, subscriber.subscription) == 201
+    assert [each.user for each in NotificationChannel.objects.all()] == [other]
+    row = Change.objects.get(action="notifications ended")
+    assert (row.owner_id, row.target_id) == (owner.pk, str(channel.pk))
+    assert any(owner.email in letter.to and "No longer gets" in letter.subject for letter in delivered())
+
+
 def test_a_new_channel_is_told_by_e_mail(browser: Browser, owner: User, subscriber: Subscriber) -> None:
     enable(browser, subscriber.subscription)
     [letter] = delivered()

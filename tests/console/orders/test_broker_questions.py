@@ -173,7 +173,7 @@ def test_a_letter_tells_the_owner_once_and_shows_neither_order_nor_question(
     assert (letter.to, letter.subject) == ([owner.email], "An order is waiting for your answer")
     assert "- a question from the broker about an order from Trader on Mine (paper, simulated money)" in letter.body
     assert "AAPL" not in letter.body
-    notifications.set_enabled(connection, on=False)
+    notifications.set_enabled(connection, on=False, by=owner)
     Question.objects.update(told_at=None)
     assert notifications.notify() == 0
 

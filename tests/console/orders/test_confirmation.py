@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from brokers.types import OrderChanges
 from console.accounts.models import User
 from console.authority import bearer
 from console.connected_apps import grants
@@ -16,7 +17,8 @@ from console.keys import minting
 from console.orders import actions as order_actions
 from console.orders import prepare as preparing
 from console.orders import queries as order_queries
-from console.orders.checks import limit_rules, permission
+from console.orders.checks import check_rows, limit_rules, permission
+from console.orders.checks.check_rows import AppRows
 from console.orders.models import Confirmation, Order
 from console.orders.states import Status
 from console.principal import Principal
@@ -49,6 +51,27 @@ def test_the_intent_is_committed_before_the_broker_is_called(trader: Principal, 
     )
     order_actions.confirm(trader, preparing.prepare(trader, bitcoin()).confirmation.public_id)
     assert seen == [Status.AWAITING, Status.INTENT, Status.SENDING]
+
+
+@pytest.mark.parametrize("what", ["an order", "a change"])
+def test_one_that_expires_while_it_waits_for_the_locks_is_refused(
+    trader: Principal, watch: Watch, clock: Clock, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    confirmation = preparing.prepare(trader, bitcoin(limit="100")).confirmation
+    if what == "a change":
+        order = order_actions.confirm(trader, confirmation.public_id)
+        asked = OrderChanges(limit_price=Decimal(101))
+        confirmation = preparing.prepare_change(trader, order.public_id, asked).confirmation
+    before, locked = len(watch.submitted), check_rows.locked
+
+    def slow(app_id: int) -> AppRows:
+        rows = locked(app_id)
+        clock.advance(seconds=121)
+        return rows
+
+    monkeypatch.setattr(check_rows, "locked", slow)
+    assert refused(trader, confirmation).code is Code.CONFIRMATION_EXPIRED
+    assert (len(watch.submitted), watch.replaced) == (before, [])
 
 
 def test_a_confirmation_used_twice_is_refused_and_names_its_order(trader: Principal, watch: Watch) -> None:

@@ -9,6 +9,7 @@ from django.test import Client as Browser
 from pytest_django import Settings
 
 from console.accounts.models import User
+from console.audit.models import Change
 from console.connected_apps.models import ConnectedApp
 from console.connections import services as connections
 from console.connections.models import Connection, Policy
@@ -102,7 +103,7 @@ def test_no_letter_goes_out_where_none_is_wanted(
     prepared = preparing.prepare(trader, bitcoin())
     happens: dict[str, Callable[[], object]] = {
         "two-step": lambda: None,
-        "switched off": lambda: notifications.set_enabled(asks, on=False),
+        "switched off": lambda: notifications.set_enabled(asks, on=False, by=owner),
         "expired": lambda: clock.advance(seconds=120),
         "rejected": lambda: approvals.reject(prepared.confirmation, by=owner, reason="other"),
         "disabled user": lambda: User.objects.filter(pk=owner.pk).update(is_active=False),
@@ -123,6 +124,18 @@ def test_the_owner_switches_letters_off_and_on_for_one_connection(
     assert notifications.notify() == 0
     browser.post(url, {"on": "1"})
     assert notifications.notify() == 1
+
+
+def test_that_letters_were_switched_off_and_on_is_on_record(
+    browser: Browser, asks: Connection, owner: User, paper: Connection
+) -> None:
+    for on in ("0", "0", "1"):  # the second changes nothing
+        browser.post(f"/orders/approvals/letters/{asks.pk}/", {"on": on})
+    rows = Change.objects.filter(action__startswith="approval e-mails").order_by("pk")
+    assert [(each.action, each.user_id, each.connection_id) for each in rows] == [
+        ("approval e-mails switched off", owner.pk, asks.pk),
+        ("approval e-mails switched on", owner.pk, asks.pk),
+    ]
 
 
 def test_a_letter_that_no_server_takes_ends_with_what_it_tells(
@@ -147,7 +160,7 @@ def test_who_wants_no_letters_about_a_connection_still_gets_messages(
     channel = channels.add_topic(owner, server="http://127.0.0.1:9", topic="olivia", token="")
     mailer.send_due({})
     mail.outbox.clear()
-    notifications.set_enabled(asks, on=False)
+    notifications.set_enabled(asks, on=False, by=owner)
     ask(trader)
     assert notifications.notify() == 1
     assert delivered() == []

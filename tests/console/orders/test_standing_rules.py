@@ -15,7 +15,7 @@ from brokers.types import OrderType, Side
 from console import limits
 from console.accounts.models import User
 from console.audit.models import Change
-from console.authority import call_quota
+from console.authority import bearer, call_quota
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections import services as connections
@@ -23,11 +23,13 @@ from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.halts import services as halts
 from console.halts.services import Proof
+from console.keys import child_keys, management_keys
 from console.orders.models import Confirmation, Order, RuleRelease, StandingRule
 from console.orders.owner import approvals, notifications, standing_rules
 from console.orders.owner.approvals import Evidence
 from console.orders.states import Status
 from console.principal import Principal, Redeemer
+from console.scopes import Scope
 from mcpserver import elicitation, pipeline
 from mcpserver.context import ToolAnswer
 from tests.clock import Clock
@@ -41,7 +43,7 @@ RULE = {"order_notional": "90000", "daily_notional": "90000"}
 
 @pytest.fixture(autouse=True)
 def as_many_calls_as_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call_quota, "check", lambda *about, **more: None)
+    monkeypatch.setattr(call_quota, "check", lambda *about, **own: None)
 
 
 @pytest.fixture
@@ -145,6 +147,55 @@ def test_what_it_does_not_describe_waits_for_the_owner(
     make(asks, owner, **changed)
     assert waits(place(trader))
     assert watch.submitted == []
+
+
+@pytest.mark.parametrize(
+    ("order_type", "prices", "becomes"),
+    [
+        ("STP", {"stop_price": "1000"}, OrderType.MARKET),
+        ("STP_LIMIT", {"stop_price": "1000", "limit_price": "1100"}, OrderType.LIMIT),
+    ],
+)
+def test_a_stop_that_is_met_already_is_the_order_that_it_becomes(
+    asks: Connection,
+    owner: User,
+    trader: Principal,
+    watch: Watch,
+    order_type: str,
+    prices: dict[str, str],
+    becomes: OrderType,
+) -> None:
+    kind, room = OrderType(order_type), {"order_value": Decimal(90000), "day_value": Decimal(90000)}
+    order: dict[str, Any] = {
+        "order_type": order_type,
+        "limit": None,
+        "quantity": "0.1",
+        "at_once": True,
+        **prices,
+    }
+    stops = make(asks, owner, order_types=(kind,), **room)
+    assert waits(place(trader, **order))
+    assert watch.submitted == []
+    standing_rules.end(stops, by=owner)
+    make(asks, owner, name="Both", order_types=(kind, becomes), **room)
+    placed = place(trader, **order)
+    assert placed["rule"] == "Both"
+    assert "error" not in confirm(trader, placed)
+    assert len(watch.submitted) == 1
+
+
+def test_what_a_management_key_made_goes_by_a_rule_that_names_it_and_by_no_other(
+    asks: Connection, owner: User, watch: Watch
+) -> None:
+    make(asks, owner)
+    maker, _ = management_keys.mint(owner, name="deploys", expires_at=None, makes_trade_keys=True)
+    key, raw = child_keys.mint(maker.public_id, asks, frozenset({Scope.TRADE}), name="made by a key", expires_at=None)
+    bot = bearer.authenticate(raw)
+    assert waits(place(bot))
+    make(asks, owner, name="For the bot", app=key.app)
+    placed = place(bot)
+    assert placed["rule"] == "For the bot"
+    assert confirm(bot, placed)["status"] == "working"
 
 
 def test_an_exit_that_gives_back_no_more_than_the_order_goes_with_it(
@@ -411,7 +462,7 @@ def test_making_and_ending_one_is_on_record(rule: StandingRule, owner: User) -> 
     made, ended = Change.objects.filter(target="standing rule").order_by("pk")
     assert (made.action, made.user_id, made.connection_id) == ("standing rule created", owner.pk, rule.connection_id)
     assert made.detail["how"] == "passkey Laptop"
-    assert "Buy BTC/USD, limit orders of any app with permission to trade" in made.after["rule"]
+    assert "Buy BTC/USD, limit orders of any app that you let trade" in made.after["rule"]
     assert (ended.action, ended.target_id) == ("standing rule ended", rule.public_id)
     assert ended.before == made.after
 
