@@ -16,9 +16,9 @@ from console.charts import scales
 from console.charts.scales import AxisMark
 
 WIDTH, HEIGHT = 1000, 200
-MOST_POINTS = 300
+MOST_POINTS = 150
 """What a line is drawn through at most."""
-MOST_ROWS = 60
+MOST_ROWS = 36
 """What a chart names one by one at most, on hovering and in its table."""
 SPARK_WIDTH, SPARK_HEIGHT = 96, 24
 
@@ -111,7 +111,7 @@ def line(points: Sequence[Point], *, label: str, unit: str) -> LineChart | None:
     def across(moment: datetime) -> float:
         return (moment - first).total_seconds() / whole * WIDTH
 
-    drawn = " ".join(f"{across(at):.1f},{_down(value, low, room):.1f}" for at, value in picked)
+    drawn = " ".join(f"{across(at):.0f},{_down(value, low, room):.0f}" for at, value in picked)
     named = thinned(picked, MOST_ROWS)
     edges = [0.0, *((across(one[0]) + across(two[0])) / 2 for one, two in pairwise(named)), WIDTH]
     places = _places(levels)

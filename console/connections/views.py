@@ -207,6 +207,7 @@ def check(request: HttpRequest, pk: int) -> HttpResponse:
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     connection = _own(request, pk)
     user, now = user_of(request), timezone.now()
+    connection.owner = user
     apps = list(app_queries.active_apps(user).filter(connection=connection))
     desk = portfolio.load(user, now, only=connection)
     working = order_queries.unfinished(user).filter(connection=connection)
@@ -218,7 +219,8 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "desk": desk,
         "line": desk.lines[0],
         "spark": desk.totals[0].spark if len(desk.totals) == 1 else None,
-        "working": working[:_WORKING],
+        "working": list(order_queries.for_rows(working)[:_WORKING]),
+        "standing_halts": desk.standing,
         "orders": Order.objects.filter(connection=connection, status__in=ENDED).select_related("app")[:5],
         "lines": limit_usage.limit_lines(connection.limited, use, connection, equity=connection.equity, now=now),
         "limits": connection.limited,

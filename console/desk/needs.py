@@ -50,13 +50,14 @@ class ActionItems:
         return self.decisions - sum(need.decides for need in self.items)
 
 
-def of(owner: User, now: datetime, desk: Desk) -> ActionItems:
-    decisions = _decisions(owner)
+def of(owner: User, now: datetime, desk: Desk, *, waiting: int, faults: int) -> ActionItems:
+    """``waiting`` and ``faults`` are the two counts of the menu: nothing is read of what there is none of."""
+    decisions = _decisions(owner) if waiting else []
     items = [
         *decisions[:_MOST_EACH],
         *_halts(owner, desk.standing),
         *_links(desk, now),
-        *_errors(owner),
+        *_errors(owner, faults),
         *_keys(owner, now),
     ]
     return ActionItems(items=[*items, *_reviews(owner)], decisions=len(decisions))
@@ -135,12 +136,11 @@ def _links(desk: Desk, now: datetime) -> list[ActionItem]:
     return found
 
 
-def _errors(owner: User) -> list[ActionItem]:
+def _errors(owner: User, found: int) -> list[ActionItem]:
     """Causes that are open, without the refusals that worked as they were meant to."""
-    found = recent_errors.open_faults(owner)
-    if not found:
+    newest = recent_errors.newest_faults(owner, _NAMED) if found else []
+    if not newest:
         return []
-    newest = recent_errors.newest_faults(owner, _NAMED)
     more = f" and {found - len(newest)} more" if found > len(newest) else ""
     return [
         ActionItem(

@@ -17,6 +17,8 @@ from console.onboarding import guides
 from console.onboarding import home as onboarding_home
 from console.orders import queries as order_queries
 from console.orders.owner import approvals
+from console.orders.owner.pending_badge import PendingBadge
+from console.recent_errors import queries as recent_errors
 
 _GUIDES = ("claude-code", "claude", "cursor", "vscode", "python")
 _POSITIONS = 12
@@ -36,8 +38,9 @@ def home(request: HttpRequest) -> HttpResponse:
     """What the page asks again with ``seen`` is answered with nothing while nothing is new."""
     user, now = user_of(request), timezone.now()
     desk = portfolio.load(user, now)
-    waiting = needs.of(user, now, desk)
-    orders = list(order_queries.unfinished(user)[: _ORDERS + 1])
+    badge, faults = PendingBadge.of(user), recent_errors.open_faults(user)
+    waiting = needs.of(user, now, desk, waiting=badge.count, faults=faults)
+    orders = list(order_queries.for_rows(order_queries.unfinished(user))[: _ORDERS + 1])
     mark = _mark(desk.mark, [repr(need) for need in waiting.items], [f"{each.pk} {each.moved_at}" for each in orders])
     if request.GET.get("seen") == mark:
         return HttpResponse(status=204)
@@ -47,6 +50,10 @@ def home(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "desk": desk,
         "needs": waiting,
+        # As every page has them: read once.
+        "waiting_approvals": badge,
+        "open_errors": faults,
+        "standing_halts": desk.standing,
         "mark": mark,
         "orders": orders[:_ORDERS],
         "more_orders": len(orders) > _ORDERS,
@@ -86,7 +93,7 @@ def show_portfolio(request: HttpRequest) -> HttpResponse:
     mark = _mark(desk.mark)
     if request.GET.get("seen") == mark:
         return HttpResponse(status=204)
-    return render(request, "desk/portfolio.html", {"desk": desk, "mark": mark})
+    return render(request, "desk/portfolio.html", {"desk": desk, "mark": mark, "standing_halts": desk.standing})
 
 
 @never_cache

@@ -9,6 +9,7 @@ from django.urls import reverse
 from console.accounts.models import User
 from console.elapsed import span_text
 from console.halts import services as halts
+from console.halts.models import Halt
 from console.orders.owner.pending_badge import PendingBadge
 from console.recent_errors import queries as recent_errors
 
@@ -26,6 +27,12 @@ class NavItem:
 class NavSection:
     title: str
     items: list[NavItem]
+    folds: bool = False
+    """Its items are behind its title, but while one of them is the page shown."""
+
+    @property
+    def is_current(self) -> bool:
+        return any(item.current for item in self.items)
 
 
 def instance(request: HttpRequest) -> dict[str, Any]:
@@ -41,10 +48,16 @@ def instance(request: HttpRequest) -> dict[str, Any]:
         # A callable: pages without the sidebar ask no question of the database.
         known["waiting_approvals"] = cache(lambda: PendingBadge.of(user))
         known["open_errors"] = cache(lambda: recent_errors.open_faults(user))
-        known["standing_halts"] = cache(lambda: list(halts.relevant_to(user)))
+        known["standing_halts"] = cache(lambda: _halts(user))
     else:
         known["navigation"] = _for_strangers(request)
     return known
+
+
+def _halts(user: User) -> list[Halt]:
+    """Mostly there are none, which a short question finds out."""
+    standing = halts.relevant_to(user)
+    return list(standing) if standing.order_by().values_list("pk", flat=True)[:1] else []
 
 
 def _for_strangers(request: HttpRequest) -> list[NavSection]:
@@ -99,6 +112,7 @@ def _navigation(request: HttpRequest, user: User) -> list[NavSection]:
                 item("Playground", "playground"),
                 item("REST API", "developers"),
             ],
+            folds=user.is_operator,  # whose menu is otherwise longer than a screen of 900 pixels
         ),
         NavSection(
             "You",

@@ -4,6 +4,7 @@ import platform
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -124,7 +125,13 @@ def record() -> RecordFigures:
 
 def versions() -> list[tuple[str, str]]:
     found = [("Tradelatch", settings.VERSION), ("Python", platform.python_version())]
-    return [*found, *((name, metadata.version(name)) for name in _PACKAGES)]
+    return [*found, *_package_versions()]
+
+
+@cache
+def _package_versions() -> tuple[tuple[str, str], ...]:
+    """Those of this process do not change."""
+    return tuple((name, metadata.version(name)) for name in _PACKAGES)
 
 
 def keys() -> list[KeyAge]:

@@ -34,6 +34,18 @@ def unfinished(owner: User) -> QuerySet[Order]:
     return found.select_related("connection", "app", "confirmation").order_by("-pk")
 
 
+_IN_ROWS = (
+    *("public_id", "symbol", "currency", "side", "order_type", "quantity", "notional", "limit_price", "stop_price"),
+    *("trail_amount", "trail_percent", "status", "filled_quantity", "average_price", "created_at", "moved_at"),
+    *("app__name", "app__source", "connection__name", "connection__environment"),
+)
+
+
+def for_rows(orders: QuerySet[Order]) -> QuerySet[Order]:
+    """With what a row of a table shows and no more: of the rest, most is in their confirmations."""
+    return orders.select_related(None).select_related("app", "connection").only(*_IN_ROWS)
+
+
 _MOST_PENDING = 50
 
 

@@ -214,7 +214,7 @@ def of_mail(mail: OutgoingMail, rank: int) -> TimelineEntry:
         source="email",
         kind=Kind.EMAIL,
         title=f"E-mail {state}",
-        about=mail.get_kind_display(),
+        about="Notification" if mail.kind == OutgoingMail.Kind.NEWS else mail.get_kind_display(),
         outcome=EntryOutcome.FAILED if mail.failed_at else EntryOutcome.OK,
         person_id=mail.user_id,
         person=mail.user.email if mail.user else "",

@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.db.models import Count
 
 from console.timeline import entries
 from console.timeline.entries import EntryPosition, TimelineEntry
 from console.timeline.filters import TimelineFilters
-from console.timeline.sources import SOURCES, Selection, Viewer, newer, select
+from console.timeline.sources import SOURCES, EntrySource, Selection, Viewer, newer, select
 
 PAGE = 50
 MOST_NEW = 100
@@ -53,22 +54,24 @@ def parse_mark(text: str) -> EntryPosition | None:
 def page(
     filters: TimelineFilters, viewer: Viewer, *, before: EntryPosition | None = None, size: int = PAGE
 ) -> EntryPage:
-    found: list[TimelineEntry] = []
+    found: list[tuple[EntryPosition, EntrySource, Any]] = []
     floors: list[datetime] = []
     for source in SOURCES:
         selection = select(source, filters, viewer, before)
         if selection is None:
             continue
         rows = list(selection.rows[: size + 1])
-        found.extend(source.entry(row, source.rank) for row in rows)
+        found += [
+            (EntryPosition(at=getattr(row, source.time), rank=source.rank, id=row.pk), source, row) for row in rows
+        ]
         if selection.floor is not None and len(rows) <= size:
             floors.append(selection.floor)
     floor = max(floors, default=None)
     if floor is not None:
         # Below it one of the sources was not looked at.
-        found = [each for each in found if each.at >= floor]
-    found.sort(key=lambda each: each.position.key, reverse=True)
-    shown = entries.with_orders(found[:size], viewer.user)
+        found = [each for each in found if each[0].at >= floor]
+    found.sort(key=lambda each: each[0].key, reverse=True)
+    shown = entries.with_orders([source.entry(row, source.rank) for _, source, row in found[:size]], viewer.user)
     if len(found) > size:
         return EntryPage(entries=shown, following=shown[-1].position, looked_back_to=None)
     if floor is not None:

@@ -52,7 +52,7 @@ def test_the_menu_opens_and_the_times_are_switched_in_it(plain: Page, console: s
     plain.get_by_label("Time zone").select_option("Europe/Berlin")
     plain.get_by_role("button", name="Save").click()
     plain.get_by_text("Menu", exact=True).click()
-    menu = plain.locator(".nav-narrow")
+    menu = plain.locator("#menu")
     menu.get_by_role("button", name="Use UTC").click()
     plain.get_by_text("Menu", exact=True).click()
     expect(menu.get_by_text("Times in UTC")).to_be_visible()
@@ -76,5 +76,5 @@ def test_the_person_signs_out(plain: Page, console: str) -> None:
 
 
 def sign_out_of(page: Page) -> None:
-    page.locator(".nav-narrow").get_by_role("button", name="Sign out").click()
+    page.locator("#menu").get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()

@@ -196,6 +196,12 @@ def when(value: datetime | None, missing: str = "") -> SafeString | str:
     return _time(value, relative(value, timezone.now()), moving=True)
 
 
+def brief_time(value: datetime, now: datetime) -> SafeString:
+    """As ``when`` for the rows of long lists, at half the weight: app.js adds the exact time when it is pointed at."""
+    exact = value.astimezone(UTC)
+    return SafeString(f"<time datetime={exact:%Y-%m-%dT%H:%M:%SZ}>{relative(value, now)}</time>")
+
+
 @register.simple_tag
 def moment(value: datetime | None, missing: str = "") -> SafeString | str:
     """In the viewer's zone: ``16:04:05`` today, ``30 Nov 16:04`` another day, with the year if that is another."""

@@ -56,7 +56,7 @@ def visible(owner: User) -> QuerySet[Confirmation]:
 
 def awaiting(owner: User) -> QuerySet[Confirmation]:
     """Those that can still be decided, whoever else may release them, the soonest to end first."""
-    return undecided(timezone.now()).filter(pk__in=visible(owner)).order_by("expires_at", "pk")
+    return undecided(timezone.now()).filter(app__connection__owner=owner).order_by("expires_at", "pk")
 
 
 def undecided(now: datetime) -> QuerySet[Confirmation]:

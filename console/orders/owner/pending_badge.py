@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
+from brokers.types import Environment
 from console.accounts.models import User
 from console.orders.owner import approvals, broker_questions
 
@@ -17,12 +18,14 @@ class PendingBadge:
 
     @classmethod
     def of(cls, owner: User) -> Self:
-        found, asked = list(approvals.for_owner(owner)), list(broker_questions.open_questions(owner))
-        connections = [each.app.connection for each in found] + [each.order.connection for each in asked]
+        waiting = approvals.for_owner(owner).order_by().values_list("public_id", "app__connection__environment")
+        questions = broker_questions.open_questions(owner).order_by()
+        asked = list(questions.values_list("public_id", "order__connection__environment"))
+        found = list(waiting)
         return cls(
-            count=len(connections),
-            newest="-".join(max((each.public_id for each in kind), default="") for kind in (found, asked)).strip("-"),
-            is_live=any(connection.is_live for connection in connections),
+            count=len(found) + len(asked),
+            newest="-".join(max((each for each, _ in kind), default="") for kind in (found, asked)).strip("-"),
+            is_live=any(environment != Environment.PAPER for _, environment in found + asked),
         )
 
     @property

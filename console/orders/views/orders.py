@@ -45,7 +45,7 @@ def list_(request: HttpRequest) -> HttpResponse:
     """An open page asks again with the mark of what it shows, and is told nothing while nothing is new."""
     user = user_of(request)
     filters = OrderFilter(request.GET, owner=user)
-    page = paging.page(filters.apply(own_orders(user)), request.GET.get("before", ""))
+    page = paging.page(order_queries.for_rows(filters.apply(own_orders(user))), request.GET.get("before", ""))
     mark = _mark(page.rows)
     if request.headers.get("X-Seen") == mark:
         return HttpResponse(status=204)

@@ -27,13 +27,20 @@ function relative(seconds) {
 
 // Older times read as a date, which does not change under the reader.
 function refresh() {
-  for (const element of document.querySelectorAll("time[data-relative]")) {
+  for (const element of document.querySelectorAll("time[data-relative], time:not([title])")) {
     const seconds = (Date.now() - Date.parse(element.dateTime)) / 1000;
     if (Math.abs(seconds) < 86400 * 30) element.textContent = relative(seconds);
   }
 }
 
 setInterval(refresh, 15000);
+
+// Times in long lists come without their exact one.
+document.addEventListener("pointerover", ({ target }) => {
+  if (!target.matches("time:not([title])")) return;
+  target.title = `${target.getAttribute("datetime").replace("T", " ").replace("Z", "")} UTC`;
+  target.dataset.relative = "";
+});
 
 // A page that shows a secret answers a form. Reload would send the form again: it loads the list instead.
 const after = document.querySelector("[data-after]");

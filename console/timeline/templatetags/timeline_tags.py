@@ -2,10 +2,11 @@
 
 from django import template
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from console.onboarding.templatetags.console_tags import environment, when
+from console.onboarding.templatetags.console_tags import brief_time, environment
 from console.timeline.entries import TimelineEntry
 
 register = template.Library()
@@ -31,5 +32,5 @@ def entry_line(entry: TimelineEntry, everyone: bool) -> SafeString:
         format_html(" <code>{}</code>", entry.code) if entry.code else _NOTHING,
         " \N{MIDDLE DOT} ".join(part for part in where if part),
         environment(entry.environment) if entry.environment == "live" else _NOTHING,
-        when(entry.at),
+        brief_time(entry.at, timezone.now()),
     )

@@ -29,7 +29,7 @@ def test_it_shows_positions_working_orders_and_the_time_of_answers(
     page = browser.get(f"/connections/{paper.pk}/")
     words = words_of(page)
     assert "BTC/USD 2 " in words
-    assert "Buy 10 MSFT Limit 181.50 USD 0 Working Claude" in words
+    assert "Buy 10 MSFT Limit 181.50 USD Working Claude" in words
     assert "Latest finished orders Buy 10 NVDA" in words
     assert "7 ms 95% within 7 ms" in words
     assert text_of(page).count(f"/orders/{done.public_id}/") == 1
