@@ -8,6 +8,7 @@ from celery import Celery
 from celery.signals import beat_init, worker_init
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from django.utils.module_loading import import_string
 from kombu.transport import TRANSPORT_ALIASES
 
 from console.onboarding import migrate
@@ -23,10 +24,12 @@ app.autodiscover_tasks()
 
 @worker_init.connect
 @beat_init.connect
-def _refuse_newer(**kwargs: object) -> None:
+def _refuse_what_does_not_fit(**kwargs: object) -> None:
     django.setup()
     try:
         migrate.refuse_newer()
+        # Its models can be imported now, and not before.
+        import_string("console.onboarding.sealing_keys.refuse_unfitting")()
     except ImproperlyConfigured as error:
         # The real one: Celery has put a logger in the place of sys.stderr, and says no last words through it.
         print(f"tradelatch: {error}", file=sys.__stderr__, flush=True)

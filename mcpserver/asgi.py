@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send  # noqa: E402
 
 from console import toolsets, trusted_proxies  # noqa: E402
 from console.authority import call_quota  # noqa: E402
-from console.onboarding import migrate  # noqa: E402
+from console.onboarding import migrate, sealing_keys  # noqa: E402
 from console.operations import health  # noqa: E402
 from mcpserver import console_catalog, edge, server  # noqa: E402
 from mcpserver.fast_path import FastPath  # noqa: E402
@@ -72,7 +72,7 @@ async def lifespan(mcp: McpApp, receive: Receive, send: Send) -> None:
     """The ASGI lifespan protocol around ``mcp.run()``."""
     await receive()
     try:
-        await anyio.to_thread.run_sync(_refuse_newer)
+        await anyio.to_thread.run_sync(_refuse_what_does_not_fit)
     except ImproperlyConfigured as error:
         await send({"type": "lifespan.startup.failed", "message": f"tradelatch: {error}"})
         return
@@ -88,9 +88,10 @@ async def lifespan(mcp: McpApp, receive: Receive, send: Send) -> None:
     await send({"type": "lifespan.shutdown.complete"})
 
 
-def _refuse_newer() -> None:
+def _refuse_what_does_not_fit() -> None:
     try:
         migrate.refuse_newer()
+        sealing_keys.refuse_unfitting()
     finally:
         connections.close_all()
 

@@ -14,6 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 OWN_NAME = "tradelatch.localhost"
 """A name for this computer (RFC 6761 section 6.3) that no other program answers to: cookies are kept by name and know
 no port, so under ``localhost`` every local server is sent those of the console."""
+MADE: set[Path] = set()
+"""What this process wrote because it was not there: nothing that anybody depends on yet."""
 
 
 def open_home(path: Path) -> Path:
@@ -95,6 +97,7 @@ def _write_once(file: Path, text: str) -> None:
         os.fsync(handle.fileno())
     with contextlib.suppress(FileExistsError):
         os.link(draft, file)
+        MADE.add(file)
     draft.unlink()
 
 

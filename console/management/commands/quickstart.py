@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from console.errors import Refusal
-from console.onboarding import migrate, quickstart
+from console.onboarding import migrate, quickstart, sealing_keys
 
 
 class Command(BaseCommand):
@@ -23,6 +23,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with migrate.startup_lock(settings.HOME):
             migrate.migrate()
+            sealing_keys.refuse_unfitting()
             try:
                 prepared = quickstart.prepare(rotate=options["rotate"])
             except Refusal as refusal:

@@ -1,11 +1,10 @@
 import errno
-import fcntl
 import gc
 import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +16,7 @@ from django.db import connections
 from console import embedded_queue, processes
 from console.config.instance_dir import OWN_NAME
 from console.errors import Refusal
-from console.onboarding import migrate, quickstart, supervisor
+from console.onboarding import migrate, quickstart, sealing_keys, supervisor
 
 _READY_SECONDS = 60.0
 
@@ -34,6 +33,7 @@ class Command(BaseCommand):
         with _only_one(home):
             with migrate.startup_lock(home):
                 migrate.migrate()
+                sealing_keys.refuse_unfitting()
                 try:
                     prepared = quickstart.prepare()
                 except Refusal as refusal:
@@ -130,10 +130,10 @@ def _cannot_listen(host: str, port: int) -> OSError | None:
 @contextmanager
 def _only_one(home: Path) -> Iterator[None]:
     """Two schedulers and two workers on one folder would take each other's work."""
-    with (home / "run.lock").open("w") as handle:
+    with ExitStack() as held:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            held.enter_context(migrate.instance_lock(home))
+        except BlockingIOError as error:
             raise CommandError(
                 f"Tradelatch is already running with {home}: stop it, or set TRADELATCH_HOME to another folder."
             ) from error
