@@ -2,12 +2,16 @@ from typing import Any
 
 from django.core.management.commands import migrate
 
+from console.onboarding import first_schema
 from console.onboarding import migrate as onboarding_migrate
 
 
 class Command(migrate.Command):
-    """Django's own, but for the database of a newer version."""
+    """Django's own, but for the database of a newer version and for an empty one."""
 
     def handle(self, *args: Any, **options: Any) -> None:
         onboarding_migrate.refuse_newer()
+        if options["app_label"] is None and first_schema.is_due():
+            first_schema.create()
+            return
         super().handle(*args, **options)
