@@ -26,7 +26,7 @@ TOOLS = [tool for tool in catalog.TOOLS if tool.toolset in SETS]
 def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     # The pipeline is made for worker threads and lets connections go; the test's own must stay.
     monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
-    monkeypatch.setattr(call_quota, "check", lambda *about: None)
+    monkeypatch.setattr(call_quota, "check", lambda *about, **more: None)
 
 
 @dataclass(frozen=True, slots=True)

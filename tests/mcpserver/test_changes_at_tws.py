@@ -45,7 +45,7 @@ class Desk:
 @pytest.fixture
 def desk(owner: User, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
-    monkeypatch.setattr(call_quota, "check", lambda *about: None)
+    monkeypatch.setattr(call_quota, "check", lambda *about, **more: None)
     with TWS.running() as fake:
         limits = Limits(order_notional=Decimal(100_000), daily_notional=Decimal(100_000))
         key = link(owner, TWS, fake, limits=limits)

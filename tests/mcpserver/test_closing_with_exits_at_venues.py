@@ -26,7 +26,7 @@ _VENUES = [(BINANCE, BOTH), (OKX, BOTH), (KRAKEN, ONE), (COINBASE, BOTH)]
 @pytest.fixture(autouse=True)
 def _no_quota(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
-    monkeypatch.setattr(call_quota, "check", lambda *about: None)
+    monkeypatch.setattr(call_quota, "check", lambda *about, **more: None)
 
 
 @pytest.fixture(params=_VENUES, ids=[venue.broker for venue, _ in _VENUES])

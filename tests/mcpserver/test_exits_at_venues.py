@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def _no_quota(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
-    monkeypatch.setattr(call_quota, "check", lambda *about: None)
+    monkeypatch.setattr(call_quota, "check", lambda *about, **more: None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from tests.mcpserver.linked_brokers import call, link
 def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     # The pipeline is made for worker threads and lets connections go; the test's own must stay.
     monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
-    monkeypatch.setattr(call_quota, "check", lambda *about: None)
+    monkeypatch.setattr(call_quota, "check", lambda *about, **more: None)
 
 
 @pytest.fixture(params=ALL, ids=lambda each: each.slug or each.broker)

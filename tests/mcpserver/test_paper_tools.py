@@ -30,7 +30,7 @@ def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     # The pipeline is made for worker threads and lets connections go; the test's own must stay.
     monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
     # These are more calls than one user has in a minute; tests/mcpserver/test_call_limits.py is about that.
-    monkeypatch.setattr(call_quota, "check", lambda *about: None)
+    monkeypatch.setattr(call_quota, "check", lambda *about, **more: None)
 
 
 def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def test_the_text_of_every_refusal_is_its_structure_and_has_its_page(
     trade_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
-    monkeypatch.setattr(call_quota, "check", lambda *about: None)
+    monkeypatch.setattr(call_quota, "check", lambda *about, **more: None)
     principal = bearer.authenticate(trade_key)
     for code in Code:
 

@@ -40,7 +40,7 @@ DEBIT: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def _no_quota(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
-    monkeypatch.setattr(call_quota, "check", lambda *about: None)
+    monkeypatch.setattr(call_quota, "check", lambda *about, **more: None)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ LEFT_OUT = "position BOND1: asset class us_bond, left out"
 def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     # The pipeline is made for worker threads and lets connections go; the test's own must stay.
     monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
-    monkeypatch.setattr(call_quota, "check", lambda *about: None)
+    monkeypatch.setattr(call_quota, "check", lambda *about, **more: None)
 
 
 def odd_lists(patch: pytest.MonkeyPatch, fake: FakeAlpaca) -> None:

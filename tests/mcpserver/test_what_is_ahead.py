@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     # The pipeline is made for worker threads and lets connections go; the test's own must stay.
     monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
-    monkeypatch.setattr(call_quota, "check", lambda *about: None)
+    monkeypatch.setattr(call_quota, "check", lambda *about, **more: None)
 
 
 @pytest.fixture
