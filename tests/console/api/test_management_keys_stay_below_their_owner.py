@@ -180,7 +180,7 @@ def test_what_the_owner_ended_in_person_binds_nothing_any_more(
 def test_a_person_is_bound_by_none_of_it(session: Rest, paper: Connection, app: ConnectedApp, owner: User) -> None:
     grants.set_limits(app, limits.parse({"order_notional": "10"}), by=owner)
     grants.pause(app, by=owner)
-    key = session.post("/keys", wanted(paper), status=201)["key"]
+    key = session.post("/keys", wanted(paper, never_reason="A bot of mine"), status=201)["key"]
     assert (key["made_by"], ConnectedApp.objects.get(pk=key["app_id"]).limited) == (None, limits.Limits())
 
 

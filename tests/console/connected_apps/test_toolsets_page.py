@@ -122,7 +122,7 @@ def client_of_owner(owner: User) -> Any:
 def test_without_the_tools_in_this_process_every_set_can_be_switched(
     browser: Browser, app: ConnectedApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(toolsets, "_provided", ())
+    monkeypatch.setattr(toolsets, "provided", lambda: ())
     assert "0.0 kB" not in words_of(browser.get(f"/apps/{app.pk}/"))
     switch(browser, app, "market")
     app.refresh_from_db()

@@ -35,7 +35,7 @@ def test_the_first_call_is_told_with_who_made_it_where(browser: Browser, app: Co
 def test_a_call_that_was_refused_is_told_as_such(browser: Browser, app: ConnectedApp) -> None:
     log(app, tool="place_order")
     Call.objects.update(outcome="refused", message="This app may only read.")
-    assert "It got here, and was refused." in heard(browser)
+    assert "The call arrived and was refused." in heard(browser)
     assert "This app may only read." in heard(browser)
 
 

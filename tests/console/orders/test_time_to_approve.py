@@ -100,7 +100,7 @@ def test_the_tool_the_page_and_the_letter_say_until_when(
     assert "4 h 0 min left" in words_of(browser.get("/orders/approvals/"))
     assert "4 h 0 min left" in words_of(browser.get(f"/orders/{told['order']['order_id']}/", follow=True))
     notifications.notify()
-    assert f"It expires in 4 hours, at {ends:%H:%M} UTC." in delivered()[0].body
+    assert f"4 hours left, until {ends:%H:%M:%S} UTC." in delivered()[0].body
 
 
 def test_a_cancel_and_a_change_that_wait_for_the_owner_wait_as_long(
