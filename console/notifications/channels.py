@@ -53,7 +53,9 @@ def add_browser(user: User, subscription: object, *, name: str) -> NotificationC
     digest = _digest(found["endpoint"])
     with transaction.atomic():
         # A browser shows what it gets to whoever holds it: it belongs to the last who switched it on.
-        NotificationChannel.objects.filter(kind=ChannelKind.PUSH, digest=digest).exclude(user=user).delete()
+        others = NotificationChannel.objects.filter(kind=ChannelKind.PUSH, digest=digest).exclude(user=user)
+        for each in others.select_related("user"):
+            remove_dead(each, "Somebody else enabled notifications in this browser")
         return _add(user, ChannelKind.PUSH, digest, name, found, push_key=push_keys.key_id())
 
 
@@ -123,6 +125,13 @@ def send_test(channel: NotificationChannel) -> None:
     news.enqueue(channel, message, good_for=timedelta(minutes=10))
 
 
+@transaction.atomic
+def send_test_email(user: User) -> None:
+    """None while several letters wait."""
+    if mailer.unsent().filter(user=user, channel=None).count() < _MOST_WAITING:
+        news.enqueue_test_email(user)
+
+
 def _add(
     user: User,
     kind: ChannelKind,
@@ -154,6 +163,10 @@ def _add(
                 path=PATH,
             )
             news.tell(user, told, but=channel)
+        elif kind is not ChannelKind.PUSH:  # a browser renews its own
+            audit_log.record_change(
+                user, "notifications changed", "channel", channel.pk, channel.name, after={"kind": kind.value}
+            )
     return channel
 
 
