@@ -76,6 +76,10 @@ def test_what_does_not_fit_is_said_beside_its_field(browser: Browser, three: lis
     assert "This day is before the first one." in words_of(browser.get("/orders/?start=2026-02-01&end=2026-01-01"))
 
 
+def test_the_first_and_the_last_day_of_the_calendar_are_days(browser: Browser, three: list[Order]) -> None:
+    assert len(shown(browser, "start=0001-01-01&end=9999-12-31")) == len(three)
+
+
 def test_older_pages_keep_the_filter_and_the_files_leave_the_page_out(browser: Browser, app: ConnectedApp) -> None:
     made = [make(app, Status.FILLED) for _ in range(52)]
     html = text_of(browser.get("/orders/?symbol=AAPL"))
