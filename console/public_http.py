@@ -25,6 +25,7 @@ from brokers.errors import BrokerUnavailable
 
 LONGEST_ADDRESS = 1000
 _TOO_SLOW = "it took too long to answer"
+_PRIVATE = "The address is not on the public internet."
 
 
 class Unreachable(Exception):
@@ -72,7 +73,16 @@ def check_address(url: str, *, listed: Collection[str] = ()) -> SplitResult:
         raise Forbidden("The address must begin with https://.")
     if parts.scheme == "http" and not listed:
         raise Forbidden("The address must begin with https://.")
+    if not listed and _is_number(parts.hostname) and not is_public(parts.hostname):
+        raise Forbidden(_PRIVATE)
     return parts
+
+
+def _is_number(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(host)
+        return True
+    return False
 
 
 def post(
@@ -124,7 +134,7 @@ def addresses_of(host: str, port: int, seconds: float, *, listed: Collection[str
     if listed:
         with contextlib.suppress(BrokerUnavailable):
             return allowed_hosts.parse(listed).addresses(host, port)
-    raise Forbidden("The address is not on the public internet.")
+    raise Forbidden(_PRIVATE)
 
 
 class PinnedConnection(http.client.HTTPConnection):

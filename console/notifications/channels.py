@@ -125,6 +125,13 @@ def send_test(channel: NotificationChannel) -> None:
     news.enqueue(channel, message, good_for=timedelta(minutes=10))
 
 
+@transaction.atomic
+def send_test_email(user: User) -> None:
+    """None while several letters wait."""
+    if mailer.unsent().filter(user=user, channel=None).count() < _MOST_WAITING:
+        news.enqueue_test_email(user)
+
+
 def _add(
     user: User,
     kind: ChannelKind,
@@ -156,6 +163,10 @@ def _add(
                 path=PATH,
             )
             news.tell(user, told, but=channel)
+        elif kind is not ChannelKind.PUSH:  # a browser renews its own
+            audit_log.record_change(
+                user, "notifications changed", "channel", channel.pk, channel.name, after={"kind": kind.value}
+            )
     return channel
 
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.accounts import sessions
 from console.accounts.request_user import user_of
 from console.errors import Refusal
-from console.notifications import channels, choices, news, push_keys, telegram_chats
+from console.notifications import channels, choices, push_keys, telegram_chats
 from console.notifications.forms import ChoicesForm, TopicForm, WebhookForm, field_name
 from console.notifications.models import ChannelKind, NewsItem, NewsKind, NotificationChannel
 from console.notifications.senders import webhook
@@ -129,7 +129,7 @@ def add_device(request: HttpRequest) -> HttpResponse:
     """What the browser's own script sends: its subscription, as JSON."""
     try:
         subscription = json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return JsonResponse({"error": "The request is not JSON. Nothing was saved."}, status=400)
     name = sessions.browser_name(request.headers.get("User-Agent", "")[:300])
     try:
@@ -192,7 +192,7 @@ def test(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def test_email(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
-    news.enqueue_test_email(user)
+    channels.send_test_email(user)
     messages.success(request, f"A test is on its way to {user.email}.")
     return redirect("notifications:overview")
 

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -77,11 +78,20 @@ def guide(request: HttpRequest, slug: str) -> HttpResponse:
 @require_GET
 def heard(request: HttpRequest) -> HttpResponse:
     """The part of a guide that notices the first call."""
-    since = parse_datetime(request.GET.get("since", ""))
-    if not isinstance(request.user, User) or since is None or timezone.is_naive(since):
+    since = _moment(request.GET.get("since", ""))
+    if not isinstance(request.user, User) or since is None:
         return HttpResponse(headers={"HX-Refresh": "true"})
     context = {"since": since.isoformat(), "heard": first_call.heard_since(request.user, since)}
     return render(request, "onboarding/heard.html", context)
+
+
+def _moment(text: str) -> datetime | None:
+    """In UTC; None where it is no time, names no zone, or is out of range there."""
+    try:
+        found = parse_datetime(text)
+        return None if found is None or timezone.is_naive(found) else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 @require_safe

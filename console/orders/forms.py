@@ -90,7 +90,7 @@ class OrderFilter(forms.Form):
             orders = orders.filter(status__in=states.OPEN) if status == OPEN else orders.filter(status=status)
         if start := asked.get("start"):
             orders = orders.filter(created_at__gte=_midnight(start))
-        if end := asked.get("end"):
+        if (end := asked.get("end")) and end < date.max:  # after which there is no day
             orders = orders.filter(created_at__lt=_midnight(end) + timedelta(days=1))
         return orders
 

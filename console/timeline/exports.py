@@ -3,18 +3,14 @@
 import json
 from collections.abc import Iterator
 
-from django.core.cache import cache
-
+from console.audit import export_limit
 from console.audit import log as audit_log
-from console.errors import Code, Refusal
 from console.timeline import stream
 from console.timeline.entries import TimelineEntry
 from console.timeline.filters import TimelineFilters
 from console.timeline.sources import Viewer
 
 FORMATS = ("csv", "ndjson")
-MOST_AN_HOUR = 10
-_HOUR = 3600
 COLUMNS = (
     *("at", "kind", "title", "about", "outcome", "code", "tool", "person", "app", "connection", "environment"),
     *("credential_id", "order_id", "request_id", "ip", "detail"),
@@ -26,23 +22,10 @@ def begin(viewer: Viewer, filters: TimelineFilters, query: str, form: str) -> It
 
     ``query`` is the query string the filters were read from, ``form`` one of ``FORMATS``.
     """
-    if _count(viewer) > MOST_AN_HOUR:
-        raise Refusal(
-            Code.RATE_LIMITED, f"You exported {MOST_AN_HOUR} times within an hour. Wait an hour, then try again."
-        )
+    export_limit.check(viewer.user, "timeline")
     asked = {"filters": query, "everyone": viewer.everyone}
     audit_log.record_change(viewer.user, "exported", "timeline", form, form.upper(), after=asked)
     return stream.every(filters, viewer)
-
-
-def _count(viewer: Viewer) -> int:
-    key = f"timeline-exports:{viewer.user.pk}"
-    cache.add(key, 0, _HOUR)
-    try:
-        return cache.incr(key)
-    except ValueError:  # it ran out between the two lines
-        cache.set(key, 1, _HOUR)
-        return 1
 
 
 def cells(entry: TimelineEntry) -> list[str]:

@@ -6,13 +6,19 @@ from itertools import islice
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.contrib import messages
 from django.core.handlers.asgi import ASGIRequest
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
-from django.views.decorators.http import require_GET
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST
 
 from console.accounts.request_user import user_of
+from console.audit import export_limit
 from console.audit import log as audit_log
+from console.errors import Refusal
 from console.journal import csv_response
 from console.journal.csv_response import Cell
 from console.orders.forms import OrderFilter
@@ -30,15 +36,21 @@ _COLUMNS = (
 )
 
 
-@require_GET
+@require_POST
 def csv(request: HttpRequest) -> HttpResponseBase:
-    return csv_response.csv_response(request, "orders", _COLUMNS, _rows(_found(request, "CSV")))
+    found = _found(request, "CSV")
+    if isinstance(found, HttpResponseBase):
+        return found
+    return csv_response.csv_response(request, "orders", _COLUMNS, _rows(found))
 
 
-@require_GET
+@require_POST
 def ndjson(request: HttpRequest) -> HttpResponseBase:
     """One JSON object a line; amounts and times as text, None where there is nothing."""
-    lines = _lines(_rows(_found(request, "NDJSON")))
+    found = _found(request, "NDJSON")
+    if isinstance(found, HttpResponseBase):
+        return found
+    lines = _lines(_rows(found))
     response = StreamingHttpResponse(
         _slowly(lines) if isinstance(request, ASGIRequest) else lines, content_type="application/x-ndjson"
     )
@@ -47,8 +59,15 @@ def ndjson(request: HttpRequest) -> HttpResponseBase:
     return response
 
 
-def _found(request: HttpRequest, form: str) -> QuerySet[Order]:
+def _found(request: HttpRequest, form: str) -> QuerySet[Order] | HttpResponse:
+    """What the filter of the address finds, and the export on record; the answer where there were too many."""
     user = user_of(request)
+    try:
+        export_limit.check(user, "orders")
+    except Refusal as refusal:
+        messages.error(request, str(refusal))
+        asked = request.GET.urlencode()
+        return redirect(f"{reverse('orders:list')}{f'?{asked}' if asked else ''}")
     found = OrderFilter(request.GET, owner=user).apply(own_orders(user))
     audit_log.record_change(
         user,

@@ -15,6 +15,7 @@ from console.notifications import channels, choices, news, sending, telegram_cha
 from console.notifications.models import ChannelKind, NewsKind, NotificationChannel, PendingChat
 from console.notifications.news import Told
 from console.notifications.senders import webhook
+from console.outbox.models import OutgoingMail
 from tests.console.notifications.listeners import Listener, Reply
 from tests.console.notifications.subscriber import Subscriber
 from tests.console.pages import text_of
@@ -96,6 +97,34 @@ def test_a_body_that_is_no_json_is_refused_in_words(browser: Browser) -> None:
     assert (answer.status_code, answer.json()) == (400, {"error": "The request is not JSON. Nothing was saved."})
 
 
+def test_a_subscription_nested_too_deep_is_refused(browser: Browser, db: None) -> None:
+    answer = browser.post("/notifications/devices/", "[" * 100_000, content_type="application/json")
+    assert (answer.status_code, answer.json()) == (400, {"error": "The request is not JSON. Nothing was saved."})
+
+
+def test_who_loses_a_browser_to_somebody_else_finds_it_on_record_and_is_told(
+    browser: Browser, others_browser: Browser, subscriber: Subscriber, owner: User
+) -> None:
+    enable(browser, subscriber.subscription)
+    enable(others_browser, subscriber.subscription)
+    ended = Change.objects.get(action="notifications ended")
+    assert (ended.owner_id, ended.user_id) == (owner.pk, None)
+    assert any("No longer gets your notifications" in each.subject and owner.email in each.to for each in delivered())
+
+
+def test_a_webhook_that_gets_a_new_secret_is_on_record(browser: Browser, service: Listener) -> None:
+    for _ in range(2):
+        browser.post("/notifications/webhook/", {"url": f"{service.url}/hook"})
+    changes = Change.objects.filter(target="channel").order_by("pk")
+    assert [each.action for each in changes] == ["notifications added", "notifications changed"]
+
+
+def test_no_more_test_letters_are_written_than_a_few_at_a_time(browser: Browser, owner: User) -> None:
+    for _ in range(30):
+        assert browser.post("/notifications/email/test/").status_code == 302
+    assert OutgoingMail.objects.filter(user=owner).count() == 10
+
+
 def test_a_browser_belongs_to_whoever_enabled_it_last(
     browser: Browser, others_browser: Browser, subscriber: Subscriber, owner: User, other: User
 ) -> None:
@@ -161,7 +190,11 @@ def test_a_webhooks_secret_is_shown_once_and_sealed(browser: Browser, service: L
 
 
 @pytest.mark.parametrize(
-    "url", ["http://10.0.0.5/x", "javascript:alert(1)", "https://a b", "", "https://u:p@h.example"]
+    "url",
+    [
+        *("http://10.0.0.5/x", "javascript:alert(1)", "https://a b", "", "https://u:p@h.example"),
+        *("https://127.0.0.1/", "https://[::1]/", "https://[::ffff:10.0.0.1]/", "https://192.168.0.1:8443/"),
+    ],
 )
 def test_a_webhook_that_leads_nowhere_is_refused_at_its_field(url: str, browser: Browser, settings: Settings) -> None:
     settings.NOTIFY_ADDRESSES_OF_EVERYBODY = False

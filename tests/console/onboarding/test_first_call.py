@@ -62,6 +62,10 @@ def test_without_a_session_or_a_time_the_page_is_loaded_again(browser: Browser) 
     for answer in (
         Browser().get("/connect/heard/?since=2026-01-01T00:00:00%2B00:00"),
         browser.get("/connect/heard/?since=yesterday"),
+        browser.get("/connect/heard/?since=2026-11-30T25:00"),
+        browser.get("/connect/heard/?since=2026-11-30T10:00%2B99:99"),
+        browser.get("/connect/heard/?since=0001-01-01T00:00%2B14:00"),
+        browser.get("/connect/heard/?since=9999-12-31T23:59-14:00"),
         browser.get("/connect/heard/"),
         browser.get("/connect/heard/?since=2026-01-01T00:00:00"),
     ):

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from console.accounts.models import User
+from console.audit import export_limit
 from console.audit.models import Change
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
@@ -75,12 +76,16 @@ def test_what_does_not_fit_is_said_beside_its_field(browser: Browser, three: lis
     assert "This day is before the first one." in words_of(browser.get("/orders/?start=2026-02-01&end=2026-01-01"))
 
 
+def test_the_first_and_the_last_day_of_the_calendar_are_days(browser: Browser, three: list[Order]) -> None:
+    assert len(shown(browser, "start=0001-01-01&end=9999-12-31")) == len(three)
+
+
 def test_older_pages_keep_the_filter_and_the_files_leave_the_page_out(browser: Browser, app: ConnectedApp) -> None:
     made = [make(app, Status.FILLED) for _ in range(52)]
     html = text_of(browser.get("/orders/?symbol=AAPL"))
     assert f"symbol=AAPL&amp;before={made[2].pk}" in html
-    assert 'href="/orders/export.csv?symbol=AAPL"' in html
-    assert 'href="/orders/export.ndjson?symbol=AAPL"' in text_of(
+    assert 'action="/orders/export.csv?symbol=AAPL"' in html
+    assert 'formaction="/orders/export.ndjson?symbol=AAPL"' in text_of(
         browser.get(f"/orders/?symbol=AAPL&before={made[2].pk}")
     )
 
@@ -97,12 +102,12 @@ def test_the_files_have_what_the_filter_finds_and_are_on_record(
     browser: Browser, owner: User, three: list[Order]
 ) -> None:
     change(three[0], reason="=1+1")
-    rows = list(csv.DictReader(io.StringIO(file_of(browser.get("/orders/export.csv?symbol=AAPL")))))
+    rows = list(csv.DictReader(io.StringIO(file_of(browser.post("/orders/export.csv?symbol=AAPL")))))
     assert [(row["order_id"], row["limit_price"], row["app"]) for row in rows] == [
         (three[0].public_id, "181.5", "Claude")
     ]
     assert rows[0]["reason"] == "'=1+1"
-    lines = [json.loads(line) for line in file_of(browser.get("/orders/export.ndjson")).splitlines()]
+    lines = [json.loads(line) for line in file_of(browser.post("/orders/export.ndjson")).splitlines()]
     assert [line["symbol"] for line in lines] == ["NVDA", "MSFT", "AAPL"]
     assert (lines[1]["limit_price"], lines[1]["quantity"], lines[2]["reason"]) == (None, "10", "=1+1")
     recorded = Change.objects.filter(action=exports.EXPORTED).order_by("pk")
@@ -110,6 +115,25 @@ def test_the_files_have_what_the_filter_finds_and_are_on_record(
         (owner.pk, "CSV", "symbol=AAPL"),
         (owner.pk, "NDJSON", ""),
     ]
+
+
+def test_nothing_is_exported_by_following_a_link(browser: Browser, three: list[Order]) -> None:
+    for form in ("csv", "ndjson"):
+        assert browser.get(f"/orders/export.{form}").status_code == 405
+    assert not Change.objects.filter(action=exports.EXPORTED).exists()
+
+
+def test_a_person_takes_ten_files_of_orders_an_hour_and_nobody_is_held_up_by_another(
+    browser: Browser, others_browser: Browser, three: list[Order]
+) -> None:
+    for _ in range(export_limit.MOST_AN_HOUR):
+        file_of(browser.post("/orders/export.csv"))
+    for form in ("csv", "ndjson"):
+        refused = browser.post(f"/orders/export.{form}?symbol=AAPL")
+        assert refused["Location"] == "/orders/?symbol=AAPL"
+    assert "You exported 10 times within an hour" in words_of(browser.get("/orders/"))
+    assert Change.objects.filter(action=exports.EXPORTED).count() == export_limit.MOST_AN_HOUR
+    assert "order_id" in file_of(others_browser.post("/orders/export.csv"))
 
 
 def test_a_file_is_written_in_pieces(owner: User, app: ConnectedApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +161,7 @@ def test_nobody_else_sees_or_takes_them(
     for browser in (others_browser, operators_browser):
         for query in ("", f"app={three[0].app_id}", f"connection={three[0].connection_id}", "symbol=AAPL"):
             assert shown(browser, query) == set()
-            assert "order_id" in file_of(browser.get(f"/orders/export.csv?{query}"))
-            assert three[0].public_id not in file_of(browser.get(f"/orders/export.csv?{query}"))
-            assert file_of(browser.get(f"/orders/export.ndjson?{query}")) == ""
+            table = file_of(browser.post(f"/orders/export.csv?{query}"))
+            assert "order_id" in table and three[0].public_id not in table
+            assert file_of(browser.post(f"/orders/export.ndjson?{query}")) == ""
         assert "Scheduler" not in words_of(browser.get("/orders/"))

@@ -13,6 +13,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from console.accounts.models import User
+from console.audit import export_limit
 from console.audit.models import Call, Change
 from console.connected_apps.models import ConnectedApp
 from console.timeline import exports, sources, stream
@@ -79,11 +80,11 @@ def test_a_filter_that_makes_no_sense_exports_nothing(browser: Browser, app: Con
 def test_a_person_exports_ten_times_an_hour_and_nobody_is_held_up_by_another(
     browser: Browser, others_browser: Browser, app: ConnectedApp
 ) -> None:
-    for _ in range(exports.MOST_AN_HOUR):
+    for _ in range(export_limit.MOST_AN_HOUR):
         sent(browser.post("/timeline/export/ndjson/"))
     refused = browser.post("/timeline/export/ndjson/", follow=True)
     assert "You exported 10 times within an hour" in words_of(refused)
-    assert Change.objects.filter(action="exported").count() == exports.MOST_AN_HOUR
+    assert Change.objects.filter(action="exported").count() == export_limit.MOST_AN_HOUR
     sent(others_browser.post("/timeline/export/ndjson/"))
     cache.clear()
     sent(browser.post("/timeline/export/ndjson/"))
