@@ -121,8 +121,3 @@ def test_a_database_that_lost_its_triggers_is_told(operators_browser: Browser, g
 def test_the_database_tells_its_kind_and_that_all_migrations_are_applied() -> None:
     found = system.database()
     assert (found.kind, found.pending) == ("SQLite", []) and found.size > 0
-
-
-def test_every_job_has_a_name_in_plain_words(settings: LazySettings) -> None:
-    scheduled = {job["task"] for job in settings.CELERY_BEAT_SCHEDULE.values()}
-    assert scheduled <= set(sweeps.WORDS)
