@@ -86,4 +86,5 @@ def _price(order: Order) -> str:
     shown = [money(each) for each in (order.stop_price, order.limit_price) if each is not None]
     if order.trail_amount is not None:
         shown.append(f"by {money(order.trail_amount)}")
-    return f"{' / '.join(shown)} {conditional_escape(order.currency)}" if shown else ""
+    # The price and its currency stay on one line.
+    return f"{' / '.join(shown)}\N{NO-BREAK SPACE}{conditional_escape(order.currency)}" if shown else ""
