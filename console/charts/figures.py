@@ -16,9 +16,9 @@ from console.charts import scales
 from console.charts.scales import AxisMark
 
 WIDTH, HEIGHT = 1000, 200
-MOST_POINTS = 150
+MOST_POINTS = 100
 """What a line is drawn through at most."""
-MOST_ROWS = 36
+MOST_ROWS = 24
 """What a chart names one by one at most, on hovering and in its table."""
 SPARK_WIDTH, SPARK_HEIGHT = 96, 24
 
@@ -116,7 +116,7 @@ def line(points: Sequence[Point], *, label: str, unit: str) -> LineChart | None:
     edges = [0.0, *((across(one[0]) + across(two[0])) / 2 for one, two in pairwise(named)), WIDTH]
     places = _places(levels)
     bands = tuple(
-        Band(f"{start:.1f}", f"{end - start:.1f}", f"{_moment(at)}: {amount(value, places)} {unit}".rstrip())
+        Band(f"{start:.0f}", f"{end - start:.0f}", f"{_moment(at)}: {amount(value, places)} {unit}".rstrip())
         for (at, value), start, end in zip(named, edges[:-1], edges[1:], strict=True)
     )
     rows = tuple(TableRow("", (amount(value, places),), at) for at, value in reversed(named))
@@ -136,7 +136,7 @@ def bars(values: Sequence[tuple[str, Decimal]], *, label: str, unit: str, name: 
     for index, (each, value) in enumerate(values):
         top = _down(value, low, room)
         rects.append(_bar(index * step, step, min(top, zero), abs(top - zero), "loss" if value < 0 else "gain"))
-        bands.append(Band(f"{index * step:.1f}", f"{step:.1f}", f"{each}: {amount(value, places)} {unit}".rstrip()))
+        bands.append(Band(f"{index * step:.0f}", f"{step:.0f}", f"{each}: {amount(value, places)} {unit}".rstrip()))
     rows = tuple(TableRow(each, (amount(value, places),)) for each, value in reversed(values))
     frame = ChartFrame(label, unit, _levels(levels), _names([each for each, _ in values]), (name, _heading(unit)), rows)
     return BarChart(frame, tuple(rects), tuple(bands), f"{zero:.1f}")

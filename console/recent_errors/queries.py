@@ -21,7 +21,7 @@ SPANS = {
     "30d": (timedelta(days=30), "30 days"),
 }
 BARS = 12
-SHOWN = 100
+SHOWN = 50
 _DAYS = 30
 _Id = TypeVar("_Id", int, str)
 

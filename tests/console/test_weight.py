@@ -1,18 +1,29 @@
 """What a page weighs on the wire: the first visit, a list of fifty rows, the documentation of the tools."""
 
+import itertools
 import re
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
 from django.test import Client as Browser
+from django.utils import timezone
 
 from console import static_files
 from console.accounts.models import User
 from console.audit.models import CallOutcome
 from console.connected_apps.models import ConnectedApp
+from console.connections.models import EquitySnapshot
+from console.journal.models import RoundTrip
+from console.orders.models import Confirmation
+from console.orders.states import Status
 from tests.console.pages import log, text_of
+from tests.console.steps import prepared_order, trade
+
+__all__ = ["trade"]
 
 FIRST_VISIT = 80_000
 LIST = 20_000
@@ -40,11 +51,68 @@ def test_a_first_visit_stays_below_its_weight(browser: Browser, app: ConnectedAp
     assert sum(weights.values()) <= FIRST_VISIT, weights
 
 
-def test_fifty_calls_stay_below_their_weight(browser: Browser, app: ConnectedApp) -> None:
-    for number in range(60):
-        log(app, tool="place_order", outcome=CallOutcome.REFUSED, code="insufficient_funds", message=f"Number {number}")
-    for url in ("/timeline/", "/errors/"):
-        assert on_the_wire(browser, url) <= LIST, url
+@pytest.fixture
+def much(app: ConnectedApp, owner: User, trade: RoundTrip) -> None:
+    """More of everything than a page shows, with names and numbers as long as real ones."""
+    owner.is_operator = True
+    owner.save()
+    one, confirmation = prepared_order(app), Confirmation.objects.get()
+    now = timezone.now()
+    for number, status in zip(range(60), itertools.cycle((Status.FILLED, Status.WORKING, Status.REJECTED))):
+        one.pk, one.public_id, one.wire_id = None, f"ord_{number:026d}", f"{number + 1000:032d}"
+        one.client_order_id, one.status, one.limit_price = f"of-mine-{number}", status, Decimal("91234.56")
+        one.filled_quantity, one.average_price = Decimal("0.5"), Decimal("90123.4567")
+        one.confirmation = confirmation
+        one.save()
+        trade.pk, trade.public_id = None, f"trd_{number:026d}"
+        trade.opened_at = now - timedelta(hours=number)
+        trade.save()
+        log(
+            app,
+            tool=f"tool_{'abcdefgh'[number % 8]}_{'stuvwxyz'[number // 8]}",
+            outcome=CallOutcome.REFUSED,
+            code="insufficient_funds",
+            message="The account has 1,000.00 USD.",
+            arguments={"symbol": "BTC/USD", "side": "BUY", "quantity": "0.5"},
+            order_id=one.public_id,
+        )
+    slots = [now - timedelta(minutes=5 * number) for number in range(1, 400)]
+    EquitySnapshot.objects.bulk_create(
+        EquitySnapshot(
+            connection=app.connection,
+            account_id=app.connection.default_account,
+            currency="USD",
+            slot=slot,
+            grain=300,
+            opened_at=slot,
+            at=slot,
+            **dict.fromkeys(("opened", "equity", "high", "low", "cash"), Decimal(123456) + number % 17),
+        )
+        for number, slot in enumerate(slots)
+    )
+
+
+def test_every_list_of_fifty_rows_stays_below_its_weight_even_unzipped(
+    browser: Browser, app: ConnectedApp, much: None
+) -> None:
+    pages = {
+        "/": None,
+        "/portfolio/": None,
+        "/orders/": "<tr><td>",
+        "/journal/": "<tr><td>",
+        "/timeline/": "<li>",
+        "/activity/": "<li>",
+        "/errors/": "<li",
+        f"/connections/{app.connection_id}/": None,
+        f"/connections/{app.connection_id}/performance/": "<tr><td>",
+    }
+    weights = {}
+    for url, row in pages.items():
+        answer = browser.get(url, follow=True)
+        html = text_of(answer)
+        assert row is None or html.split("<main", 1)[1].count(row) >= (24 if "performance" in url else 50), url
+        weights[url] = len(answer.content)
+    assert {url: weight for url, weight in weights.items() if weight > LIST} == {}
 
 
 def test_the_documentation_of_the_tools_stays_below_its_weight_even_unzipped(browser: Browser) -> None:

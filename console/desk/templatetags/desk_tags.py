@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from django import template
+from django.template import Context
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import conditional_escape
@@ -32,10 +33,12 @@ def status_class(status: str) -> str:
     return _LOOKS.get(status, "")
 
 
-@register.simple_tag
-def order_rows(orders: Sequence[Order], named: bool = False) -> SafeString:
+@register.simple_tag(takes_context=True)
+def order_rows(context: Context, orders: Sequence[Order], named: bool = False) -> SafeString:
     """A row an order; ``named``: with its connection. The style sheet knows the columns by their place."""
     now, prefix = timezone.now(), reverse("orders:list")
+    if context["request"].path == prefix:
+        prefix = ""
     rows = []
     for order in orders:
         buys, look = order.side == "BUY", status_class(order.status)
@@ -43,7 +46,7 @@ def order_rows(orders: Sequence[Order], named: bool = False) -> SafeString:
         if order.filled_quantity:
             filled = grouped(order.filled_quantity)
             if order.average_price is not None:
-                filled += f" <i>at {price(order.average_price)}</i>"
+                filled += f" at {price(order.average_price)}"
         cells = [
             f"<td>{brief_time(order.created_at, now)}",
             "<td>Buy" if buys else "<td class=sell>Sell",
@@ -83,4 +86,5 @@ def _price(order: Order) -> str:
     shown = [money(each) for each in (order.stop_price, order.limit_price) if each is not None]
     if order.trail_amount is not None:
         shown.append(f"by {money(order.trail_amount)}")
-    return f"{' / '.join(shown)} {conditional_escape(order.currency)}" if shown else ""
+    # The price and its currency stay on one line.
+    return f"{' / '.join(shown)}\N{NO-BREAK SPACE}{conditional_escape(order.currency)}" if shown else ""

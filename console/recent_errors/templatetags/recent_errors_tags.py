@@ -9,13 +9,16 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from brokers.types import Environment
 from console.errors import Blame, explanation_of
-from console.onboarding.templatetags.console_tags import brief_time, environment
+from console.onboarding.templatetags.console_tags import relative
 from console.recent_errors.queries import GroupInSpan
 
 register = template.Library()
 
 _HEIGHT, _WIDTH, _STEP = 22, 6, 8
+_USUAL = 12
+"""Bars of the span that is shown at first; the style sheet has their width."""
 _NARROW = 16
 """More bars than this are drawn half as wide."""
 _FAULTS: dict[str, str] = {
@@ -26,25 +29,34 @@ _FAULTS: dict[str, str] = {
     Blame.NOBODY: "Nobody: it worked as intended",
 }
 
+_LOOKS = {"broker": " class=outside", "network": " class=outside", "gateway": " class=ours"}
+
 
 @register.simple_tag
 def bars(counts: Sequence[int], label: str, kind: str = "") -> SafeString:
     """The counts as bars, the oldest first. ``label`` is what a screen reader says, and the title."""
-    width, step = (_WIDTH, _STEP) if len(counts) <= _NARROW else (_WIDTH // 2, _STEP // 2)
-    tallest = max(*counts, 1)
-    # One path for all bars: fifty rows of twelve rectangles each would be half the page.
-    drawn: list[str] = []
-    for place, count in enumerate(counts):
-        if count:
-            height = max(3, round(_HEIGHT * count / tallest))
-            drawn.append(f"M{place * step} {_HEIGHT - height}h{width}v{height}h-{width}z")
     return format_html(
         '<svg class="spark {}" width={} height={} role=img><title>{}</title><path d="{}"/></svg>',
         kind,
-        len(counts) * step,
-        _HEIGHT,
+        *_across(counts),
         label,
-        "".join(drawn),
+        _path(counts),
+    )
+
+
+def _across(counts: Sequence[int]) -> tuple[int, int]:
+    return len(counts) * (_STEP if len(counts) <= _NARROW else _STEP // 2), _HEIGHT
+
+
+def _path(counts: Sequence[int]) -> str:
+    """One for all bars: fifty rows of twelve rectangles each would be half the page."""
+    width, step = (_WIDTH, _STEP) if len(counts) <= _NARROW else (_WIDTH // 2, _STEP // 2)
+    tallest = max(*counts, 1)
+    heights = [max(3, round(_HEIGHT * count / tallest)) if count else 0 for count in counts]
+    return "".join(
+        f"M{place * step} {_HEIGHT - height}h{width}v{height}h-{width}z"
+        for place, height in enumerate(heights)
+        if height
     )
 
 
@@ -53,37 +65,42 @@ def error_rows(context: Context, groups: Sequence[GroupInSpan]) -> SafeString:
     """A row a cause. The style sheet knows its parts by their elements."""
     query = context["request"].GET.copy()
     query.pop("kind", None)
-    after = f"?{query.urlencode()}" if query else ""
+    prefix = "" if context["request"].path == reverse("errors") else reverse("errors")
+    address = format_html('"{}{{}}/?{}"', prefix, query.urlencode()) if query else f"{prefix}{{}}/"
     chosen, meant, everyone, now = context["selected"], context["meant"], context["everyone"], timezone.now()
     rows = []
     for each in groups:
         group = each.group
         current = SafeString(" aria-current=true") if group.pk == chosen.group.pk else ""
         where = group.connection_label or "No connection"
-        tag = SafeString(" ") + environment(group.environment) if group.connection_label else ""
+        tag: str = ""
+        if group.connection_label:
+            paper = group.environment == Environment.PAPER
+            tag = SafeString(" <b>Paper</b>" if paper else " <b class=live>Live</b>")
         blame = "Intended" if meant else fault(group.code)
         who = f"{each.apps} apps" if each.apps > 1 else group.app_label or "Not signed in"
         calls = f"{each.calls:,} call{'' if each.calls == 1 else 's'}"
         rows.append(
             format_html(
-                '<li{}><a href="{}">{}</a><b>{}</b><code>{}</code>{}'
-                '<p>{}{} <i class="{}">{}</i>{}<small>{}</small></p>{}',
+                '<li{}><a href={}>{}</a><b>{}</b><code>{}</code><small>{}</small><svg{}><path d="{}"/></svg>'
+                "<p>{}{} <i{}>{}</i>{}<small>{}</small>",
                 current,
-                reverse("error-group", args=[group.pk]) + after,
+                SafeString(address.format(group.pk)),
                 each.explanation.title,
                 calls,
                 " \N{MIDDLE DOT} ".join(part for part in (group.tool, group.code or "no code") if part),
-                brief_time(each.last_seen, now),
+                relative(each.last_seen, now),
+                "" if len(each.bars) == _USUAL else format_html(" width={}", _across(each.bars)[0]),
+                _path(each.bars),
                 where,
                 tag,
-                f"fault-{fault_kind(group.code)}",
+                SafeString(_LOOKS.get(fault_kind(group.code), "")),
                 blame,
                 "" if each.state == "open" else format_html(" <i>{}</i>", each.state.capitalize()),
                 f"{who}, {group.user_label}" if everyone and group.user_label else who,
-                bars(each.bars, f"{calls} in the time shown", "spark-quiet" if meant else ""),
             )
         )
-    return SafeString("\n".join(rows))
+    return SafeString("".join(rows))
 
 
 @register.filter

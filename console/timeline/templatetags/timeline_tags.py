@@ -23,14 +23,15 @@ def entry_line(entry: TimelineEntry, everyone: bool) -> SafeString:
     where = [entry.app, entry.connection]
     if everyone:
         where.insert(0, entry.person)
+    place = " \N{MIDDLE DOT} ".join(part for part in where if part)
     return format_html(
-        '<a href="{}"{}>{}</a><b>{}{}</b><i>{}</i>{}{}',
+        "<a href={}{}>{}</a><b>{}{}</b>{}{}{}",
         url,
-        _NOTHING if entry.outcome == "ok" else format_html(' class="{}"', entry.outcome),
+        _NOTHING if entry.outcome == "ok" else format_html(" class={}", entry.outcome),
         entry.title,
         entry.about,
         format_html(" <code>{}</code>", entry.code) if entry.code else _NOTHING,
-        " \N{MIDDLE DOT} ".join(part for part in where if part),
+        format_html("<i>{}</i>", place) if place else _NOTHING,
         environment(entry.environment) if entry.environment == "live" else _NOTHING,
         brief_time(entry.at, timezone.now()),
     )
