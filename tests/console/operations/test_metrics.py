@@ -42,7 +42,7 @@ def figures(text: str) -> dict[str, float]:
 
 
 def test_who_has_the_token_reads_figures_that_name_nobody(either: Server) -> None:
-    assert [get(either, token).status_code for token in (None, "", "wrong-0123456789", TOKEN[:-1])] == [401] * 4
+    assert [get(either, token).status_code for token in (None, "x", "wrong-0123456789", TOKEN[:-1])] == [401] * 4
     Wire(either.mcp_url, either.quickstart["paper_key_read"]).result("self_test", {})
     Wire(either.mcp_url, either.quickstart["paper_key_read"]).call("no_such_tool", {})
     answer = get(either, TOKEN)
@@ -61,7 +61,7 @@ def test_who_has_the_token_reads_figures_that_name_nobody(either: Server) -> Non
 
 def test_without_a_token_there_is_no_such_address(shared_server: Server) -> None:
     assert get(shared_server, None).status_code == 404
-    assert get(shared_server, "").status_code == 404
+    assert get(shared_server, "x").status_code == 404
 
 
 def test_a_short_token_is_refused_at_start(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_durations_fall_into_groups_and_made_up_names_into_one(monkeypatch: pyte
     told = figures(metrics.text().decode())
     assert told["tradelatch_call_seconds_bucket 0.001 get_quote"] == 1
     assert told["tradelatch_call_seconds_bucket 0.0025 get_quote"] == 2
-    assert told["tradelatch_call_seconds_bucket 5 get_quote"] == 2
+    assert told["tradelatch_call_seconds_bucket 5.0 get_quote"] == 2
     assert told["tradelatch_call_seconds_bucket +Inf get_quote"] == 3
     assert Decimal(str(told["tradelatch_call_seconds_sum get_quote"])) == Decimal("9.002001")
     for number in range(2_000):
