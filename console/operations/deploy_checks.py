@@ -64,7 +64,7 @@ def instance_is_ready_for_others(app_configs: Any = None, **kwargs: Any) -> list
         found.append(
             _warning(
                 6,
-                "The key that signs the record is in the home folder: who changes the record can sign it anew.",
+                "The key that signs the record is in the home folder: who changes the record can sign it again.",
                 "Put it elsewhere and set TRADELATCH_AUDIT_KEY, or copy seals to another computer "
                 "(TRADELATCH_AUDIT_COPY).",
             )
