@@ -148,6 +148,11 @@ KEEP_DAYS = {
     "letters": _number("TRADELATCH_KEEP_LETTERS_DAYS", 30),
 }
 
+# Who may read /metrics; without it there is none
+METRICS_TOKEN = os.environ.get("TRADELATCH_METRICS_TOKEN", "")
+if METRICS_TOKEN and (len(METRICS_TOKEN) < 16 or not METRICS_TOKEN.isascii()):
+    raise ImproperlyConfigured("TRADELATCH_METRICS_TOKEN must be at least 16 characters of ASCII.")
+
 # Brokers: what our calls seem to come from, for the lists of addresses that brokers bind a key to
 try:
     OUTGOING_ADDRESSES = [str(ip_address(each)) for each in os.environ.get("TRADELATCH_OUTGOING_ADDRESSES", "").split()]

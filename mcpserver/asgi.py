@@ -20,14 +20,14 @@ from starlette.types import Receive, Scope, Send  # noqa: E402
 from console import toolsets, trusted_proxies  # noqa: E402
 from console.authority import call_quota  # noqa: E402
 from console.onboarding import migrate, sealing_keys  # noqa: E402
-from console.operations import health  # noqa: E402
+from console.operations import health, metrics  # noqa: E402
 from mcpserver import console_catalog, edge, server  # noqa: E402
 from mcpserver.fast_path import FastPath  # noqa: E402
 from mcpserver.subscriptions import Listeners  # noqa: E402
 from mcpserver.surface import OURS, Surface  # noqa: E402
 
 PATHS = ("/mcp", "/mcp/")
-ANSWERED = frozenset({*PATHS, *health.PATHS})
+ANSWERED = frozenset({*PATHS, *health.PATHS, metrics.PATH})
 """What this app answers where it stands beside another."""
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
@@ -63,6 +63,8 @@ class McpApp:
             await self._edge(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] in health.PATHS:
             await health.answer(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == metrics.PATH:
+            await metrics.answer(scope, receive, send)
         elif scope["type"] == "http":
             await send({"type": "http.response.start", "status": 404, "headers": []})
             await send({"type": "http.response.body", "body": b""})

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from console import ids, request_origin
 from console.accounts.models import User
+from console.audit import call_counts
 from console.audit.group_commit import Done, Row, writer
 from console.audit.models import CallOutcome, Change, ChangeCategory
 from console.errors import Code
@@ -68,6 +69,9 @@ def flush(seconds: float) -> None:
 
 def _row(entry: Entry) -> Row:
     """The values of ``Call``, in the order of its fields."""
+    call_counts.count(
+        entry.tool if entry.code is not Code.UNKNOWN_TOOL else "unknown", entry.outcome.value, entry.duration_us
+    )
     who = entry.principal
     app = who if isinstance(who, Principal) else None
     return (

@@ -108,6 +108,8 @@ def holds(database: Path, table: str, where: str = "1") -> bool:
             return connection.execute(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1").fetchone() is not None  # noqa: S608  our own
         except sqlite3.OperationalError:
             return False
+        except sqlite3.DatabaseError:  # damaged: what it held is not known
+            return True
 
 
 def _read_secret(file: Path) -> str:

@@ -158,6 +158,11 @@ VARIABLES = (
         "`TRADELATCH_BROKER_ADDRESSES`. Public https addresses are always allowed, private ones never unless listed",
     ),
     _one(
+        "TRADELATCH_METRICS_TOKEN",
+        "none",
+        "at least 16 characters; who sends it as a bearer can read `/metrics`. Without it, that address does not exist",
+    ),
+    _one(
         "TRADELATCH_DEVELOPMENT",
         "`0`",
         "`1`: templates and static files are read again for each page; `make dev` sets it",

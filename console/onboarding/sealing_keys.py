@@ -18,11 +18,6 @@ from console.connections import vault
 from console.connections.models import Connection
 from console.onboarding.models import SealingKey
 
-_VARIABLES = {
-    SealingKey.Kind.VAULT_KEYS: "TRADELATCH_VAULT_KEYS",
-    SealingKey.Kind.SEED_KEYS: "TRADELATCH_SEED_KEYS",
-}
-
 
 def refuse_unfitting() -> None:
     """Remember the keys of this process. Raises ImproperlyConfigured where the database knows only others.
@@ -35,10 +30,10 @@ def refuse_unfitting() -> None:
         known = set(SealingKey.objects.filter(kind=kind).values_list("fingerprint", flat=True))
         mine = {_fingerprint(kind, key) for key in keys}
         if known.isdisjoint(mine) if known else not _opens(kind):
-            name = kind.value
+            name, variable = kind.value, f"TRADELATCH_{kind.value.upper()}"
             raise ImproperlyConfigured(
-                f"The database was used with another {_VARIABLES[kind]}: what it encrypted cannot be decrypted here. "
-                f"Restore {settings.HOME / 'secrets' / name}, or set {_VARIABLES[kind]} to the same on every machine. "
+                f"The database was used with another {variable}: what it encrypted cannot be decrypted here. "
+                f"Restore {settings.HOME / 'secrets' / name}, or set {variable} to the same on every machine. "
                 "If the old keys are lost, run manage.py accept_keys: people then link their brokers and set up their "
                 "second factors again."
             )

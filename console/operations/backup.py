@@ -118,9 +118,9 @@ def restore(folder: Path, *, replace: bool = False) -> Restored:
     aside = f"replaced_{datetime.now(UTC):%Y%m%d_%H%M%S}"
     try:
         with migrate.instance_lock(home):
-            files = _files_of_home(with_secrets)
             if settings.EMBEDDED_DATABASE:
                 _refuse_used_sqlite(_sqlite_file())
+            files = _files_of_home(with_secrets)
             if files and not replace:
                 raise BackupError(
                     f"There is an instance already: {files[0]}. Set TRADELATCH_HOME to a new folder, or add --replace: "
