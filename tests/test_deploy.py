@@ -50,7 +50,7 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_each_command_starts_what_is_in_the_tree(name: str) -> None:
     program, *words = COMMANDS[name]
     if program.endswith("uvicorn"):
