@@ -22,7 +22,8 @@ def reads_well(page: Page, *widths: int, rules: str = BEST) -> None:
     for width in widths:
         resize(page, width)
         assert beyond(page) <= 0, (page.url, width)
-        assert axe_finds(page, rules) == [], (page.url, width)
+        found = axe_finds(page, rules)
+        assert found == [], (page.url, width, found)
 
 
 def axe_finds(page: Page, rules: str = BEST) -> list[Any]:

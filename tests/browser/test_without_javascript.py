@@ -63,7 +63,7 @@ def test_an_order_is_rejected(plain: Page, console: str, owner: User, paper: Con
     app: Any = ConnectedApp.objects.filter(owner=owner, connection=paper).first()
     order = prepared_order(app)
     plain.goto(f"{console}/orders/approvals/{order.confirmation.public_id}/")
-    plain.get_by_role("button", name="Decline").click()
+    plain.get_by_role("button", name="Decline").first.click()
     order.refresh_from_db()
     assert order.status in ("rejected_by_owner", "cancelled")
 
