@@ -134,7 +134,7 @@ def test_a_live_order_is_approved_from_a_notification(
     worker.evaluate(TAP)
     expect(page.get_by_role("heading", name="Buy 0.1 BTC/USD, limit 100.00 USD, day Live")).to_be_visible()
     assert status(prepared) is Status.AWAITING, "the tap alone does nothing"
-    page.get_by_role("button", name="Approve with passkey").click()
+    page.get_by_role("button", name="Approve with passkey").first.click()
     expect(page.get_by_text("Approved. The order is working.")).to_be_visible()
     took = time.monotonic() - began
     assert status(prepared) is Status.WORKING
