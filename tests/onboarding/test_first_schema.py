@@ -74,6 +74,10 @@ def _differences(one: dict[str, set[str]], other: dict[str, set[str]]) -> dict[s
     }
 
 
+_DJANGOS_OWN = {"auth_group_permissions": {"id integer NO   YES", "id bigint NO   YES"}}
+"""Of a table that nobody here writes: Django's app says integer, and its migrations follow DEFAULT_AUTO_FIELD."""
+
+
 def test_on_sqlite_both_ways_lead_to_the_same_tables(tmp_path: Path) -> None:
     _make_at_once(tmp_path / "at once")
     _migrate_in_turn(tmp_path / "in turn")
@@ -87,4 +91,4 @@ def test_on_postgresql_too(tmp_path: Path) -> None:
         second = urlsplit(first)._replace(path="/in_turn").geturl()
         _make_at_once(tmp_path / "at once", TRADELATCH_DATABASE_URL=first)
         _migrate_in_turn(tmp_path / "in turn", TRADELATCH_DATABASE_URL=second)
-        assert _differences(_postgresql(first), _postgresql(second)) == {}
+        assert _differences(_postgresql(first), _postgresql(second)) == _DJANGOS_OWN
