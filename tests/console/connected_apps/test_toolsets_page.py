@@ -14,6 +14,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.scopes import Scope, Source
 from console.toolsets import Toolset
+from mcpserver import console_catalog
 from tests.console.pages import text_of, words_of
 from tests.console.present import present
 
@@ -120,9 +121,10 @@ def client_of_owner(owner: User) -> Any:
 
 
 def test_without_the_tools_in_this_process_every_set_can_be_switched(
-    browser: Browser, app: ConnectedApp, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, app: ConnectedApp, request: pytest.FixtureRequest
 ) -> None:
-    monkeypatch.setattr(toolsets, "provided", lambda: ())
+    request.addfinalizer(lambda: toolsets.provide(console_catalog.tools))
+    toolsets.provide(tuple)
     assert "0.0 kB" not in words_of(browser.get(f"/apps/{app.pk}/"))
     switch(browser, app, "market")
     app.refresh_from_db()
