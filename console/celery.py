@@ -6,6 +6,7 @@ import sys
 import django
 from celery import Celery
 from celery.signals import beat_init, worker_init
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils.module_loading import import_string
@@ -25,7 +26,8 @@ app.autodiscover_tasks()
 @worker_init.connect
 @beat_init.connect
 def _refuse_what_does_not_fit(**kwargs: object) -> None:
-    django.setup()
+    if not apps.ready:  # a second time would give logging the stream that Celery has put in the place of stderr
+        django.setup()
     try:
         migrate.refuse_newer()
         # Its models can be imported now, and not before.
