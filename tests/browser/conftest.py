@@ -12,6 +12,7 @@ from django.contrib.staticfiles.handlers import StaticFilesHandler
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.browser.steps import sign_in
+from console.oauth import resource_indicator
 from tests.patience import at_most
 
 # Django sees the event loop that playwright runs in this thread and would refuse the ORM to the fixtures.
@@ -104,11 +105,13 @@ def home(page: Page, owner: Any, live_server: Any) -> str:
 
 
 @pytest.fixture
-def console(live_server: Any, settings: LazySettings) -> str:
+def console(live_server: Any, settings: LazySettings) -> Iterator[str]:
     """By name: passkeys refuse the address of a computer."""
     url = str(live_server.url).replace("127.0.0.1", "localhost")
     settings.PUBLIC_URL = url
-    return url
+    resource_indicator.origin_for.cache_clear()
+    yield url
+    resource_indicator.origin_for.cache_clear()
 
 
 @pytest.fixture
