@@ -11,8 +11,8 @@ from django.conf import LazySettings
 from django.contrib.staticfiles.handlers import StaticFilesHandler
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
-from tests.browser.steps import sign_in
 from console.oauth import resource_indicator
+from tests.browser.steps import sign_in
 from tests.patience import at_most
 
 # Django sees the event loop that playwright runs in this thread and would refuse the ORM to the fixtures.

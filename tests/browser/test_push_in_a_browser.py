@@ -109,7 +109,8 @@ def test_a_live_order_is_approved_from_a_notification(
     sign_in(page, console, owner.email)
     add_passkey(page, console)
     page.goto(f"{console}/notifications/")
-    page.get_by_role("button", name="Enable on this device").click()
+    with page.expect_navigation():  # the page loads itself anew once the device is kept
+        page.get_by_role("button", name="Enable on this device").click()
     expect(page.get_by_text("This device", exact=True)).to_be_visible()
     assert NotificationChannel.objects.get().user == owner
     session, registration = registration_of(page)
