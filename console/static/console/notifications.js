@@ -69,7 +69,9 @@ async function start() {
   // The list comes anew while the page is open.
   document.addEventListener("htmx:afterSwap", () => mark(now, channel));
   if (mine) {
-    if (same(now.options?.applicationServerKey, key) && !mine.hasAttribute("data-renew")) return;
+    // A browser that does not say which key it has is believed: it would be asked again at each load, for ever.
+    const had = now.options?.applicationServerKey;
+    if (!mine.hasAttribute("data-renew") && (!had || same(had, key))) return;
     if (Notification.permission === "granted") {
       // The instance has a new key: the browser is asked again, and nobody has to press anything.
       await keep(await subscribe(registration));
