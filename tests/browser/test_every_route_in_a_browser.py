@@ -50,13 +50,15 @@ def pages_of(user: User, things: dict[str, Any]) -> Iterator[tuple[Route, str]]:
             yield route, address
 
 
-def faults(page: Page, address: str, widths: tuple[int, ...]) -> list[str]:
+def faults(page: Page, address: str, widths: tuple[int, ...], *, with_axe: bool = True) -> list[str]:
     found = []
     for width in widths:
         resize(page, width)
         found += [f"{address} at {width}: {each}" for each in cut_off(page)]
         if (pixels := beyond(page)) > 0:
             found.append(f"{address} at {width}: {pixels} px sideways")
+    if not with_axe:
+        return found
     resize(page, 1320)
     return found + [f"{address}: {each}" for each in axe_finds(page)]
 
@@ -85,5 +87,6 @@ def test_every_page_reads_well_for_those_who_own_nothing_of_it(
     for route, address in pages_of(user, things):
         if not route.path.startswith(SAME_FOR_ALL):
             page.goto(console + address)
-            wrong += faults(page, address, (360,))
+            # Other people's pages are those of their owner with less on them; an operator has some of their own.
+            wrong += faults(page, address, (360,), with_axe=who == "operator")
     assert wrong == []
