@@ -7,13 +7,14 @@ from console.audit import queries as call_queries
 from console.audit.models import Call
 from console.connected_apps import queries as app_queries
 from console.connections import queries as connection_queries
+from console.scopes import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetUp:
     has_connection: bool
     has_app: bool
-    """Something besides the key that came with a connection."""
+    """One signed in. A key that nobody has used yet is no assistant, whoever made it."""
     first_call: Call | None
 
     @property
@@ -33,6 +34,6 @@ def of(owner: User) -> SetUp:
         return SetUp(has_connection=True, has_app=True, first_call=first)
     return SetUp(
         has_connection=connection_queries.open_connections(owner).exists(),
-        has_app=app_queries.active_apps(owner).exclude(api_keys__is_default=True).exists(),
+        has_app=app_queries.active_apps(owner).filter(source=Source.OAUTH).exists(),
         first_call=None,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from console.operator.models import SweepRun
 
@@ -52,6 +53,8 @@ class Sweep:
     failed_at: datetime | None
     error: str
     is_late: bool
+    is_resting: bool
+    """The schedule leaves it out now, for it would find nothing to do."""
 
 
 def record(task: str, seconds: float, error: str = "") -> None:
@@ -70,8 +73,10 @@ def sweeps(now: datetime) -> list[Sweep]:
     """Of the schedule, the late ones first."""
     ran = {run.task: run for run in SweepRun.objects.all()}
     found = []
-    schedule: Iterable[dict[str, Any]] = settings.CELERY_BEAT_SCHEDULE.values()
-    for entry in schedule:
+    schedule: Iterable[tuple[str, dict[str, Any]]] = settings.CELERY_BEAT_SCHEDULE.items()
+    for name, entry in schedule:
+        gate = settings.SCHEDULE_GATES.get(name)
+        rests = gate is not None and not import_string(gate)()
         every, task = timedelta(seconds=float(entry["schedule"])), str(entry["task"])
         run = ran.get(task)
         found.append(
@@ -82,7 +87,8 @@ def sweeps(now: datetime) -> list[Sweep]:
                 seconds=run.seconds if run else None,
                 failed_at=run.failed_at if run else None,
                 error=run.error if run else "",
-                is_late=run is not None and now - run.at > 2 * every + _ALLOWED,
+                is_late=not rests and run is not None and now - run.at > 2 * every + _ALLOWED,
+                is_resting=rests,
             )
         )
     return sorted(found, key=lambda sweep: (not sweep.is_late, sweep.at is None, sweep.words))

@@ -183,8 +183,7 @@ def of_event(event: OrderEvent, rank: int) -> TimelineEntry:
 
 def of_change(change: Change, rank: int) -> TimelineEntry:
     kind = KINDS_OF_CHANGE[ChangeCategory(change.category)]
-    told = kind is Kind.SIGN_IN or change.target in change.action
-    named = change.action if told else f"{change.action} {change.target}"
+    named = change.action if kind is Kind.SIGN_IN else _with_its_target(change.action, change.target)
     if change.times > 1:
         named = f"{named}, {change.times} times"
     return TimelineEntry(
@@ -205,6 +204,12 @@ def of_change(change: Change, rank: int) -> TimelineEntry:
         ip=change.ip,
         row=change,
     )
+
+
+def _with_its_target(action: str, target: str) -> str:
+    """``minted key``, ``switched toolsets of app``; but ``policy changed``, which names itself what was changed."""
+    names_itself = target in action or (" " in action and not action.endswith(" of"))
+    return action if names_itself else f"{action} {target}"
 
 
 def of_mail(mail: OutgoingMail, rank: int) -> TimelineEntry:

@@ -22,8 +22,7 @@ def of_record() -> RecordState:
     """What was found when it was last checked. A check of the newest seals alone takes no finding back."""
     checked = Verification.objects.order_by("-pk").first()
     if checked is None:
-        sealed = Seal.objects.exists()
-        return RecordState(tone="neutral", words="Sealed, not checked yet" if sealed else "Nothing sealed yet")
+        return _not_checked(None)
     whole = Verification.objects.filter(whole_chain=True).order_by("-pk").first()
     broken = next((each for each in (checked, whole) if each is not None and not each.is_whole), None)
     if broken is not None:
@@ -32,7 +31,7 @@ def of_record() -> RecordState:
         return RecordState(tone="bad", words=f"Broken at {at}", detail=problem["words"], checked_at=broken.at)
     until = checked.through
     if until is None:
-        return RecordState(tone="neutral", words="Nothing sealed yet", checked_at=checked.at)
+        return _not_checked(checked.at)
     today = until.date() == timezone.now().date()
     return RecordState(
         tone="good",
@@ -40,3 +39,9 @@ def of_record() -> RecordState:
         checked_at=checked.at,
         through=until,
     )
+
+
+def _not_checked(at: datetime | None) -> RecordState:
+    """``at``: of a check that came before the first seal."""
+    words = "Sealed, not checked yet" if Seal.objects.exists() else "Nothing sealed yet"
+    return RecordState(tone="neutral", words=words, checked_at=at)

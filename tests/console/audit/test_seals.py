@@ -157,8 +157,12 @@ def test_what_is_not_sealed_yet_is_never_deleted(settings: Any) -> None:
 
 def test_the_pages_are_told_up_to_when_the_record_is_whole() -> None:
     assert state.of_record().words == "Nothing sealed yet"
+    verifying.check_and_keep(whole_chain=True)
+    assert state.of_record().words == "Nothing sealed yet"
     calls()
     seal_all()
+    assert state.of_record().words == "Sealed, not checked yet"
+    Verification.objects.all().delete()
     assert state.of_record().words == "Sealed, not checked yet"
     verifying.check_and_keep(whole_chain=False)
     shown = state.of_record()

@@ -15,6 +15,7 @@ from brokers.errors import BrokerUnavailable
 from brokers.paper.adapter import PaperBroker
 from console.accounts.models import User
 from console.clients.models import Client, ClientKind, ReviewState
+from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access, health
 from console.connections.models import Connection
@@ -27,7 +28,7 @@ from console.onboarding import connection_lifecycle
 from console.orders.owner.pending_badge import PendingBadge
 from console.orders.states import Status
 from console.recent_errors import rollup
-from console.scopes import Scope
+from console.scopes import Scope, Source
 from tests.brokers.paper.support import order as paper_order
 from tests.console.orders.steps import make
 from tests.console.pages import log, text_of, words_of
@@ -287,9 +288,13 @@ class TestSetUp:
         assert "Wait for its first call" not in text_of(browser.get("/"))
         assert "Wait for its first call" in text_of(others_browser.get("/"))
 
-    def test_the_key_that_came_with_a_connection_is_no_assistant(self, browser: Browser, paper: Connection) -> None:
-        html = text_of(browser.get("/"))
-        assert html.count('<li class="checked">') == 1
+    def test_a_key_that_nobody_used_is_no_assistant_and_an_app_that_signed_in_is_one(
+        self, browser: Browser, owner: User, paper: Connection
+    ) -> None:
+        minting.mint(owner, paper, READ, name="quickstart trade")
+        assert text_of(browser.get("/")).count('<li class="checked">') == 1
+        grants.activate(grants.grant(owner, paper, READ, source=Source.OAUTH, name="Claude"))
+        assert text_of(browser.get("/")).count('<li class="checked">') == 2
 
 
 def test_closing_everything_shows_the_positions_that_go(

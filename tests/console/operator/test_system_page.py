@@ -12,11 +12,13 @@ from django.utils import timezone
 
 from brokers.errors import BrokerUnavailable
 from console.audit.models import Verification
+from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access, health
 from console.connections.models import Connection
 from console.operator import broker_checks, sweeps, system, tasks
 from console.operator.models import BrokerChecks, SweepRun
 from tests.console.pages import words_of
+from tests.console.steps import prepared_order
 
 pytestmark = pytest.mark.django_db
 
@@ -35,6 +37,16 @@ def test_a_sweep_is_late_once_it_missed_two_turns_and_a_minute(operators_browser
     assert "Late" not in words_of(operators_browser.get("/operator/system/"))
     SweepRun.objects.update(at=timezone.now() - timedelta(hours=2, minutes=2))
     assert "Delete old rows of the record Late every 1 h" in words_of(operators_browser.get("/operator/system/"))
+
+
+def test_a_sweep_that_would_find_nothing_is_not_late_and_one_that_would_is(
+    operators_browser: Browser, paper: Connection
+) -> None:
+    SweepRun.objects.create(task="console.orders.tasks.sweep", at=timezone.now() - timedelta(hours=1), seconds=0.01)
+    words = words_of(operators_browser.get("/operator/system/"))
+    assert "Follow orders every 2 s nothing to do, 1 h ago" in words
+    prepared_order(ConnectedApp.objects.filter(connection=paper).earliest("pk"))
+    assert "Follow orders Late every 2 s" in words_of(operators_browser.get("/operator/system/"))
 
 
 def test_a_sweep_that_runs_every_two_seconds_is_written_down_twice_a_minute_and_failures_at_once() -> None:

@@ -71,6 +71,22 @@ def test_calls_orders_changes_and_emails_stand_in_one_list_newest_first(
     assert places == sorted(places)
 
 
+@pytest.mark.parametrize(
+    ("action", "target", "line"),
+    [
+        ("minted", "key", "Minted key"),
+        ("switched toolsets of", "app", "Switched toolsets of app"),
+        ("policy changed", "connection", "Policy changed"),
+        ("key replaced", "key", "Key replaced"),
+    ],
+)
+def test_a_change_says_in_words_what_was_changed(
+    browser: Browser, owner: User, action: str, target: str, line: str
+) -> None:
+    audit_log.record_change(owner, action, target, 7, "Harbour", before={"a": 1}, after={"a": 2})
+    assert f"{line} Harbour" in words_of(browser.get("/timeline/"))
+
+
 def test_a_call_about_an_order_says_the_order_in_words(browser: Browser, app: ConnectedApp, order: Order) -> None:
     log(app, tool="confirm_order", order_id=order.public_id)
     assert "confirm_order Buy 10 AAPL, limit 181.50 USD, day" in words_of(browser.get("/timeline/?kind=call"))
