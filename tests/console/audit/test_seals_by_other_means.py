@@ -23,7 +23,7 @@ from console.audit.seals import sealing
 pytestmark = pytest.mark.django_db
 
 TABLES = {"calls": "audit_call", "changes": "audit_change"}
-ODD = {
+ODD: dict[str, Any] = {
     "symbol": "BRK.B",
     "note": "Grüße, 日本 \u2028 \"'<&>\\ \x7f",
     "many": [1, -7, 2**53 - 1, None, True, {}],
