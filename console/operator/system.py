@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-import redis
 from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
+from kombu import Connection
+from kombu.exceptions import KombuError
 
 from console.audit.models import Record, Seal
 from console.audit.seals import canonical, retention, sealing, signing, triggers
@@ -20,6 +22,9 @@ from console.outbox.models import OutgoingMail
 
 BACKUP_MARK = "last-backup"
 """A file in the home folder: whoever makes a backup touches it."""
+_QUEUE = "celery"
+_ANSWERS_WITHIN = 1
+"""Seconds."""
 _LONG_WAIT = timedelta(seconds=60)
 _SECRETS = {
     "secret_key": "Signs sessions",
@@ -83,13 +88,29 @@ def queue() -> QueueState:
             except FileNotFoundError:
                 continue
         return QueueState(kind="Files", waiting=len(ages), oldest_seconds=max(ages, default=None))
-    if settings.CELERY_BROKER_URL.startswith(("redis:", "rediss:")):
+    return _asked(settings.CELERY_BROKER_URL)
+
+
+def _asked(url: str) -> QueueState:
+    """Of a server, by the library that Celery speaks to it with: its client is loaded only where there is one."""
+    scheme = url.partition(":")[0]
+    kind = "Redis" if scheme in ("redis", "rediss") else scheme
+    options = {"socket_timeout": _ANSWERS_WITHIN, "socket_connect_timeout": _ANSWERS_WITHIN}
+    with Connection(url, connect_timeout=_ANSWERS_WITHIN, transport_options=options) as server:
+        away: tuple[type[BaseException], ...] = (OSError, KombuError, *server.connection_errors)
         try:
-            client = redis.Redis.from_url(settings.CELERY_BROKER_URL, socket_timeout=1, socket_connect_timeout=1)
-            return QueueState(kind="Redis", waiting=int(client.llen("celery")))
-        except redis.RedisError as error:
-            return QueueState(kind="Redis", waiting=None, problem=f"It does not answer: {type(error).__name__}.")
-    return QueueState(kind=settings.CELERY_BROKER_URL.partition(":")[0], waiting=None)
+            server.ensure_connection(max_retries=1, interval_start=0, timeout=_ANSWERS_WITHIN)
+            return QueueState(kind=kind, waiting=_waiting(server))
+        except away as error:
+            return QueueState(kind=kind, waiting=None, problem=f"It does not answer: {type(error).__name__}.")
+
+
+def _waiting(server: Connection) -> int:
+    try:
+        channel: Any = server.default_channel  # the stubs do not know what every channel can do
+        return int(channel.queue_declare(_QUEUE, passive=True).message_count)
+    except server.channel_errors:  # Redis has no list that is empty
+        return 0
 
 
 def database() -> DatabaseState:

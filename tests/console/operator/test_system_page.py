@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import settings as instance
 from django.test import Client as Browser
 from django.utils import timezone
+from kombu import Connection as Queue
+from pytest_django import Settings
 
 from brokers.errors import BrokerUnavailable
 from console.audit.models import Verification
@@ -17,8 +19,10 @@ from console.connections import broker_access, health
 from console.connections.models import Connection
 from console.operator import broker_checks, sweeps, system, tasks
 from console.operator.models import BrokerChecks, SweepRun
+from console.operator.system import QueueState
 from tests.console.pages import words_of
 from tests.console.steps import prepared_order
+from tests.redis import running
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +33,7 @@ def nothing_written_yet() -> None:
 
 
 def test_every_periodic_task_has_words() -> None:
-    assert {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()} == set(sweeps.WORDS)
+    assert {entry["task"] for entry in instance.CELERY_BEAT_SCHEDULE.values()} == set(sweeps.WORDS)
 
 
 def test_a_sweep_is_late_once_it_missed_two_turns_and_a_minute(operators_browser: Browser) -> None:
@@ -128,6 +132,17 @@ def test_a_database_that_lost_its_triggers_is_told(operators_browser: Browser, g
 
     triggers.remove()
     assert "It does not refuse changes" in words_of(operators_browser.get("/operator/system/"))
+
+
+def test_what_waits_in_redis_is_counted_and_one_that_is_away_is_named(settings: Settings) -> None:
+    with running() as server:
+        settings.EMBEDDED_QUEUE, settings.CELERY_BROKER_URL = False, server.url
+        assert system.queue() == QueueState(kind="Redis", waiting=0)
+        with Queue(server.url) as sender:
+            sender.SimpleQueue("celery").put({"a": "message"})
+        assert system.queue() == QueueState(kind="Redis", waiting=1)
+    away = system.queue()
+    assert (away.waiting, away.problem.startswith("It does not answer")) == (None, True)
 
 
 def test_the_database_tells_its_kind_and_that_all_migrations_are_applied() -> None:
