@@ -45,8 +45,8 @@ def test_without_a_worker_and_a_schedule_it_is_degraded_and_takes_calls(either: 
 def test_a_worker_that_was_last_seen_long_ago_or_before_the_clock_was_set_back_is_told(
     either: Server, seen: str
 ) -> None:
-    either.query(f"INSERT OR REPLACE INTO operations_workerseen (name, at) VALUES ('gone', '{seen}')")
-    either.query(f"INSERT OR REPLACE INTO operations_lease (name, holder, until) VALUES ('schedule', 'gone', '{seen}')")
+    either.query("INSERT OR REPLACE INTO operations_workerseen (name, at) VALUES ('gone', ?)", seen)
+    either.query("INSERT OR REPLACE INTO operations_lease (name, holder, until) VALUES ('schedule', 'gone', ?)", seen)
     checks = get(either, "/readyz").json()["checks"]
     assert (checks["worker"]["ok"], checks["schedule"]["ok"]) == (False, False)
 
