@@ -87,7 +87,10 @@ def _send_batch(unsent: QuerySet[OutgoingMail]) -> int:
     with ThreadPoolExecutor(min(_SIDE_BY_SIDE, len(ready)), thread_name_prefix="news") as threads:
         outcomes = list(threads.map(_send, ready))
     for parcel, outcome in zip(ready, outcomes, strict=True):
-        _record(parcel.row, parcel.channel, outcome)
+        try:
+            _record(parcel.row, parcel.channel, outcome)
+        except Exception:  # the others were sent too: unrecorded, they would go out again
+            log.exception("What came of a message to channel %s cannot be recorded", parcel.channel.pk)
     return sum(outcome.result is Result.SENT for outcome in outcomes)
 
 

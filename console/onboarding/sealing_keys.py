@@ -4,18 +4,20 @@ A key leaves its fingerprint in the database when an instance first starts with 
 stays in the list for a while), so at least one of them is always known.
 """
 
+import contextlib
 import hashlib
 
 from allauth.mfa.models import Authenticator
 from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
+from django.db import connection, transaction
 
 from brokers.errors import BrokerUnavailable
 from console.accounts import seal
 from console.connections import vault
 from console.connections.models import Connection
+from console.onboarding import migrate
 from console.onboarding.models import SealingKey
 
 
@@ -26,6 +28,14 @@ def refuse_unfitting() -> None:
     """
     if SealingKey._meta.db_table not in connection.introspection.table_names():
         return  # not migrated yet, which /readyz says
+    with contextlib.ExitStack() as alone:
+        if set(SealingKey.objects.values_list("kind", flat=True)) != set(_keys()):
+            # The first start: of two machines with keys of their own, one has to find those of the other.
+            alone.enter_context(migrate.migration_lock())
+        _refuse_unfitting()
+
+
+def _refuse_unfitting() -> None:
     for kind, keys in _keys().items():
         known = set(SealingKey.objects.filter(kind=kind).values_list("fingerprint", flat=True))
         mine = {_fingerprint(kind, key) for key in keys}
@@ -46,6 +56,7 @@ def remember(kind: SealingKey.Kind, fingerprints: set[str]) -> None:
     )
 
 
+@transaction.atomic
 def accept_own() -> None:
     """Forget all others: what they sealed is given up. Raises django.db.Error."""
     SealingKey.objects.all().delete()

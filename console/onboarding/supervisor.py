@@ -151,7 +151,7 @@ class Supervisor:
         for child in self._children:
             if child.pid is None:
                 if now >= child.due:
-                    self._start(child)
+                    self._try_start(child)
                 continue
             code = _ended(child.pid)
             if code is None:
@@ -161,21 +161,37 @@ class Supervisor:
             if child.vital and not self._is_up:
                 self._say(f"The {child.name} process ended unexpectedly ({_ending(code)}); stopping everything.")
                 return True
-            child.failures = 1 if now - child.started > _STEADY_SECONDS else child.failures + 1
-            pause = _BACKOFF_SECONDS[min(child.failures, len(_BACKOFF_SECONDS)) - 1]
-            child.due = now + pause
-            self._say(
-                f"The {child.name} process ended unexpectedly ({_ending(code)}); starting it again in {pause:.0f} s."
-            )
+            if now - child.started > _STEADY_SECONDS:
+                child.failures = 0
+            self._put_off(child, f"ended unexpectedly ({_ending(code)})")
         return False
 
+    def _try_start(self, child: Child) -> None:
+        """The others go on without it where the system is short of memory or processes for a while."""
+        try:
+            self._start(child)
+        except OSError as error:
+            self._put_off(child, f"cannot be started ({error.strerror})")
+
+    def _put_off(self, child: Child, why: str) -> None:
+        child.failures += 1
+        pause = _BACKOFF_SECONDS[min(child.failures, len(_BACKOFF_SECONDS)) - 1]
+        child.due = time.monotonic() + pause
+        self._say(f"The {child.name} process {why}; starting it again in {pause:.0f} s.")
+
     def _start(self, child: Child) -> None:
+        """Raises OSError where the system has no room for another process."""
         child.started = time.monotonic()
         output, theirs = os.pipe2(os.O_CLOEXEC)
         parent = os.getpid()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()  # else the child would write it a second time
-        child.pid = os.fork()
+        try:
+            child.pid = os.fork()
+        except OSError:
+            os.close(output)
+            os.close(theirs)
+            raise
         if child.pid == 0:
             self._be(child, theirs, parent)
         os.close(theirs)

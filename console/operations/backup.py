@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import sqlite3
 from dataclasses import asdict, dataclass
@@ -26,6 +27,8 @@ _SQLITE, _POSTGRESQL = "database.sqlite3", "database.pgdump"
 _SECRET_NAMES = ("secret_key", "seed_keys", "vault_keys", "push_key", "platform_signing_key")
 _NAME = "name"
 """The file with the instance's name on its own computer, to which passkeys belong."""
+_OF_A_BACKUP = re.compile(rf"{re.escape(_SQLITE)}|{re.escape(_POSTGRESQL)}|{_NAME}|{SECRETS}/[^./\\][^/\\]*")
+"""A manifest that names others would have them written where programs of this person look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +129,24 @@ def restore(folder: Path, *, replace: bool = False) -> Restored:
                     f"There is an instance already: {files[0]}. Set TRADELATCH_HOME to a new folder, or add --replace: "
                     "what is there is then moved aside."
                 )
-            copy = _checked_copy(folder / _SQLITE, manifest) if settings.EMBEDDED_DATABASE else None
+            staging = home / f".restoring-{os.getpid()}"
+            copy: Path | None = None
             was_there = bool(files)
             try:
-                if copy is None:
+                # All that takes room on the disk comes before anything is moved.
+                staged = _stage(folder, manifest, staging)
+                if settings.EMBEDDED_DATABASE:
+                    copy = _checked_copy(folder / _SQLITE, manifest)
+                    _swap(files, home / aside, staged | {copy: _sqlite_file()})
+                else:
                     was_there |= postgresql_copy.restore(
-                        folder / _POSTGRESQL, manifest.counts, aside=aside if replace else ""
+                        folder / _POSTGRESQL,
+                        manifest.counts,
+                        aside=aside if replace else "",
+                        then=lambda: _swap(files, home / aside, staged),
                     )
-                _move_aside(files, home / aside)
-                for made in instance_dir.MADE:  # by reading the settings of this command: they fit nothing
-                    made.unlink(missing_ok=True)
-                _put_files(folder, manifest, home)
-                if copy is not None:
-                    copy.rename(_sqlite_file())
-                    _sync(_sqlite_file().parent)
             finally:
+                shutil.rmtree(staging, ignore_errors=True)
                 if copy is not None:
                     copy.unlink(missing_ok=True)
     except BlockingIOError as error:
@@ -155,9 +161,11 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         told = json.loads((folder / MANIFEST).read_text())
         manifest = Manifest(**told)
+        if not all(isinstance(each, str) for each in (*manifest.files, *manifest.files.values(), *manifest.migrations)):
+            raise ValueError
     except OSError as error:
         raise BackupError(f"{folder} is no backup: {MANIFEST} cannot be read ({error.strerror}).") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise BackupError(f"{folder / MANIFEST} is damaged, or of a newer version.") from error
     known = {f"{app}.{name}" for app, name in migrate.known_migrations()}
     unknown = [each for each in manifest.migrations if each not in known]
@@ -176,10 +184,14 @@ def read_manifest(folder: Path) -> Manifest:
         file = folder / name
         if not file.resolve().is_relative_to(folder.resolve()):
             raise BackupError(f"{folder / MANIFEST} names a file outside the backup: {name}.")
+        if not _OF_A_BACKUP.fullmatch(name):
+            raise BackupError(f"{folder / MANIFEST} names a file that no backup has: {name}.")
         if not file.is_file():
             raise BackupError(f"The backup is not complete: {file} is missing.")
         if _digest(file) != digest:
             raise BackupError(f"The backup is damaged: {file} is not what was saved.")
+    if (_SQLITE if settings.EMBEDDED_DATABASE else _POSTGRESQL) not in manifest.files:
+        raise BackupError(f"The backup is not complete: {folder / MANIFEST} names no database.")
     return manifest
 
 
@@ -264,21 +276,39 @@ def _files_of_home(with_secrets: bool) -> list[Path]:
     return [each for each in found if each.exists() and each not in instance_dir.MADE]
 
 
-def _move_aside(files: list[Path], folder: Path) -> None:
-    for file in files:
-        place = folder / file.relative_to(settings.HOME) if file.is_relative_to(settings.HOME) else folder / file.name
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.move(file, place)
-
-
-def _put_files(folder: Path, manifest: Manifest, home: Path) -> None:
-    for name in manifest.files:
+def _stage(folder: Path, manifest: Manifest, staging: Path) -> dict[Path, Path]:
+    """Copies of the files of the home, by where each is to go."""
+    shutil.rmtree(staging, ignore_errors=True)  # in a container, one that was killed had the same number
+    staging.mkdir(mode=0o700)
+    staged = {}
+    for number, name in enumerate(manifest.files):
         if name not in (_SQLITE, _POSTGRESQL):
-            place = home / name
-            place.parent.mkdir(mode=0o700, exist_ok=True)
-            shutil.copyfile(folder / name, place)
-            place.chmod(0o600)
-            _sync(place)
+            copy = staging / str(number)
+            shutil.copyfile(folder / name, copy)
+            copy.chmod(0o600)
+            _sync(copy)
+            staged[copy] = settings.HOME / name
+    return staged
+
+
+def _swap(files: list[Path], aside: Path, staged: dict[Path, Path]) -> None:
+    """Move ``files`` aside and what is staged to its place. Raises OSError; then each is where it was."""
+    home: Path = settings.HOME
+    for made in instance_dir.MADE:  # by reading the settings of this command: they fit nothing
+        made.unlink(missing_ok=True)
+    moves = [(file, aside / (file.relative_to(home) if file.is_relative_to(home) else file.name)) for file in files]
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, place in [*moves, *staged.items()]:
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.move(source, place)
+            done.append((source, place))
+    except BaseException:  # Ctrl-C too
+        for source, place in reversed(done):
+            shutil.move(place, source)
+        raise
+    for changed in {place.parent for place in staged.values()}:
+        _sync(changed)
 
 
 def _digest(file: Path) -> str:

@@ -7,6 +7,7 @@ were with their digest; at last the number of tables. Nothing is held in memory 
 import base64
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -18,6 +19,7 @@ from uuid import UUID
 
 from django.apps import apps
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import Error, connection, models, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils.duration import duration_string
@@ -62,7 +64,7 @@ def export(file: Path) -> Transferred:
     """Write every row into a new file. The instance must not run. Raises BackupError; then there is no file."""
     migrate.refuse_newer()
     try:
-        with migrate.instance_lock(settings.HOME), file.open("x", encoding="utf-8") as out:
+        with migrate.instance_lock(settings.HOME), _new_private(file) as out:
             try:
                 return _export(out)
             except BaseException:
@@ -91,10 +93,15 @@ def load(file: Path) -> Transferred:
         raise BackupError(f"Tradelatch is running with {settings.HOME}: stop it first.") from error
     except OSError as error:
         raise BackupError(f"{file} cannot be read: {error.strerror}.") from error
-    except (KeyError, TypeError, ValueError, LookupError) as error:
+    except (TypeError, ValueError, ArithmeticError, LookupError, ValidationError) as error:
         raise BackupError(f"{file} is damaged: {error}.") from error
     except Error as error:
         raise BackupError(f"The database did not take the data: {str(error).strip()}") from error
+
+
+def _new_private(file: Path) -> IO[str]:
+    """Sessions, password hashes and sealed credentials are rows too: nobody else may read them. Raises OSError."""
+    return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")
 
 
 def _export(out: IO[str]) -> Transferred:

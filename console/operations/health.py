@@ -14,12 +14,12 @@ import anyio.to_thread
 from django.conf import settings
 from django.db import Error, close_old_connections, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models.functions import Now
 from kombu.exceptions import KombuError
 from starlette.types import Receive, Scope, Send
 
 from console.celery import app as celery
 from console.operations import heartbeat
+from console.operations.lease import is_over
 from console.operations.models import Lease
 from console.operations.scheduler import LEASE
 
@@ -110,7 +110,7 @@ def _worker() -> HealthCheck:
 
 
 def _schedule() -> HealthCheck:
-    held = Lease.objects.filter(name=LEASE, until__gt=Now()).exists()
+    held = Lease.objects.exclude(is_over()).filter(name=LEASE).exists()
     return HealthCheck("schedule", ok=held, detail="kept" if held else "no process keeps it")
 
 

@@ -25,8 +25,10 @@ def delete_old() -> None:
 
 def seconds_since() -> float | None:
     """Since any worker was last seen at work; None when none ever was."""
-    last = WorkerSeen.objects.aggregate(last=Max("at"))["last"]
-    return None if last is None else max(0.0, (timezone.now() - last).total_seconds())
+    now = timezone.now()
+    # What is further ahead was written before the clock was set back, and would look fresh until then.
+    last = WorkerSeen.objects.filter(at__lte=now + LATE_AFTER).aggregate(last=Max("at"))["last"]
+    return None if last is None else max(0.0, (now - last).total_seconds())
 
 
 def is_late() -> bool:

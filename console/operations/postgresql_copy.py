@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from django.db import Error
@@ -38,10 +39,11 @@ def dump(target: Path) -> tuple[list[str], dict[str, int]]:
         raise BackupError(f"The database does not answer: {str(error).strip()}") from error
 
 
-def restore(source: Path, counts: dict[str, int], *, aside: str) -> bool:
+def restore(source: Path, counts: dict[str, int], *, aside: str, then: Callable[[], None]) -> bool:
     """Into the database of the settings. ``aside`` names the schema that its tables go to; "" refuses any tables.
 
-    Returns whether there were any. Raises BackupError; then the database is as it was.
+    ``then`` does what belongs to it. Returns whether there were any tables. Raises BackupError, and what ``then``
+    raises; then the database is as it was.
     """
     try:
         with direct_connection() as connection, connection.cursor() as cursor:
@@ -60,7 +62,8 @@ def restore(source: Path, counts: dict[str, int], *, aside: str) -> bool:
                 _run("pg_restore", [*options, str(source)], connection)
                 if _counts(connection) != counts:
                     raise BackupError("The restored database has other rows than the manifest says.")
-            except BackupError:
+                then()
+            except BaseException:  # Ctrl-C too
                 cursor.execute("DROP SCHEMA public CASCADE")
                 cursor.execute(f"ALTER SCHEMA {aside} RENAME TO public" if there else "CREATE SCHEMA public")
                 raise

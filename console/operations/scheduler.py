@@ -95,11 +95,13 @@ class Scheduler(beat.Scheduler):
 
     def _restore(self) -> None:
         """What another scheduler, or the one before a restart, sent last."""
-        sent = dict(ScheduledJob.objects.values_list("name", "sent_at"))
+        now = timezone.now()
+        # From later than now: from before the clock was set back.
+        sent = dict(ScheduledJob.objects.filter(sent_at__lte=now).values_list("name", "sent_at"))
         for name, entry in self.schedule.items():
             if _is_remembered(entry):
                 # Never asked for: now, and not after a whole interval, which no short run would see the end of.
-                entry.last_run_at = sent.get(name, timezone.now() - _every(entry))
+                entry.last_run_at = sent.get(name, now - _every(entry))
         self._heap = None
         self._is_restored = True
 
@@ -110,6 +112,7 @@ class Scheduler(beat.Scheduler):
             log.warning("The clock was set back by %.0f s; the schedule starts again.", self._ahead - ahead)
             for entry in self.schedule.values():
                 entry.last_run_at = timezone.now()
+            self._nothing_at.clear()  # what was over by the clock may not be over now
             self._heap = None
         self._ahead = ahead
 

@@ -92,3 +92,31 @@ def test_on_postgresql_too(tmp_path: Path) -> None:
         _make_at_once(tmp_path / "at once", TRADELATCH_DATABASE_URL=first)
         _migrate_in_turn(tmp_path / "in turn", TRADELATCH_DATABASE_URL=second)
         assert _differences(_postgresql(first), _postgresql(second)) == _DJANGOS_OWN
+
+
+def test_a_start_after_one_that_died_behind_the_tables_guards_the_record(tmp_path: Path) -> None:
+    _make_at_once(tmp_path)
+    whole = _sqlite(tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / "tradelatch.sqlite3")) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]
+        for name in names:
+            connection.execute(f"DROP TRIGGER {name}")
+    assert names
+    ran = manage(tmp_path, 8000, "quickstart", "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert _differences(_sqlite(tmp_path), whole) == {}
+
+
+def test_triggers_of_tables_that_were_moved_aside_do_not_stand_for_those_in_use(tmp_path: Path) -> None:
+    with postgres.running() as url:
+        _make_at_once(tmp_path, TRADELATCH_DATABASE_URL=url)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE SCHEMA replaced_before")
+            connection.execute("CREATE TABLE replaced_before.audit_call (id int)")
+            connection.execute(
+                "CREATE TRIGGER audit_call_no_update BEFORE UPDATE ON replaced_before.audit_call "
+                "FOR EACH ROW EXECUTE FUNCTION audit_refuse()"
+            )
+            connection.execute("DROP TRIGGER audit_call_no_update ON audit_call")
+        ran = manage(tmp_path, 8000, "audit_verify", TRADELATCH_DATABASE_URL=url)
+        assert "triggers are missing: audit_call_no_update" in ran.stdout, ran.stderr

@@ -87,6 +87,34 @@ def test_a_process_that_ignores_the_request_is_killed(tmp_path: Path) -> None:
     assert not _alive(pid)
 
 
+def test_a_process_that_the_system_has_no_room_for_is_started_later_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    ready = tmp_path / "ready"
+    web = _python("web", SLEEP, vital=True)
+    worker = _python("worker", f"import time; open({str(ready)!r}, 'w').close(); time.sleep(600)")
+    fork, refused = os.fork, [OSError(11, "Resource temporarily unavailable")]
+    monkeypatch.setattr(os, "fork", lambda: fork() if web.pid is None or not refused else _raise(refused.pop()))
+
+    def stop_once_it_runs() -> None:
+        until(ready.exists, seconds=20, what="the start of the worker")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with Supervisor([web, worker], folder=tmp_path, say=said.append) as running:
+        first = web.pid
+        threading.Thread(target=stop_once_it_runs).start()
+        assert running.run() == 0
+        assert web.pid == first
+    assert said == [
+        "The worker process cannot be started (Resource temporarily unavailable); starting it again in 0 s."
+    ]
+
+
+def _raise(error: OSError) -> int:
+    raise error
+
+
 def test_the_others_wait_for_the_vital_one(tmp_path: Path) -> None:
     web, worker = _python("web", SLEEP, vital=True), _python("worker", SLEEP)
     with Supervisor([web, worker], folder=tmp_path, say=print) as running:

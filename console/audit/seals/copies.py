@@ -5,6 +5,7 @@ it covers, is missing or another one.
 """
 
 import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -38,9 +39,11 @@ def append_missing() -> int:
         return 0
     file, written = Path(settings.AUDIT_COPY_FILE), 0
     try:
-        since, is_cut = _last_number(file)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor, "a") as handle:
+            with contextlib.suppress(OSError):  # not every network's file system has locks
+                fcntl.flock(handle, fcntl.LOCK_EX)  # two sweeps at once would cut each other's lines
+            since, is_cut = _last_number(file)
             handle.write("\n" if is_cut else "")
             for line in lines(since=since):
                 handle.write(f"{line}\n")
@@ -53,15 +56,30 @@ def append_missing() -> int:
 
 
 def read(text: Iterator[str]) -> Iterator[dict[str, Any]]:
-    """The seals of a copy. Raises ValueError for a line that is none."""
+    """The seals of a copy. Raises ValueError for a line that is none.
+
+    A line that was cut off while it was written is passed over: the seal it began to copy is the next line, or is
+    still to be copied where it is the last one.
+    """
+    last, cut = 0, 0
     for number, line in enumerate(text, start=1):
-        if line.strip():
-            try:
-                told = json.loads(line)
-                found = {**told, "number": int(told["number"]), "digest": str(told["digest"])}
-            except (ValueError, TypeError, KeyError) as error:
+        if not line.strip():
+            continue
+        try:
+            told = json.loads(line)
+            found = {**told, "number": int(told["number"]), "digest": str(told["digest"])}
+        except (ValueError, TypeError, KeyError) as error:
+            if not line.startswith("{"):
                 raise ValueError(f"Line {number} is not a copy of a seal.") from error
-            yield found
+            if line.endswith("\n"):  # else it is the last of the file
+                cut = number
+            continue
+        if cut and found["number"] != last + 1:
+            raise ValueError(f"Line {cut} is not a copy of a seal.")
+        last, cut = found["number"], 0
+        yield found
+    if cut:
+        raise ValueError(f"Line {cut} is not a copy of a seal.")
 
 
 def _last_number(file: Path) -> tuple[int, bool]:

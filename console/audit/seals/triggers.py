@@ -33,7 +33,11 @@ def missing() -> list[str]:
     acts = ["update", "delete", *(["truncate"] if connection.vendor == "postgresql" else [])]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute("SELECT tgname FROM pg_trigger WHERE tgenabled <> 'D' AND NOT tgisinternal")
+            # Not those of the tables that a restore moved aside into another schema.
+            cursor.execute(
+                "SELECT tgname FROM pg_trigger WHERE tgenabled <> 'D' AND NOT tgisinternal "
+                "AND pg_table_is_visible(tgrelid)"
+            )
         else:
             cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
         there = {name for (name,) in cursor.fetchall()}

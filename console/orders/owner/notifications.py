@@ -5,13 +5,14 @@ in a quarter of an hour, the last of them saying that no more follow, and ``MOST
 """
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import Error, transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
@@ -29,6 +30,8 @@ from console.outbox import mailer
 from console.outbox.models import OutgoingMail
 from console.scopes import Source
 
+log = logging.getLogger(__name__)
+
 MOST = 3
 """E-mails in ``WITHIN``, before the one that says no more follow."""
 MOST_MESSAGES = 20
@@ -42,7 +45,15 @@ def notify() -> int:
     now = timezone.now()
     owners = set(_unnotified_approvals(now).values_list("app__connection__owner", flat=True))
     owners |= set(_unnotified_questions(now).values_list("order__connection__owner", flat=True))
-    return sum(_notify(owner_id) for owner_id in sorted(owners)[:_AT_MOST])
+    told = 0
+    for owner_id in sorted(owners)[:_AT_MOST]:
+        try:
+            told += _notify(owner_id)
+        except Error:
+            raise
+        except Exception:  # one broken order must not leave all other owners untold
+            log.exception("Person %s cannot be told what waits for them", owner_id)
+    return told
 
 
 def has_work() -> bool:

@@ -4,9 +4,11 @@ A sweep reads everything since its mark and tells of it once, by the event's own
 row whose transaction ends late has a lower id than others that were seen before it.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from django.db import Error
 from django.db.models import F, Max, QuerySet
 from django.utils import timezone
 
@@ -21,6 +23,8 @@ from console.orders.models import Order, OrderEvent
 from console.orders.states import Status
 from console.orders.terms import describe
 from console.principal import Redeemer
+
+log = logging.getLogger(__name__)
 
 BEHIND = timedelta(minutes=1)
 _AT_ONCE = 1000
@@ -50,10 +54,15 @@ def _tell_of_events() -> int:
     told = 0
     fresh = OrderEvent.objects.filter(pk__in=[pk for pk in found if f"event:{pk}" not in known]).order_by("pk")
     for event in fresh.select_related("order__connection__owner", "order__app", "order__confirmation"):
-        made = _of_event(event)
         owner = event.order.connection.owner
-        if made is not None and owner.is_active:
-            told += news.tell(owner, made)
+        try:
+            made = _of_event(event)
+            if made is not None and owner.is_active:
+                told += news.tell(owner, made)
+        except Error:
+            raise
+        except Exception:  # one broken order must not stand before all other news for ever
+            log.exception("Nobody is told of event %s of order %s", event.pk, event.order.public_id)
     _advance("order-events", events, now, found)
     return told
 

@@ -124,6 +124,23 @@ def test_new_seals_are_put_at_the_end_of_a_file_also_after_a_line_was_cut_off(se
     lines = file.read_text().splitlines()
     assert [json.loads(lines[at])["number"] for at in (0, 1, 3)] == [1, 2, 3]
     assert json.loads(lines[0]) == json.loads(copies.line_of(Seal.objects.get(number=1)))
+    call_command("audit_verify", "--seals", str(file))
+    with file.open("a") as handle:
+        handle.write('{"number": 4, "cut')
+    call_command("audit_verify", "--seals", str(file))
+
+
+def test_a_cut_off_line_hides_no_seal_of_a_copy(settings: Any, tmp_path: Path) -> None:
+    file = tmp_path / "seals.ndjson"
+    settings.AUDIT_COPY_FILE = str(file)
+    for _ in range(3):
+        calls()
+        seal_all()
+    lines = file.read_text().splitlines()
+    lines[1] = lines[1][:40]
+    file.write_text("\n".join(lines) + "\n")
+    with pytest.raises(CommandError, match="Line 2 is not a copy of a seal"):
+        call_command("audit_verify", "--seals", str(file))
 
 
 def test_a_file_that_cannot_be_written_keeps_nothing_from_being_sealed(settings: Any, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from brokers.errors import AuthFailed, BrokerUnavailable, NeedsLogin
+from brokers.types import OrderRequest
 from console.accounts.models import User
 from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access, health
@@ -27,6 +28,7 @@ from console.orders.execution import reconcile
 from console.orders.models import Order, OrderEvent
 from console.orders.owner import approvals, order_news
 from console.orders.owner.approvals import Evidence
+from console.orders.terms import describe
 from console.outbox.models import OutgoingMail
 from console.principal import Principal
 from tests.clock import Clock
@@ -88,6 +90,23 @@ def test_an_end_is_told_with_its_reason_and_the_owners_own_no_is_not(
         "refused": ["Refused by Tradelatch: Buy 0.1 BTC/USD, market, day (Paper)"],
     }
     assert titles(owner, NewsKind.END) == expected[how]
+
+
+def test_an_event_that_cannot_be_told_of_stands_before_no_other(
+    since: None, asks: Connection, trader: Principal, owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, whole = preparing.prepare(trader, bitcoin()), preparing.prepare(trader, bitcoin("0.2"))
+    for each in (broken, whole):
+        release(each, owner)
+
+    def described(request: OrderRequest, currency: str) -> str:
+        if request.quantity == broken.order.quantity:
+            raise ValueError("no words for it")
+        return describe(request, currency)
+
+    monkeypatch.setattr(order_news, "describe", described)
+    assert order_news.tell() == 1
+    assert [title.partition(" BTC")[0] for title in titles(owner, NewsKind.FILL)] == ["Filled: Buy 0.2"]
 
 
 def test_an_event_whose_transaction_ends_late_is_told_all_the_same(

@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+from pytest import MonkeyPatch
 from pytest_django import Settings
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -14,6 +15,7 @@ from console.notifications import channels, news, sending, telegram_chats
 from console.notifications.models import NewsKind, NotificationChannel, PendingChat
 from console.notifications.news import Told
 from console.notifications.senders import webhook
+from console.notifications.senders.base import Outcome
 from console.orders import prepare as preparing
 from console.orders import tasks
 from console.outbox.models import OutgoingMail
@@ -308,3 +310,23 @@ def test_an_address_that_is_taken_off_the_list_is_not_called_any_more(
     assert service.received == []
     hook.refresh_from_db()
     assert hook.last_answer == "The address is not on the public internet."
+
+
+def test_what_came_of_one_message_cannot_be_recorded_and_the_others_are_not_sent_again(
+    owner: User, topic: NotificationChannel, hook: NotificationChannel, service: Listener, monkeypatch: MonkeyPatch
+) -> None:
+    OutgoingMail.objects.all().delete()
+    record = sending._record
+
+    def recorded(row: OutgoingMail, channel: NotificationChannel, outcome: Outcome) -> None:
+        if channel == topic:
+            raise ValueError("no room")
+        record(row, channel, outcome)
+
+    monkeypatch.setattr(sending, "_record", recorded)
+    deliver(owner)
+    assert len(service.received) == 2
+    assert {row.channel: row.sent_at is None for row in OutgoingMail.objects.exclude(channel=None)} == {
+        topic: True,
+        hook: False,
+    }

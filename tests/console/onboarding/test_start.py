@@ -56,6 +56,18 @@ def test_a_rotation_passes_in_both_of_its_steps(keys: Any) -> None:
         sealing_keys.refuse_unfitting()
 
 
+def test_of_two_first_starts_at_once_with_keys_of_their_own_the_second_is_refused(
+    keys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextlib.contextmanager
+    def after_the_other() -> Iterator[None]:
+        sealing_keys.remember(SealingKey.Kind.VAULT_KEYS, {"theirs"})
+        yield
+
+    monkeypatch.setattr(migrate, "migration_lock", after_the_other)
+    assert "used with another TRADELATCH_VAULT_KEYS" in refusal()
+
+
 def test_without_fingerprints_the_newest_sealed_row_decides(keys: Any, paper: Connection) -> None:
     Connection.objects.filter(pk=paper.pk).update(sealed=vault.seal(paper.pk, paper.broker, {"key": "k"}))
     keys.CREDENTIAL_KEYS = [OTHER]

