@@ -11,11 +11,17 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from brokers.errors import BrokerUnavailable
+from console.accounts.models import User
 from console.audit.models import Verification
 from console.connections import broker_access, health
 from console.connections.models import Connection
+from console.notifications import news
+from console.notifications.models import ChannelKind, NewsKind, NotificationChannel
+from console.notifications.news import Message
 from console.operator import broker_checks, sweeps, system, tasks
 from console.operator.models import BrokerChecks, SweepRun
+from console.outbox import mailer
+from console.outbox.models import OutgoingMail
 from tests.console.pages import words_of
 
 pytestmark = pytest.mark.django_db
@@ -93,6 +99,17 @@ def test_a_queue_whose_oldest_message_waits_for_a_minute_is_said_to_be_stuck(
     assert (system.queue().waiting, system.queue().is_stuck) == (1, False)
     os.utime(message, (0, 0))
     assert "is the worker running?" in words_of(operators_browser.get("/operator/system/"))
+
+
+def test_messages_by_other_channels_are_not_counted_as_emails(operators_browser: Browser, owner: User) -> None:
+    phone = NotificationChannel.objects.create(user=owner, kind=ChannelKind.TELEGRAM, name="Phone", digest="1")
+    message = Message(NewsKind.TEST, "A test", "", "/notifications/")
+    news.enqueue(phone, message, good_for=timedelta(minutes=5))
+    mailer.give_up(news.enqueue(phone, message, good_for=timedelta(minutes=5)), "Blocked by the user")
+    assert system.letters() == (0, 0)
+    mailer.enqueue(owner, OutgoingMail.Kind.GRANT)
+    mailer.give_up(mailer.enqueue(owner, OutgoingMail.Kind.GRANT), "No such mailbox")
+    assert "1 waiting, 1 failed in 24 hours" in words_of(operators_browser.get("/operator/system/"))
 
 
 def test_the_last_backup_is_known_by_its_mark(operators_browser: Browser, settings: Any, tmp_path: Path) -> None:
