@@ -13,6 +13,7 @@ from django.utils import timezone
 from brokers.errors import BrokerUnavailable
 from console.accounts.models import User
 from console.audit.models import Verification
+from console.audit.seals import triggers
 from console.connections import broker_access, health
 from console.connections.models import Connection
 from console.notifications import news
@@ -129,8 +130,6 @@ def test_a_broken_record_is_the_first_thing_said(operators_browser: Browser) -> 
 
 def test_a_database_that_lost_its_triggers_is_told(operators_browser: Browser, guarded: None) -> None:
     assert "Refuses changes and deletions" in words_of(operators_browser.get("/operator/system/"))
-    from console.audit.seals import triggers
-
     triggers.remove()
     assert "It does not refuse changes" in words_of(operators_browser.get("/operator/system/"))
 
