@@ -2,7 +2,7 @@
 
 import decimal
 from collections.abc import Iterable
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.db import models
@@ -71,6 +71,19 @@ def rounded(value: Decimal, currency: str) -> str:
         whole, _, rest = text.partition(".")
         text = f"{whole}.{rest.rstrip('0').ljust(2, '0')}"
     return text.removeprefix("-") if not value else text
+
+
+_HUNDREDTH = Decimal("0.01")
+
+
+def to_cents(value: Decimal) -> Decimal:
+    """For sums that rest on an average."""
+    return value.quantize(_HUNDREDTH, ROUND_HALF_EVEN)
+
+
+def percent_of(part: Decimal, whole: Decimal) -> Decimal | None:
+    """To two decimals; None where there is nothing to compare with."""
+    return (part / whole * 100).quantize(_HUNDREDTH, ROUND_HALF_EVEN) if whole > 0 else None
 
 
 def is_multiple(value: Decimal, step: Decimal) -> bool:

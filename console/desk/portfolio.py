@@ -4,12 +4,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from statistics import quantiles
 from typing import Any, NamedTuple
 
 from django.db.models import Max
 
+from brokers.decimals import percent_of, to_cents
 from brokers.types import Environment
 from console.accounts.models import User
 from console.charts import figures
@@ -156,7 +157,7 @@ class CurrencyTotal:
 
     @property
     def today(self) -> Gain | None:
-        return None if self.gained is None else Gain(_cents(self.gained), _percent(self.gained, self.began))
+        return None if self.gained is None else Gain(to_cents(self.gained), percent_of(self.gained, self.began))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +270,7 @@ def _position(
     unrealized = None
     if held["unrealized"] is not None:
         gained = Decimal(held["unrealized"])
-        unrealized = Gain(_cents(gained), _percent(gained, abs(value - gained)))
+        unrealized = Gain(to_cents(gained), percent_of(gained, abs(value - gained)))
     return HeldPosition(
         connection=connection,
         account_id=account_id,
@@ -292,7 +293,7 @@ def _today(connection: Connection, paid: dict[str, Decimal], now: datetime) -> G
         return None
     moved = paid.get(connection.currency, _ZERO)
     gained = connection.equity - connection.day_equity - moved
-    return Gain(_cents(gained), _percent(gained, connection.day_equity + moved))
+    return Gain(to_cents(gained), percent_of(gained, connection.day_equity + moved))
 
 
 def _readings(ids: Sequence[int], now: datetime) -> list[Reading]:
@@ -413,11 +414,3 @@ def _percentile(answers: Sequence[int], percent: int) -> int | None:
     if len(answers) < 5:
         return None
     return round(quantiles(answers, n=100, method="inclusive")[percent - 1])
-
-
-def _cents(value: Decimal) -> Decimal:
-    return value.quantize(Decimal("0.01"), ROUND_HALF_EVEN)
-
-
-def _percent(part: Decimal, whole: Decimal) -> Decimal | None:
-    return (part / whole * 100).quantize(Decimal("0.01"), ROUND_HALF_EVEN) if whole > 0 else None

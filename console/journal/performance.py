@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
+from brokers.decimals import percent_of, to_cents
 from console.charts import figures
 from console.charts.figures import BarChart, LineChart
 from console.connections import equity
@@ -25,7 +26,6 @@ GROUPS = {"symbol": "", "day": "%Y-%m-%d", "month": "%Y-%m"}
 MOST_FILLS = 100_000
 DAYS = 30
 """How many days the chart of profits shows."""
-_CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def account_performance(
         since=first.opened_at,
         high=high,
         low=low,
-        below=EquityChange(under, _percent(under, high.high)) if under > 0 else None,
+        below=EquityChange(under, percent_of(under, high.high)) if under > 0 else None,
         deepest=equity.max_drawdown(known),
     )
     return told, known
@@ -189,12 +189,4 @@ def _earned(
     ).values_list("amount", flat=True)
     paid = sum(moved, Decimal(0))
     amount = now - began[0] - paid
-    return EquityChange(_cents(amount), _percent(amount, began[0] + paid))
-
-
-def _cents(value: Decimal) -> Decimal:
-    return value.quantize(_CENT, ROUND_HALF_EVEN)
-
-
-def _percent(part: Decimal, whole: Decimal) -> Decimal | None:
-    return (part / whole * 100).quantize(_CENT, ROUND_HALF_EVEN) if whole > 0 else None
+    return EquityChange(to_cents(amount), percent_of(amount, began[0] + paid))

@@ -12,9 +12,9 @@ from console.accounts.request_user import user_of
 from console.connections import queries as connection_queries
 from console.connections.models import Connection
 from console.errors import Refusal
-from console.journal import csv_response, notes, performance, sync
+from console.file_responses import Cell, csv_response
+from console.journal import notes, performance, sync
 from console.journal import queries as journal_queries
-from console.journal.csv_response import Cell
 from console.journal.forms import JournalFilter, NoteForm
 from console.journal.models import Execution, LedgerLine, RoundTrip
 
@@ -98,7 +98,7 @@ def rebuild(request: HttpRequest, pk: int) -> HttpResponse:
 def trades_csv(request: HttpRequest) -> HttpResponseBase:
     user = user_of(request)
     found = JournalFilter(request.GET, owner=user).apply(journal_queries.own_trips(user))
-    return csv_response.csv_response(request, "trades", _TRADES, _trades(found))
+    return csv_response(request, "trades", _TRADES, _trades(found))
 
 
 @require_safe
@@ -134,13 +134,13 @@ def show_performance(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def executions_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
     found = Execution.objects.filter(connection=_own(request, pk), **_account(request))
-    return csv_response.csv_response(request, "executions", _EXECUTIONS, _executions(found))
+    return csv_response(request, "executions", _EXECUTIONS, _executions(found))
 
 
 @require_safe
 def ledger_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
     found = LedgerLine.objects.filter(connection=_own(request, pk), **_account(request))
-    return csv_response.csv_response(request, "ledger", _LEDGER, _ledger(found))
+    return csv_response(request, "ledger", _LEDGER, _ledger(found))
 
 
 def _own(request: HttpRequest, pk: int) -> Connection:

@@ -7,7 +7,6 @@ from django.utils import timezone
 
 from console.operations.models import WorkerSeen
 
-EVERY_SECONDS = 30.0
 LATE_AFTER = timedelta(seconds=120)
 _KEPT = timedelta(days=1)
 

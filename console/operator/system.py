@@ -171,8 +171,9 @@ def last_backup() -> datetime | None:
 
 def letters() -> tuple[int, int]:
     """How many e-mails wait, and how many failed in the last day."""
-    waiting = OutgoingMail.objects.filter(sent_at=None, failed_at=None).count()
-    return waiting, OutgoingMail.objects.filter(failed_at__gte=timezone.now() - timedelta(days=1)).count()
+    emails = OutgoingMail.objects.filter(channel=None)
+    failed = emails.filter(failed_at__gte=timezone.now() - timedelta(days=1))
+    return emails.filter(sent_at=None, failed_at=None).count(), failed.count()
 
 
 def _changed(file: Path) -> datetime:

@@ -1,8 +1,5 @@
-from collections.abc import Callable
-from functools import wraps
-
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -12,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.accounts import presence
 from console.accounts.models import User
 from console.accounts.presence import PresenceAct
-from console.accounts.request_user import user_of
+from console.accounts.request_user import operators_only, user_of
 from console.audit import paging
 from console.audit.seals import state
 from console.clients import registration
@@ -32,24 +29,12 @@ _STATES = {
 }
 
 
-def _operators_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Nobody else learns that there is such a page."""
-
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        if not user_of(request).is_operator:
-            raise Http404
-        return view(request, *args, **kwargs)
-
-    return guarded
-
-
 def _words(request: HttpRequest) -> str:
     return request.GET.get("q", "").strip()[:100]
 
 
 @never_cache
-@_operators_only
+@operators_only
 @require_safe
 def system(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
@@ -71,7 +56,7 @@ def system(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@_operators_only
+@operators_only
 @require_safe
 def clients(request: HttpRequest) -> HttpResponse:
     words = _words(request)
@@ -83,7 +68,7 @@ def clients(request: HttpRequest) -> HttpResponse:
     return render(request, "operator/clients.html", context)
 
 
-@_operators_only
+@operators_only
 @require_POST
 def block_client(request: HttpRequest, pk: int) -> HttpResponse:
     client = get_object_or_404(Client, pk=pk, deleted_at=None)
@@ -95,7 +80,7 @@ def block_client(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @never_cache
-@_operators_only
+@operators_only
 @require_POST
 def unblock_client(request: HttpRequest, pk: int) -> HttpResponse:
     client = get_object_or_404(Client, pk=pk, deleted_at=None)
@@ -109,7 +94,7 @@ def unblock_client(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("operator:clients")
 
 
-@_operators_only
+@operators_only
 @require_POST
 def prune_clients(request: HttpRequest) -> HttpResponse:
     gone = access.prune_unused(by=user_of(request))
@@ -118,7 +103,7 @@ def prune_clients(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@_operators_only
+@operators_only
 @require_safe
 def all_grants(request: HttpRequest) -> HttpResponse:
     words = _words(request)
@@ -127,7 +112,7 @@ def all_grants(request: HttpRequest) -> HttpResponse:
     return render(request, "operator/grants.html", context)
 
 
-@_operators_only
+@operators_only
 @require_POST
 def revoke_grant(request: HttpRequest, pk: int) -> HttpResponse:
     app = get_object_or_404(access.active_grants(), pk=pk)
@@ -137,7 +122,7 @@ def revoke_grant(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @never_cache
-@_operators_only
+@operators_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def revoke_all(request: HttpRequest, of: str = "", pk: int = 0) -> HttpResponse:
     """Of a person, of a client, or everything. It asks first; it takes no proof, for it lets nobody do more."""
@@ -155,7 +140,7 @@ def revoke_all(request: HttpRequest, of: str = "", pk: int = 0) -> HttpResponse:
 
 
 @never_cache
-@_operators_only
+@operators_only
 @require_safe
 def connections(request: HttpRequest) -> HttpResponse:
     words = _words(request)
@@ -169,7 +154,7 @@ def connections(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@_operators_only
+@operators_only
 @require_safe
 def all_halts(request: HttpRequest) -> HttpResponse:
     user = user_of(request)

@@ -1,6 +1,6 @@
 import re
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import available_timezones
 
 from django import forms
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     _OfApps = forms.ModelChoiceField[ConnectedApp]
 else:  # generic for the type checker only
     _OfApps = forms.ModelChoiceField
+
+_AnyOrder = TypeVar("_AnyOrder", Order, OutsideOrder)
 
 OPEN = "open"
 """Whatever may still fill, in one word of the query string."""
@@ -78,14 +80,9 @@ class OrderFilter(forms.Form):
     def apply(self, orders: QuerySet[Order]) -> QuerySet[Order]:
         """Days are UTC days; both are included."""
         self.is_valid()
-        asked = self.cleaned_data
-        for name in ("connection", "app", "side"):
-            if value := asked.get(name):
-                orders = orders.filter(**{name: value})
-        if symbol := asked.get("symbol"):
-            orders = orders.filter(symbol__icontains=symbol.strip())
-        if order_type := asked.get("type"):
-            orders = orders.filter(order_type=order_type)
+        asked, orders = self.cleaned_data, self._by_terms(orders)
+        if app := asked.get("app"):
+            orders = orders.filter(app=app)
         if status := asked.get("status"):
             orders = orders.filter(status__in=states.OPEN) if status == OPEN else orders.filter(status=status)
         if start := asked.get("start"):
@@ -100,6 +97,14 @@ class OrderFilter(forms.Form):
         asked = self.cleaned_data
         if asked.get("app") or asked.get("start") or asked.get("end"):
             return orders.none()
+        orders = self._by_terms(orders)
+        if (status := asked.get("status")) and status != OPEN:
+            orders = orders.filter(status=status)
+        return orders
+
+    def _by_terms(self, orders: QuerySet[_AnyOrder]) -> QuerySet[_AnyOrder]:
+        """By what every order has: its connection, side, symbol and type."""
+        asked = self.cleaned_data
         for name in ("connection", "side"):
             if value := asked.get(name):
                 orders = orders.filter(**{name: value})
@@ -107,8 +112,6 @@ class OrderFilter(forms.Form):
             orders = orders.filter(symbol__icontains=symbol.strip())
         if order_type := asked.get("type"):
             orders = orders.filter(order_type=order_type)
-        if (status := asked.get("status")) and status != OPEN:
-            orders = orders.filter(status=status)
         return orders
 
 

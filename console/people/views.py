@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from functools import wraps
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -11,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.accounts import presence, single_submit
 from console.accounts.models import User
 from console.accounts.presence import PresenceAct
-from console.accounts.request_user import user_of
+from console.accounts.request_user import operators_only, user_of
 from console.people import roster
 from console.people.forms import InviteForm
 
@@ -34,24 +33,14 @@ _WORDS = {
 }
 
 
-def _operators_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        if not user_of(request).is_operator:
-            raise Http404
-        return view(request, *args, **kwargs)
-
-    return guarded
-
-
-@_operators_only
+@operators_only
 @require_safe
 def list_(request: HttpRequest) -> HttpResponse:
     return render(request, "people/list.html", {"people": roster.people()})
 
 
 @never_cache
-@_operators_only
+@operators_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def invite(request: HttpRequest) -> HttpResponse:
     form = InviteForm(request.POST or None)
@@ -77,7 +66,7 @@ def invite(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@_operators_only
+@operators_only
 @require_POST
 def invite_again(request: HttpRequest, pk: int) -> HttpResponse:
     person = get_object_or_404(User, pk=pk, is_active=True, platform_user=None)
@@ -93,7 +82,7 @@ def invite_again(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @never_cache
-@_operators_only
+@operators_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def act(request: HttpRequest, pk: int, action: str) -> HttpResponse:
     """Ask first, then do it."""

@@ -1,10 +1,7 @@
-from collections.abc import Callable
-from functools import wraps
-
 from django.conf import settings
 from django.contrib import messages
 from django.db.models import Count, Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -12,25 +9,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.accounts import presence, single_submit
 from console.accounts.presence import PresenceAct
-from console.accounts.request_user import user_of
+from console.accounts.request_user import operators_only, user_of
 from console.audit import paging
 from console.platforms import services
 from console.platforms.forms import PlatformForm
 from console.platforms.models import Platform
-
-View = Callable[..., HttpResponse]
-
-
-def _operators(view: View) -> View:
-    """To everybody else these pages do not exist."""
-
-    @wraps(view)
-    def wrapped(request: HttpRequest, *args: str, **kwargs: str) -> HttpResponse:
-        if not user_of(request).is_operator:
-            raise Http404
-        return view(request, *args, **kwargs)
-
-    return wrapped
 
 
 def _all() -> QuerySet[Platform]:
@@ -40,14 +23,14 @@ def _all() -> QuerySet[Platform]:
 
 
 @require_safe
-@_operators
+@operators_only
 def list_(request: HttpRequest) -> HttpResponse:
     return render(request, "platforms/list.html", {"platforms": _all()})
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@_operators
+@operators_only
 def new(request: HttpRequest) -> HttpResponse:
     form = PlatformForm(request.POST or None)
     if request.method == "POST" and not single_submit.is_unused(request):
@@ -66,7 +49,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@_operators
+@operators_only
 def detail(request: HttpRequest, client_id: str) -> HttpResponse:
     platform = get_object_or_404(_all(), client_id=client_id)
     page = paging.page(platform.users.select_related("user"), request.GET.get("before", ""))
@@ -75,7 +58,7 @@ def detail(request: HttpRequest, client_id: str) -> HttpResponse:
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@_operators
+@operators_only
 def secret(request: HttpRequest, client_id: str) -> HttpResponse:
     platform = get_object_or_404(_all(), client_id=client_id)
     if request.method == "POST":
@@ -94,7 +77,7 @@ def secret(request: HttpRequest, client_id: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@_operators
+@operators_only
 def disable(request: HttpRequest, client_id: str) -> HttpResponse:
     platform = get_object_or_404(_all(), client_id=client_id)
     if request.method == "POST":
@@ -106,7 +89,7 @@ def disable(request: HttpRequest, client_id: str) -> HttpResponse:
 
 @never_cache
 @require_POST
-@_operators
+@operators_only
 def enable(request: HttpRequest, client_id: str) -> HttpResponse:
     platform = get_object_or_404(_all(), client_id=client_id)
     about = f"{platform.name} can mint tokens for its users again."

@@ -107,7 +107,7 @@ def counted(
     part = TruncDay("hour", tzinfo=UTC) if span > BARS * timedelta(hours=2) else F("hour")
     found = hours.annotate(part=part).order_by().values_list("group_id", "part", "app_id")
     for group_id, hour, app, calls, last_seen in found.annotate(total=Sum("calls"), newest=Max("last_seen")):
-        bars[group_id][_bar(hour, start, now, BARS)] += calls
+        bars[group_id][_bar(hour, start, now)] += calls
         apps[group_id].add(app)
         seen[group_id] = max(last_seen, seen.get(group_id, last_seen))
     return [
@@ -127,15 +127,8 @@ def start_of(span: timedelta, now: datetime) -> datetime:
     return (now - span).replace(minute=0, second=0, microsecond=0)
 
 
-def _bar(hour: datetime, start: datetime, now: datetime, bars: int) -> int:
-    return min(bars - 1, max(0, int((hour - start) / ((now - start) / bars))))
-
-
-def failed_calls(groups: QuerySet[ErrorGroup], *, span: timedelta, now: datetime) -> int:
-    """How many calls of these groups failed in the span, over all of them."""
-    start = start_of(span, now)
-    hours = GroupHour.objects.filter(group__in=groups.filter(last_seen__gte=start), hour__gte=start)
-    return hours.aggregate(total=Sum("calls"))["total"] or 0
+def _bar(hour: datetime, start: datetime, now: datetime) -> int:
+    return min(BARS - 1, max(0, int((hour - start) / ((now - start) / BARS))))
 
 
 def people(group: ErrorGroup) -> int:
@@ -186,10 +179,8 @@ def calls_of_keys(public_ids: Iterable[str]) -> dict[str, CallCounts]:
 def _counts(wanted: Sequence[_Id], rows: QuerySet[CallHour], by: str) -> dict[_Id, CallCounts]:
     """In one query, which gives one row a day for each."""
     now = timezone.now()
-    day, today = (
-        start_of(timedelta(hours=24), now),
-        now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0),
-    )
+    day = start_of(timedelta(hours=24), now)
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     start = today - timedelta(days=_DAYS - 1)
     days: dict[object, list[int]] = defaultdict(lambda: [0] * _DAYS)
     bad: dict[object, list[int]] = defaultdict(lambda: [0] * _DAYS)

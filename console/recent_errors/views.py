@@ -18,7 +18,7 @@ from console.connected_apps.models import ConnectedApp
 from console.connections import link_specs
 from console.connections import queries as connection_queries
 from console.errors import Blame
-from console.journal.csv_response import Cell, csv_response
+from console.file_responses import Cell, csv_response
 from console.orders.models import Order
 from console.outbox import mailer
 from console.recent_errors import next_steps, queries, rollup, services

@@ -218,7 +218,7 @@ def of_mail(mail: OutgoingMail, rank: int) -> TimelineEntry:
         position=EntryPosition(at=mail.created_at, rank=rank, id=mail.pk),
         source="email",
         kind=Kind.EMAIL,
-        title=f"E-mail {state}",
+        title=f"{'E-mail' if mail.channel_id is None else 'Message'} {state}",
         about="Notification" if mail.kind == OutgoingMail.Kind.NEWS else mail.get_kind_display(),
         outcome=EntryOutcome.FAILED if mail.failed_at else EntryOutcome.OK,
         person_id=mail.user_id,

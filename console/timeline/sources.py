@@ -147,6 +147,13 @@ def newer(rows: QuerySet[Any], source: EntrySource, after: EntryPosition) -> Que
     return rows
 
 
+def _of_two_kinds(kinds: Values, kind: Kind, is_of_it: Q, *, otherwise: Kind) -> Q:
+    """Of a table whose rows are of ``kind`` where ``is_of_it``, and else of the other."""
+    if kind in kinds:
+        return Q() if otherwise in kinds else is_of_it
+    return ~is_of_it if otherwise in kinds else NOTHING
+
+
 # -- calls ---------------------------------------------------------------------------------------------------
 
 
@@ -155,13 +162,7 @@ def _calls(viewer: Viewer) -> QuerySet[Call]:
 
 
 def _call_kinds(kinds: Values) -> Q:
-    both = {Kind.CALL, Kind.REFUSAL} & set(kinds)
-    if len(both) == 2:
-        return Q()
-    if not both:
-        return NOTHING
-    refused = Q(outcome=CallOutcome.REFUSED)
-    return refused if Kind.REFUSAL in both else ~refused
+    return _of_two_kinds(kinds, Kind.REFUSAL, Q(outcome=CallOutcome.REFUSED), otherwise=Kind.CALL)
 
 
 def _call_symbols(symbols: Values) -> Q:
@@ -257,13 +258,7 @@ def _events(viewer: Viewer) -> QuerySet[OrderEvent]:
 
 
 def _event_kinds(kinds: Values) -> Q:
-    both = {Kind.ORDER, Kind.BROKER} & set(kinds)
-    if len(both) == 2:
-        return Q()
-    if not both:
-        return NOTHING
-    broker = Q(by=entries.BROKER)
-    return broker if Kind.BROKER in both else ~broker
+    return _of_two_kinds(kinds, Kind.BROKER, Q(by=entries.BROKER), otherwise=Kind.ORDER)
 
 
 def _event_outcomes(outcomes: Values) -> Q:

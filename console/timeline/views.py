@@ -21,13 +21,12 @@ from console.audit.models import Verification
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Refusal, explanation_of
-from console.journal.csv_response import csv_response
+from console.file_responses import csv_response, ndjson_response
 from console.onboarding import context as menu
 from console.scopes import Source
 from console.timeline import copies, entries, exports, replay, search, stream
 from console.timeline.entries import EntryPosition
 from console.timeline.filters import KIND_LABELS, NAMES, NOT, OUTCOME_LABELS, EntryOutcome, Kind, parse
-from console.timeline.ndjson import ndjson_response
 from console.timeline.sources import SOURCES, Viewer
 
 _CHOICES_SHOWN = 100

@@ -8,6 +8,7 @@ from typing import Any, NotRequired
 from django.utils import timezone
 from typing_extensions import TypedDict
 
+from brokers.decimals import percent_of
 from brokers.types import AccountState, AssetClass
 from console.connections import broker_access, equity
 from mcpserver import result_tables
@@ -15,7 +16,7 @@ from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
 from mcpserver.result_schemas import Instant, Number, Rows
 from mcpserver.tools import render
-from mcpserver.tools.render import compact, percent_of
+from mcpserver.tools.render import compact
 
 POSITIONS = "positions"
 """What the cursor of the list is of."""

@@ -5,6 +5,7 @@ from typing import Any, NotRequired
 from django.db.models import QuerySet
 from typing_extensions import TypedDict
 
+from brokers.decimals import to_cents
 from brokers.errors import BrokerError
 from console.audit.models import Call as Row
 from console.audit.models import CallOutcome
@@ -19,7 +20,7 @@ from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
 from mcpserver.json_text import to_json
 from mcpserver.result_schemas import Instant, Number, Rows
-from mcpserver.tools.render import check_span, compact, money
+from mcpserver.tools.render import check_span, compact
 
 TRADES, ACTIVITY = "journal", "activity"
 """What their cursors are of."""
@@ -189,11 +190,11 @@ def _trade(row: RoundTrip, remarks: list[Note]) -> dict[str, Any]:
         entry_price=row.entry_price,
         exit_price=row.exit_price,
         currency=row.currency,
-        realized_pnl=money(row.realized),
-        fees=money(row.fees),
-        net_pnl=money(row.net),
-        mfe=None if row.best is None else money(row.best),
-        mae=None if row.worst is None else money(row.worst),
+        realized_pnl=to_cents(row.realized),
+        fees=to_cents(row.fees),
+        net_pnl=to_cents(row.net),
+        mfe=None if row.best is None else to_cents(row.best),
+        mae=None if row.worst is None else to_cents(row.worst),
         measured_by=row.measured_by,
         ended_by=row.ended_by,
         fills=row.fills,

@@ -8,12 +8,13 @@ from typing import Any, NotRequired
 from django.utils import timezone
 from typing_extensions import TypedDict
 
+from brokers.decimals import percent_of, to_cents
 from brokers.types import AccountState, Fill, Position
 from console.connections import broker_access, equity, pnl
 from console.connections.equity import Point
 from mcpserver.context import ToolCall
 from mcpserver.result_schemas import Instant, Number, Rows
-from mcpserver.tools.render import check_span, compact, day_of, money, percent_of
+from mcpserver.tools.render import check_span, compact, day_of
 
 PERIODS: dict[str, timedelta | None] = {
     "1d": timedelta(days=1),
@@ -231,9 +232,9 @@ def _open_profit(held: Iterable[Position], key: Callable[[Position], str]) -> di
 def _profit(currency: str, total: pnl.Sum, unrealized: Decimal | None) -> dict[str, Any]:
     return compact(
         currency=currency,
-        realized_pnl=money(total.profit),
-        fees=money(total.fees),
-        net_realized_pnl=money(total.net),
-        unrealized_pnl=None if unrealized is None else money(unrealized),
+        realized_pnl=to_cents(total.profit),
+        fees=to_cents(total.fees),
+        net_realized_pnl=to_cents(total.net),
+        unrealized_pnl=None if unrealized is None else to_cents(unrealized),
         fills=total.fills,
     )

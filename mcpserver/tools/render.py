@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
 
-from brokers.decimals import plain
+from brokers.decimals import percent_of, plain
 from brokers.types import Bar, BrokerOrder, Instrument, OrderClass, Position, Quote, Transaction, Unreadable
 from console.errors import Code, Refusal
 from console.orders.models import Modification, Order
-
-_CENT = Decimal("0.01")
 
 
 def moment(value: datetime) -> str:
@@ -35,16 +33,6 @@ def compact(**fields: Any) -> dict[str, Any]:
             value = moment(value)
         made[name] = value
     return made
-
-
-def money(value: Decimal) -> Decimal:
-    """To the cent, for sums that rest on an average."""
-    return value.quantize(_CENT, ROUND_HALF_EVEN)
-
-
-def percent_of(part: Decimal, whole: Decimal) -> Decimal | None:
-    """To two decimals; None where there is nothing to compare with."""
-    return (part / whole * 100).quantize(_CENT, ROUND_HALF_EVEN) if whole > 0 else None
 
 
 def day_of(value: datetime) -> str:

@@ -13,7 +13,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from console.audit.models import Record, Seal, SealKind, Verification
-from console.audit.seals import canonical, signing
+from console.audit.seals import canonical, sealing, signing
 
 RECENT_SEALS = 200
 """Checked every quarter of an hour; all of them once a day."""
@@ -68,11 +68,12 @@ def verify(
         _check_copies(copies, trusted)
         _check_chain(verdict, trusted, since, to)
         for record in Record:
-            _check_outside(record, verdict)
+            _check_outside(record)
     except _Broken as broken:
         verdict.problem = broken.problem
     for record in Record:
-        verdict.unsealed[record.value] = canonical.TABLES[record].objects.filter(pk__gt=_covered(record)).count()
+        newer = canonical.TABLES[record].objects.filter(pk__gt=sealing.last_sealed(record))
+        verdict.unsealed[record.value] = newer.count()
     return verdict
 
 
@@ -238,7 +239,7 @@ def _leaf_of(seal: Seal, pk: int) -> bytes:
 # -- what no seal covers -------------------------------------------------------------------------------------
 
 
-def _check_outside(record: Record, verdict: Checked) -> None:
+def _check_outside(record: Record) -> None:
     """Rows before the first seal, and those that were said to be deleted."""
     marker = Seal.objects.filter(record=record, kind=SealKind.DROPPED).order_by("-last_id").first()
     first = 1 if marker is None else marker.last_id + 1
@@ -247,11 +248,6 @@ def _check_outside(record: Record, verdict: Checked) -> None:
         number = 1 if marker is None else marker.number
         words = f"Row {stray[0]} of the {record.label.lower()} stands where seal {number} says that there is none."
         raise _Broken(Flaw(what="inserted", seal=number, record=record.value, row=stray[0], words=words))
-
-
-def _covered(record: Record) -> int:
-    found = Seal.objects.filter(record=record, kind=SealKind.ROWS).order_by("-last_id").values_list("last_id").first()
-    return int(found[0]) if found else 0
 
 
 def _covered_before(record: Record, number: int) -> int:

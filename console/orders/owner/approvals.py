@@ -97,7 +97,7 @@ def approve(
         for order in orders:
             said = f"The owner released it in the console, with {evidence.label}."
             order_state.add_event(order, order.status, said, by.email, request_id, {"decision": evidence.as_text()})
-            _record(by, RELEASED, confirmation, order, evidence.ip, proof=evidence.proof.value,
+            _record(by, RELEASED, confirmation, order, proof=evidence.proof.value,
                      how=evidence.label, credential=evidence.credential)  # fmt: skip
 
     if seen != confirmation.terms_digest:
@@ -109,9 +109,7 @@ def approve(
 
 
 @transaction.atomic
-def reject(
-    confirmation: Confirmation, *, by: User, reason: str, words: str = "", ip: str = "", request_id: str = ""
-) -> list[Order]:
+def reject(confirmation: Confirmation, *, by: User, reason: str, words: str = "", request_id: str = "") -> list[Order]:
     """End what waits, unsent. ``reason`` is one of REASONS; ``words`` are the owner's own, which the app is told.
 
     It needs no proof beyond the session: it only ever stops something. Raises Refusal when it has moved on.
@@ -123,7 +121,7 @@ def reject(
     orders = release.discard(confirmation, what, by=by.email, request_id=request_id, code=Code.REJECTED_BY_OWNER)
     for order in orders:
         if order.code == Code.REJECTED_BY_OWNER or confirmation.is_about_an_order:
-            _record(by, REJECTED, confirmation, order, ip, reason=reason, words=words)
+            _record(by, REJECTED, confirmation, order, reason=reason, words=words)
     return orders
 
 
@@ -132,7 +130,7 @@ def _check_owner(connection: Connection, user: User) -> None:
         raise Refusal(Code.NOT_PERMITTED, "Only the owner of the connection can decide about its orders.")
 
 
-def _record(by: User, action: str, confirmation: Confirmation, order: Order, ip: str, **detail: Any) -> None:
+def _record(by: User, action: str, confirmation: Confirmation, order: Order, **detail: Any) -> None:
     label = f"{order.side.capitalize()} {order.symbol} on {order.connection.name}"
     if confirmation.action == Action.CANCEL:
         label = f"Cancel: {label}"

@@ -160,7 +160,7 @@ def _commit_yes(
         told = {"decision": evidence.as_text(), "question": question.public_id}
         fields = {"data": told, "sent_at": now, "released_at": now, "worst_notional": worst, "code": "", "reason": ""}
         _move(order, Status.SENDING, said, by, request_id, **fields)
-    _record(by, question, evidence.ip, answer="yes", proof=evidence.proof.value, how=evidence.label)
+    _record(by, question, answer="yes", proof=evidence.proof.value, how=evidence.label)
 
 
 def _refuse(question: Question, refusal: Refusal, by: User, evidence: Evidence, request_id: str) -> NoReturn:
@@ -171,12 +171,12 @@ def _refuse(question: Question, refusal: Refusal, by: User, evidence: Evidence, 
         said = f"The owner answered yes to the broker's question, but it was not sent: {refusal}"
         _end(question, said, by, request_id, code=refusal.code, reason=str(refusal)[:500])
         told = {"proof": evidence.proof.value, "how": evidence.label, "refused": refusal.code.value}
-        _record(by, question, evidence.ip, answer="yes", **told)
+        _record(by, question, answer="yes", **told)
     submit.answer_no(question)
     raise refusal
 
 
-def decline(question: Question, *, by: User, ip: str = "", request_id: str = "") -> Order:
+def decline(question: Question, *, by: User, request_id: str = "") -> Order:
     """End the order, and tell the broker no, once. It needs no proof beyond the session. Raises Refusal."""
     order = question.order
     _check_owner(order.connection, by)
@@ -184,7 +184,7 @@ def decline(question: Question, *, by: User, ip: str = "", request_id: str = "")
         _consume(question, "no")
         said = "The owner answered no to the broker's question."
         _end(question, said, by, request_id, code=Code.REJECTED_BY_OWNER, reason=said)
-        _record(by, question, ip, answer="no")
+        _record(by, question, answer="no")
     submit.answer_no(question)
     return order
 
@@ -245,7 +245,7 @@ def _check_owner(connection: Connection, user: User) -> None:
         raise Refusal(Code.NOT_PERMITTED, "Only the owner of the connection can answer.")
 
 
-def _record(by: User, question: Question, ip: str, **detail: object) -> None:
+def _record(by: User, question: Question, **detail: object) -> None:
     order = question.order
     label = f"{order.side.capitalize()} {order.symbol} on {order.connection.name}"
     told = {"environment": order.connection.environment, "question": question.words, **detail}

@@ -5,10 +5,9 @@ none: it only ever stops something.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
@@ -96,11 +95,7 @@ def checked(connection: Connection, wanted: RuleTerms) -> RuleTerms:
                 found.append(symbol)
     except BrokerError as error:
         raise refusal_of_read(error) from error
-    return RuleTerms(**{**_fields(wanted), "symbols": tuple(found)})
-
-
-def _fields(wanted: RuleTerms) -> dict[str, Any]:
-    return {name: getattr(wanted, name) for name in RuleTerms.__dataclass_fields__}
+    return replace(wanted, symbols=tuple(found))
 
 
 def _check(connection: Connection, wanted: RuleTerms) -> None:

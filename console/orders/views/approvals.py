@@ -234,7 +234,6 @@ def reject(request: HttpRequest, public_id: str) -> HttpResponse:
             by=user_of(request),
             reason=form.cleaned_data["reason"],
             words=form.cleaned_data["words"],
-            ip=request.META.get("REMOTE_ADDR", ""),
         )
     except Refusal as refusal:
         messages.error(request, str(refusal))

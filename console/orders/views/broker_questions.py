@@ -88,7 +88,7 @@ def accept(request: HttpRequest, public_id: str) -> HttpResponse:
 def decline(request: HttpRequest, public_id: str) -> HttpResponse:
     asked = _question_or_404(request, public_id)
     try:
-        order = broker_questions.decline(asked, by=user_of(request), ip=request.META.get("REMOTE_ADDR", ""))
+        order = broker_questions.decline(asked, by=user_of(request))
     except Refusal as refusal:
         messages.error(request, str(refusal))
     else:

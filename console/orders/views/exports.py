@@ -1,15 +1,11 @@
 """Orders as files: what the filter of the list finds, written while it is sent, so that no file is held in memory."""
 
-import json
-from collections.abc import AsyncIterator, Iterator
-from itertools import islice
+from collections.abc import Iterator
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.contrib import messages
-from django.core.handlers.asgi import ASGIRequest
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -19,8 +15,7 @@ from console.accounts.request_user import user_of
 from console.audit import export_limit
 from console.audit import log as audit_log
 from console.errors import Refusal
-from console.journal import csv_response
-from console.journal.csv_response import Cell
+from console.file_responses import Cell, csv_response, ndjson_response, safe_cell
 from console.orders.forms import OrderFilter
 from console.orders.models import Order
 from console.orders.views.orders import own_orders
@@ -41,7 +36,7 @@ def csv(request: HttpRequest) -> HttpResponseBase:
     found = _found(request, "CSV")
     if isinstance(found, HttpResponseBase):
         return found
-    return csv_response.csv_response(request, "orders", _COLUMNS, _rows(found))
+    return csv_response(request, "orders", _COLUMNS, _rows(found))
 
 
 @require_POST
@@ -50,13 +45,7 @@ def ndjson(request: HttpRequest) -> HttpResponseBase:
     found = _found(request, "NDJSON")
     if isinstance(found, HttpResponseBase):
         return found
-    lines = _lines(_rows(found))
-    response = StreamingHttpResponse(
-        _slowly(lines) if isinstance(request, ASGIRequest) else lines, content_type="application/x-ndjson"
-    )
-    response["Content-Disposition"] = 'attachment; filename="orders.ndjson"'
-    response["Cache-Control"] = "no-store"
-    return response
+    return ndjson_response(request, "orders", (_record(row) for row in _rows(found)))
 
 
 def _found(request: HttpRequest, form: str) -> QuerySet[Order] | HttpResponse:
@@ -93,21 +82,8 @@ def _rows(found: QuerySet[Order]) -> Iterator[list[Cell]]:
         ]
 
 
-def _lines(rows: Iterator[list[Cell]]) -> Iterator[str]:
-    while chunk := list(islice(rows, _ROWS)):
-        yield "".join(f"{json.dumps(_record(row), ensure_ascii=False)}\n" for row in chunk)
-
-
 def _record(row: list[Cell]) -> dict[str, Any]:
     return {
-        name: cell if cell is None or isinstance(cell, str) else csv_response.safe_cell(cell)
+        name: cell if cell is None or isinstance(cell, str) else safe_cell(cell)
         for name, cell in zip(_COLUMNS, row, strict=True)
     }
-
-
-async def _slowly(lines: Iterator[str]) -> AsyncIterator[str]:
-    def following() -> str | None:
-        return next(lines, None)
-
-    while (text := await sync_to_async(following)()) is not None:
-        yield text

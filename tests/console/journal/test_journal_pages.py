@@ -16,7 +16,8 @@ from brokers.paper.adapter import PaperBroker
 from console.audit.models import Change
 from console.connections import broker_access, health
 from console.connections.models import Connection
-from console.journal import csv_response, notes, sync
+from console.file_responses import csv_response, safe_cell
+from console.journal import notes, sync
 from console.journal.models import Execution, Note, RoundTrip
 from tests import clock as clocks
 from tests.clock import Clock
@@ -135,14 +136,12 @@ def test_no_cell_is_run_as_a_formula(browser: Browser, traded: RoundTrip) -> Non
     Execution.objects.filter(symbol="AAPL", side="BUY").update(source='=HYPERLINK("https://evil.example")')
     told = rows_of(browser.get(f"/connections/{traded.connection_id}/performance/executions.csv"))[-1]
     assert told["source"] == '\'=HYPERLINK("https://evil.example")'
-    assert [
-        csv_response.safe_cell(each) for each in ("+1", "-x", "@a", "\tb", "\rc", "\nd", Decimal("-1.50"), -3, None)
-    ] == [
+    assert [safe_cell(each) for each in ("+1", "-x", "@a", "\tb", "\rc", "\nd", Decimal("-1.50"), -3, None)] == [
         *("'+1", "'-x", "'@a", "'\tb", "\\u000dc", "'\nd"),
         *("-1.5", "-3", ""),
     ]
     wide = [f"{sign}1" for sign in "\uff1d\uff0b\uff0d\uff20"]
-    assert [csv_response.safe_cell(each) for each in wide] == [f"'{each}" for each in wide]
+    assert [safe_cell(each) for each in wide] == [f"'{each}" for each in wide]
 
 
 def test_every_cell_is_quoted_so_that_no_separator_starts_a_new_one(browser: Browser, traded: RoundTrip) -> None:
@@ -156,7 +155,7 @@ def test_every_cell_is_quoted_so_that_no_separator_starts_a_new_one(browser: Bro
 def test_a_file_is_streamed_where_the_web_server_is_asynchronous() -> None:
     async def sent() -> list[bytes]:
         request = AsyncRequestFactory().get("/journal/trades.csv")
-        response = csv_response.csv_response(request, "some", ["name"], iter([[str(number)] for number in range(2500)]))
+        response = csv_response(request, "some", ["name"], iter([[str(number)] for number in range(2500)]))
         assert response.is_async
         return [part async for part in response]
 

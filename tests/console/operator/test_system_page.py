@@ -13,13 +13,20 @@ from kombu import Connection as Queue
 from pytest_django import Settings
 
 from brokers.errors import BrokerUnavailable
+from console.accounts.models import User
 from console.audit.models import Verification
 from console.connected_apps.models import ConnectedApp
+from console.audit.seals import triggers
 from console.connections import broker_access, health
 from console.connections.models import Connection
+from console.notifications import news
+from console.notifications.models import ChannelKind, NewsKind, NotificationChannel
+from console.notifications.news import Message
 from console.operator import broker_checks, sweeps, system, tasks
 from console.operator.models import BrokerChecks, SweepRun
 from console.operator.system import QueueState
+from console.outbox import mailer
+from console.outbox.models import OutgoingMail
 from tests.console.pages import words_of
 from tests.console.steps import prepared_order
 from tests.redis import running
@@ -111,6 +118,17 @@ def test_a_queue_whose_oldest_message_waits_for_a_minute_is_said_to_be_stuck(
     assert "is the worker running?" in words_of(operators_browser.get("/operator/system/"))
 
 
+def test_messages_by_other_channels_are_not_counted_as_emails(operators_browser: Browser, owner: User) -> None:
+    phone = NotificationChannel.objects.create(user=owner, kind=ChannelKind.TELEGRAM, name="Phone", digest="1")
+    message = Message(NewsKind.TEST, "A test", "", "/notifications/")
+    news.enqueue(phone, message, good_for=timedelta(minutes=5))
+    mailer.give_up(news.enqueue(phone, message, good_for=timedelta(minutes=5)), "Blocked by the user")
+    assert system.letters() == (0, 0)
+    mailer.enqueue(owner, OutgoingMail.Kind.GRANT)
+    mailer.give_up(mailer.enqueue(owner, OutgoingMail.Kind.GRANT), "No such mailbox")
+    assert "1 waiting, 1 failed in 24 hours" in words_of(operators_browser.get("/operator/system/"))
+
+
 def test_the_last_backup_is_known_by_its_mark(operators_browser: Browser, settings: Any, tmp_path: Path) -> None:
     settings.HOME = tmp_path
     assert "Last backup Not known" in words_of(operators_browser.get("/operator/system/"))
@@ -128,8 +146,6 @@ def test_a_broken_record_is_the_first_thing_said(operators_browser: Browser) -> 
 
 def test_a_database_that_lost_its_triggers_is_told(operators_browser: Browser, guarded: None) -> None:
     assert "Refuses changes and deletions" in words_of(operators_browser.get("/operator/system/"))
-    from console.audit.seals import triggers
-
     triggers.remove()
     assert "It does not refuse changes" in words_of(operators_browser.get("/operator/system/"))
 

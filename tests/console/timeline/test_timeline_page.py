@@ -14,6 +14,9 @@ from console.audit import log as audit_log
 from console.audit import sign_ins
 from console.audit.models import Call, Change, ChangeCategory
 from console.connected_apps.models import ConnectedApp
+from console.notifications import news
+from console.notifications.models import ChannelKind, NewsKind, NotificationChannel
+from console.notifications.news import Message
 from console.orders.models import Order
 from console.orders.transitions import order_state
 from console.outbox import mailer
@@ -85,6 +88,14 @@ def test_a_change_says_in_words_what_was_changed(
 ) -> None:
     audit_log.record_change(owner, action, target, 7, "Harbour", before={"a": 1}, after={"a": 2})
     assert f"{line} Harbour" in words_of(browser.get("/timeline/"))
+
+
+def test_a_message_by_another_channel_is_not_called_an_email(browser: Browser, owner: User) -> None:
+    phone = NotificationChannel.objects.create(user=owner, kind=ChannelKind.TELEGRAM, name="Phone", digest="1")
+    message = Message(NewsKind.TEST, "A test", "", "/notifications/")
+    news.enqueue(phone, message, good_for=timedelta(minutes=5))
+    words = words_of(browser.get("/timeline/?kind=email"))
+    assert "Message waiting to be sent Notification" in words and "E-mail waiting" not in words
 
 
 def test_a_call_about_an_order_says_the_order_in_words(browser: Browser, app: ConnectedApp, order: Order) -> None:

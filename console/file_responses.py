@@ -1,13 +1,19 @@
-"""Tables as CSV, a thousand rows at a time, safe to open in a spreadsheet."""
+"""Tables as CSV, safe to open in a spreadsheet, and records as NDJSON, a thousand at a time.
+
+Rows are asked for as they are sent, so that no file is held in memory.
+"""
 
 import csv
+import json
 from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
+from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, StreamingHttpResponse
 
 from brokers.decimals import plain
@@ -28,16 +34,15 @@ class _Line:
 
 
 def csv_response(
-    request: HttpRequest, name: str, heads: Iterable[str], rows: Iterator[Iterable[Cell]]
+    request: HttpRequest, name: str, heads: Iterable[str], rows: Iterable[Iterable[Cell]]
 ) -> StreamingHttpResponse:
-    """``rows`` are asked for as they are sent, so that no file is held in memory."""
-    lines = _lines(heads, rows)
-    response = StreamingHttpResponse(
-        _slowly(lines) if isinstance(request, ASGIRequest) else lines, content_type="text/csv; charset=utf-8"
-    )
-    response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
-    response["Cache-Control"] = "no-store"
-    return response
+    """``name`` is that of the file, without its ending."""
+    return _response(request, _table(heads, iter(rows)), f"{name}.csv", "text/csv; charset=utf-8")
+
+
+def ndjson_response(request: HttpRequest, name: str, records: Iterable[dict[str, Any]]) -> StreamingHttpResponse:
+    """One JSON object a line. ``name`` is that of the file, without its ending."""
+    return _response(request, _records(iter(records)), f"{name}.ndjson", "application/x-ndjson")
 
 
 def safe_cell(cell: Cell) -> str:
@@ -52,16 +57,30 @@ def safe_cell(cell: Cell) -> str:
     return f"'{text}" if text.startswith(_FORMULA) and not isinstance(cell, int) else text
 
 
-def _lines(heads: Iterable[str], rows: Iterator[Iterable[Cell]]) -> Iterator[str]:
+def _response(request: HttpRequest, parts: Iterator[str], name: str, content_type: str) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(
+        _slowly(parts) if isinstance(request, ASGIRequest) else parts, content_type=content_type
+    )
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _table(heads: Iterable[str], rows: Iterator[Iterable[Cell]]) -> Iterator[str]:
     writer = csv.writer(_Line(), quoting=csv.QUOTE_ALL)
     yield writer.writerow(heads)
     while chunk := list(islice(rows, _ROWS)):
         yield "".join(writer.writerow([safe_cell(cell) for cell in row]) for row in chunk)
 
 
-async def _slowly(lines: Iterator[str]) -> AsyncIterator[str]:
+def _records(records: Iterator[dict[str, Any]]) -> Iterator[str]:
+    while chunk := list(islice(records, _ROWS)):
+        yield "".join(f"{json.dumps(each, ensure_ascii=False, cls=DjangoJSONEncoder)}\n" for each in chunk)
+
+
+async def _slowly(parts: Iterator[str]) -> AsyncIterator[str]:
     def following() -> str | None:
-        return next(lines, None)
+        return next(parts, None)
 
     while (text := await sync_to_async(following)()) is not None:
         yield text
