@@ -15,8 +15,8 @@ from pytest_django import Settings
 from brokers.errors import BrokerUnavailable
 from console.accounts.models import User
 from console.audit.models import Verification
-from console.connected_apps.models import ConnectedApp
 from console.audit.seals import triggers
+from console.connected_apps.models import ConnectedApp
 from console.connections import broker_access, health
 from console.connections.models import Connection
 from console.notifications import news
