@@ -9,8 +9,8 @@ _LONGEST = 100
 
 
 class _Seen(threading.local):
-    id: str | None = None
-    is_of_write: bool = False
+    by_reading: str | None = None
+    by_writing: str | None = None
 
 
 _seen = _Seen()
@@ -18,15 +18,18 @@ _seen = _Seen()
 
 def forget() -> None:
     """Before a call."""
-    _seen.id, _seen.is_of_write = None, False
+    if _seen.by_reading or _seen.by_writing:
+        _seen.by_reading = _seen.by_writing = None
 
 
 def note(request_id: str, *, is_write: bool) -> None:
-    """An answer came with this id. That of what was sent stays, whatever is read afterwards."""
-    if request_id and (is_write or not _seen.is_of_write):
-        _seen.id, _seen.is_of_write = request_id[:_LONGEST], is_write
+    """An answer came with this id."""
+    if request_id and is_write:
+        _seen.by_writing = request_id[:_LONGEST]
+    elif request_id:
+        _seen.by_reading = request_id[:_LONGEST]
 
 
 def last() -> str | None:
-    """Since ``forget``."""
-    return _seen.id
+    """Since ``forget``: of what was sent, whatever was read afterwards; else of what was read."""
+    return _seen.by_writing or _seen.by_reading

@@ -161,14 +161,16 @@ async def _respond(
         )
 
     plain, listing = None, None
-    context = call_context.of_request(headers)
     if lean is not None and _may_read_first(arrived):
         body = await _read(receive, headers)
         receive = _replay(body, receive)
         plain = _fast_request(lean, arrived, body)
+    if plain is None:
+        context = call_context.of_request(headers)
+    else:
+        context = call_context.of_message(headers, plain.meta, plain.meta.get(CLIENT_INFO_META_KEY))
     try:
         if lean is not None and plain is not None:
-            context = call_context.of_message(headers, plain.meta, plain.meta.get(CLIENT_INFO_META_KEY))
             answer = await lean.serve(plain, raw, ip, agent, request_id, context)
             if isinstance(answer, bytes):
                 return answer

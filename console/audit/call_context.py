@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from brokers import upstream_request
+from console.audit.masking import masked
 
 _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?", re.ASCII
@@ -12,10 +14,11 @@ _TRACEPARENT = re.compile(
 """W3C Trace Context, section 3.2.2: version, trace id, parent id, flags; later versions may add more."""
 SESSION_HEADER = "mcp-session-id"
 TRACE_KEY = "traceparent"
+_LONGEST_READ = 400
 
 
 class CallContext(NamedTuple):
-    """Each is the client's own word, or None where it said nothing. A tuple, for one is made with each call."""
+    """The client's own words, masked and cut to what is kept; None where it said nothing."""
 
     trace_id: str | None = None
     """32 hexadecimal digits: the same in the traces of the client and of whoever is behind us."""
@@ -41,19 +44,32 @@ def trace_id_of(traceparent: Any) -> str | None:
 
 def of_request(headers: Mapping[str, str]) -> CallContext:
     """``headers`` are found by their names in small letters."""
-    trace, session = headers.get(TRACE_KEY), headers.get(SESSION_HEADER)
-    return UNKNOWN if trace is None and session is None else CallContext(trace_id_of(trace), session or None)
+    return _made(headers.get(TRACE_KEY), headers.get(SESSION_HEADER), UNKNOWN)
 
 
 def of_message(headers: Mapping[str, str], meta: Any, client_info: Any) -> CallContext:
     """Of an MCP message: what its ``_meta`` says goes before the headers, which a proxy may have put there."""
-    trace = headers.get(TRACE_KEY)
-    if isinstance(meta, dict) and TRACE_KEY in meta:
-        trace = meta[TRACE_KEY]
-    name, version = (client_info.get("name"), client_info.get("version")) if isinstance(client_info, dict) else (0, 0)
-    return CallContext(
-        None if trace is None else trace_id_of(trace),
-        headers.get(SESSION_HEADER) or None,
-        name if isinstance(name, str) and name else None,
-        version if isinstance(version, str) and version else None,
-    )
+    trace = meta.get(TRACE_KEY) if isinstance(meta, dict) else None
+    if trace is None:
+        trace = headers.get(TRACE_KEY)
+    client = UNKNOWN
+    if isinstance(client_info, dict):
+        name, version = client_info.get("name"), client_info.get("version")
+        client = _of_client(
+            name[:_LONGEST_READ] if isinstance(name, str) else "",
+            version[:_LONGEST_READ] if isinstance(version, str) else "",
+        )
+    return _made(trace, headers.get(SESSION_HEADER), client)
+
+
+def _made(trace: Any, session: str | None, client: CallContext) -> CallContext:
+    if trace is None and session is None:
+        return client
+    kept = masked(session[:_LONGEST_READ], 128) if session else None
+    return client._replace(trace_id=trace_id_of(trace), session_id=kept)
+
+
+@lru_cache(maxsize=256)
+def _of_client(name: str, version: str) -> CallContext:
+    """The same few come with every call."""
+    return CallContext(client_name=masked(name, 100) or None, client_version=masked(version, 40) or None)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from console.accounts.models import User
 from console.audit import log as audit_log
+from console.audit import masking
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.halts.services import Proof
@@ -115,7 +116,7 @@ def reject(confirmation: Confirmation, *, by: User, reason: str, words: str = ""
     It needs no proof beyond the session: it only ever stops something. Raises Refusal when it has moved on.
     """
     _check_owner(confirmation.app.connection, by)
-    words = " ".join(audit_log.mask(words).split())[:MAX_REASON_LENGTH].rstrip()
+    words = " ".join(masking.mask(words).split())[:MAX_REASON_LENGTH].rstrip()
     said = " ".join(part for part in (REASONS[reason], words) if part)
     what = f'The owner declined it in the console and wrote: "{said}"' if said else "The owner declined it."
     orders = release.discard(confirmation, what, by=by.email, request_id=request_id, code=Code.REJECTED_BY_OWNER)
