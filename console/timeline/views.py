@@ -13,20 +13,22 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.accounts.request_user import user_of
 from console.audit import queries as call_queries
 from console.audit.models import Verification
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
-from console.errors import Refusal, explanation_of
+from console.errors import Code, Refusal, explanation_of
 from console.file_responses import csv_response, ndjson_response
 from console.onboarding import context as menu
 from console.scopes import Source
-from console.timeline import copies, entries, exports, replay, search, stream
+from console.timeline import copies, entries, exports, replay, saved_views, search, stream
 from console.timeline.entries import EntryPosition
 from console.timeline.filters import KIND_LABELS, NAMES, NOT, OUTCOME_LABELS, EntryOutcome, Kind, parse
+from console.timeline.forms import SavedViewForm
+from console.timeline.models import SavedView, ViewPage
 from console.timeline.sources import SOURCES, Viewer
 
 _CHOICES_SHOWN = 100
@@ -48,7 +50,7 @@ def _viewer(request: HttpRequest) -> Viewer:
 def _asked(query: QueryDict, viewer: Viewer) -> QueryDict:
     """The query without where its page begins: what every link of the page carries on."""
     kept = query.copy()
-    for name in ("before", "after", "part"):
+    for name in ("before", "after", "part", saved_views.WHOLE):
         kept.pop(name, None)
     if not viewer.everyone:
         kept.pop("everyone", None)
@@ -60,6 +62,8 @@ def _asked(query: QueryDict, viewer: Viewer) -> QueryDict:
 @require_safe
 def list_(request: HttpRequest) -> HttpResponse:
     viewer, now = _viewer(request), timezone.now()
+    if default := saved_views.default_query(viewer.user, ViewPage.TIMELINE, request.GET):
+        return redirect(f"{request.path}?{default}")
     filters = parse(request.GET, now)
     asked = _asked(request.GET, viewer)
     names = {"app": _apps(viewer), "connection": _connections(viewer)}
@@ -302,6 +306,63 @@ def export(request: HttpRequest, form: str) -> HttpResponseBase:
     if form == "csv":
         return csv_response(request, name, exports.COLUMNS, (exports.cells(each) for each in exports.rows(found)))
     return ndjson_response(request, name, exports.rows(found))
+
+
+# -- saved views ---------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def saved(request: HttpRequest, page: str) -> HttpResponse:
+    """The views of one page, to change; posted to, one more of them."""
+    if page not in ViewPage:
+        raise Http404
+    of, user = ViewPage(page), user_of(request)
+    if request.method == "POST":
+        form, query = SavedViewForm(request.POST), request.POST.get("query", "")
+        try:
+            view = saved_views.save(user, of, name=_name(form), query=query)
+        except Refusal as refusal:
+            messages.error(request, str(refusal))
+            return redirect(f"{_address(of)}?{saved_views.filter_of(of, QueryDict(query)) or 'all=1'}")
+        messages.success(request, f"Saved as {view.name}.")
+        return redirect(f"{_address(of)}?{view.query}")
+    context = {"page": of, "views": saved_views.own_views(user, of), "back": _address(of)}
+    return render(request, "timeline/views.html", context)
+
+
+def _name(form: SavedViewForm) -> str:
+    """Raises Refusal."""
+    if not form.is_valid():
+        why = next(iter(form.errors.get("name", [])), "This name cannot be used.")
+        raise Refusal(Code.INVALID_ARGUMENT, f"Name: {why}", field="name")
+    name: str = form.cleaned_data["name"]
+    return name
+
+
+def _address(page: ViewPage) -> str:
+    lists = {ViewPage.TIMELINE: "timeline:list", ViewPage.ORDERS: "orders:list", ViewPage.ERRORS: "errors"}
+    return reverse(lists[page])
+
+
+@require_POST
+def change_saved(request: HttpRequest, pk: int) -> HttpResponse:
+    view = get_object_or_404(SavedView, pk=pk, owner=user_of(request))
+    form = SavedViewForm(request.POST)
+    try:
+        saved_views.change(view, name=_name(form), is_default=form.cleaned_data["is_default"])
+    except Refusal as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, "Saved.")
+    return redirect("timeline:views", view.page)
+
+
+@require_POST
+def delete_saved(request: HttpRequest, pk: int) -> HttpResponse:
+    view = get_object_or_404(SavedView, pk=pk, owner=user_of(request))
+    view.delete()
+    messages.success(request, f"Deleted {view.name}.")
+    return redirect("timeline:views", view.page)
 
 
 # -- search --------------------------------------------------------------------------------------------------
