@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from django.db import IntegrityError, transaction
 from django.http import QueryDict
 
+from brokers.compiled_queries import Instances
 from console.accounts.models import User
 from console.errors import Code, Refusal
 from console.timeline.filters import NAMES, NOT
@@ -24,9 +25,12 @@ _KEPT: dict[str, frozenset[str]] = {
 """What of an address is a filter."""
 
 
-def own_views(user: User, page: str | None = None) -> list[SavedView]:
-    views = SavedView.objects.filter(owner=user)
-    return list(views if page is None else views.filter(page=page))
+_OWN = Instances(lambda owner_id, page: SavedView.objects.filter(owner_id=owner_id, page=page))
+
+
+def own_views(user: User, page: str) -> list[SavedView]:
+    """By name."""
+    return _OWN.rows(user.pk, str(page))
 
 
 def filter_of(page: str, query: QueryDict) -> str:
@@ -76,5 +80,4 @@ def default_query(user: User, page: ViewPage, query: QueryDict) -> str:
     """Where the page goes on to when it is opened without any filter; empty: nowhere."""
     if query:
         return ""
-    found = SavedView.objects.filter(owner=user, page=page, is_default=True).values_list("query", flat=True).first()
-    return found or ""
+    return next((view.query for view in own_views(user, page) if view.is_default), "")

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -15,6 +16,7 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from brokers.compiled_queries import Instances, Statement
 from console.accounts.request_user import user_of
 from console.audit import queries as call_queries
 from console.audit.models import Verification
@@ -75,7 +77,7 @@ def list_(request: HttpRequest) -> HttpResponse:
         "form": _form(request.GET, names),
         "kept": [(name, value) for name in asked if name not in _IN_FORM for value in asked.getlist(name)],
         "kept_for": _kept_for(),
-        "verified": Verification.objects.order_by("-at").first(),
+        "verified": _VERIFIED.first(),
         "oldest": None if filters.is_active or "before" in request.GET else stream.oldest(viewer),
     }
     if not filters.problems:
@@ -198,18 +200,27 @@ def _chips(asked: QueryDict, named: dict[str, Choices]) -> list[dict[str, str]]:
     return chips
 
 
+def _newest(found: QuerySet[Any]) -> QuerySet[Any, tuple[Any, ...]]:
+    return found.order_by("-id").values_list("pk", "name")[:_CHOICES_SHOWN]
+
+
+_EVERY_APP = Statement(lambda: _newest(ConnectedApp.objects.exclude(source=Source.CONSOLE)))
+_OWN_APPS = Statement(
+    lambda owner_id: _newest(ConnectedApp.objects.filter(owner_id=owner_id).exclude(source=Source.CONSOLE))
+)
+_EVERY_CONNECTION = Statement(lambda: _newest(Connection.objects.all()))
+_OWN_CONNECTIONS = Statement(lambda owner_id: _newest(Connection.objects.filter(owner_id=owner_id)))
+_VERIFIED = Instances(lambda: Verification.objects.order_by("-at")[:1])
+
+
 def _apps(viewer: Viewer) -> Choices:
-    apps = ConnectedApp.objects.exclude(source=Source.CONSOLE).order_by("-id")
-    if not viewer.everyone:
-        apps = apps.filter(owner=viewer.user)
-    return [(str(pk), name) for pk, name in apps.values_list("pk", "name")[:_CHOICES_SHOWN]]
+    found = _EVERY_APP.rows() if viewer.everyone else _OWN_APPS.rows(viewer.user.pk)
+    return [(str(pk), name) for pk, name in found]
 
 
 def _connections(viewer: Viewer) -> Choices:
-    connections = Connection.objects.order_by("-id")
-    if not viewer.everyone:
-        connections = connections.filter(owner=viewer.user)
-    return [(str(pk), name) for pk, name in connections.values_list("pk", "name")[:_CHOICES_SHOWN]]
+    found = _EVERY_CONNECTION.rows() if viewer.everyone else _OWN_CONNECTIONS.rows(viewer.user.pk)
+    return [(str(pk), name) for pk, name in found]
 
 
 def _form(query: QueryDict, named: dict[str, Choices]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from brokers.compiled_queries import Statement
 from console.accounts.models import User
 from console.audit import log as audit_log
 from console.audit import masking
@@ -73,8 +74,22 @@ def for_owner(owner: User) -> QuerySet[Confirmation]:
     return awaiting(owner).filter(OWNERS)
 
 
+def waiting_now(owner: User) -> list[tuple[str, str]]:
+    """The public id and the environment of each of ``for_owner``: every page asks."""
+    return _WAITING.rows(owner.pk, timezone.now())
+
+
 OWNERS = Q(rule=None) & (Q(redeemer=Redeemer.OWNER) | ~Q(app__connection__policy=Policy.TWO_STEP))
 """Confirmations that only the owner redeems, as ``Confirmation.decided_by`` has it, and no rule of theirs covers."""
+
+
+_WAITING = Statement(
+    lambda owner_id, now: (
+        undecided(now)
+        .filter(OWNERS, app__connection__owner_id=owner_id)
+        .values_list("public_id", "app__connection__environment")
+    )
+)
 
 
 def approve(
