@@ -1,6 +1,6 @@
 """The broker's own id of the request that this thread made last, by which its support finds it.
 
-Threads that a call starts for itself are not seen: what is not known is None.
+Threads that a call starts are not seen, but for those of ``console.connections.bulkhead``: what is not known is None.
 """
 
 import threading

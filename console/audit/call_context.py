@@ -1,17 +1,13 @@
 """What a request says of the client's side of a call: its trace, its session, and the program that made it."""
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from brokers import upstream_request
+from console import tracing
 from console.audit.masking import masked
 
-_TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?", re.ASCII
-)
-"""W3C Trace Context, section 3.2.2: version, trace id, parent id, flags; later versions may add more."""
 SESSION_HEADER = "mcp-session-id"
 TRACE_KEY = "traceparent"
 _LONGEST_READ = 400
@@ -34,12 +30,6 @@ UNKNOWN = CallContext()
 def begin() -> None:
     """A call begins in this thread: what brokers answer from here on is its own."""
     upstream_request.forget()
-
-
-def trace_id_of(traceparent: Any) -> str | None:
-    """The trace id of a ``traceparent``; None where it is none."""
-    found = _TRACEPARENT.fullmatch(traceparent) if isinstance(traceparent, str) else None
-    return found[1] if found else None
 
 
 def of_request(headers: Mapping[str, str]) -> CallContext:
@@ -66,7 +56,8 @@ def _made(trace: Any, session: str | None, client: CallContext) -> CallContext:
     if trace is None and session is None:
         return client
     kept = masked(session[:_LONGEST_READ], 128) if session else None
-    return client._replace(trace_id=trace_id_of(trace), session_id=kept)
+    parent = tracing.parse(trace)
+    return client._replace(trace_id=parent.trace_id if parent else None, session_id=kept)
 
 
 @lru_cache(maxsize=256)

@@ -101,8 +101,8 @@ def test_the_brokers_id_of_what_was_sent_stands_beside_the_call(owner: User) -> 
 
         shown = run("place_order", symbol="AAPL", side="BUY", quantity="1", order_type="LMT", limit_price="90")
         run("confirm_trade", confirmation_id=shown["confirmation_id"])
-        run("get_accounts")
+        run("get_quote", symbols=["AAPL"])
     ids = dict(Call.objects.values_list("tool", "upstream_request_id"))
-    assert str(ids["place_order"]).startswith("GET-")
-    assert str(ids["confirm_trade"]).startswith("POST-"), "what was read afterwards hides what was sent"
-    assert str(ids["get_accounts"]).startswith("GET-")
+    assert str(ids["confirm_trade"]).startswith("POST-"), ids
+    assert str(ids["place_order"]).startswith("GET-"), ids
+    assert str(ids["get_quote"]).startswith("GET-"), ids
