@@ -1,7 +1,8 @@
 """Group commit: one thread writes what all the others wait for.
 
 It takes every row that waits and writes them in one statement, which is one transaction. While that commits the next
-rows gather, so there is no timer: a single row is written at once, and under load a commit is shared.
+rows gather, so there is no timer: a single row is written at once, and under load a commit is shared. A thread that
+answers several calls together keeps their rows, and writes them itself: see ``Gathered``.
 """
 
 import atexit
@@ -9,6 +10,8 @@ import logging
 import os
 import sqlite3
 import threading
+import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -83,6 +86,10 @@ class Insert:
         return {}
 
 
+class _Here(threading.local):
+    gathered: "Gathered | None" = None
+
+
 class Writer:
     def __init__(self) -> None:
         self._insert = Insert()
@@ -95,26 +102,29 @@ class Writer:
         self._lock = threading.Lock()
         self._queue: SimpleQueue[tuple[Row, Done] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._handed_over, self._told = 0, 0
-        self._is_settled = threading.Event()
-        self._is_settled.set()
-
-    def settle(self, seconds: float) -> None:
-        """Return when all that was handed over is told of, or after ``seconds``.
-
-        Who has more to do waits for this, so that what comes meanwhile is done, and committed, together.
-        """
-        self._is_settled.wait(seconds)
+        self._here = _Here()
+        self._gathered = weakref.WeakSet[Gathered]()
 
     def hand_over(self, row: Row, done: Done) -> None:
-        """Return at once; ``done`` is called in the writer's thread."""
+        """Return at once; ``done`` is called in the writer's thread, or in this one where it gathers rows."""
+        gathered = self._here.gathered
+        if gathered is not None:
+            gathered.rows.append((row, done))
+        else:
+            self.enqueue(row, done)
+
+    def enqueue(self, row: Row, done: Done) -> None:
+        """For the writer's thread, whatever this one gathers."""
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="audit-log", args=[self._queue], daemon=True)
                 self._thread.start()
-            self._handed_over += 1
-            self._is_settled.clear()
             self._queue.put((row, done))
+
+    def gather(self, gathered: "Gathered") -> None:
+        """From here on this thread's rows go there."""
+        self._gathered.add(gathered)
+        self._here.gathered = gathered
 
     def write(self, row: Row) -> None:
         """Return when the row is committed. Raises django.db.DatabaseError."""
@@ -129,13 +139,15 @@ class Writer:
             answers.append(error)
             told.set()
 
-        self.hand_over(row, done)
+        self.enqueue(row, done)
         told.wait()
         if answers[0] is not None:
             raise answers[0]
 
     def close(self) -> None:
         """Write what waits, and end the thread. A later row starts another."""
+        for gathered in list(self._gathered):
+            gathered.hand_on()
         with self._lock:
             thread, self._thread = self._thread, None
             self._queue.put(None)
@@ -156,16 +168,16 @@ class Writer:
                     last = True
                     break
                 waiting.append(following)
-            self._commit(waiting)
-            with self._lock:
-                self._told += len(waiting)
-                if self._told == self._handed_over:
-                    self._is_settled.set()
+            self.commit(waiting)
             if last:
                 break
         connection.close()
 
-    def _commit(self, waiting: Sequence[tuple[Row, Done]]) -> None:
+    def commit(self, waiting: Sequence[tuple[Row, Done]], *, keeps_connection: bool = False) -> None:
+        """Write these rows in this thread and tell of them. Never raises.
+
+        ``keeps_connection``: this thread has more to do, and gives its connection back itself.
+        """
         error: DatabaseError | None = None
         try:
             self._insert.run([row for row, _ in waiting])
@@ -174,7 +186,7 @@ class Writer:
             if len(waiting) > 1:
                 # One row that cannot be stored must not cost the others theirs.
                 for item in waiting:
-                    self._commit([item])
+                    self.commit([item], keeps_connection=keeps_connection)
                 return
         except DatabaseError as raised:
             error = raised
@@ -185,7 +197,8 @@ class Writer:
             if not isinstance(raised, Error):
                 connection.close()
         try:
-            close_old_connections()
+            if not keeps_connection or error is not None:
+                close_old_connections()
         except Exception:  # what is committed is committed, and who waits must hear of it
             log.exception("The audit log's connection could not be given back")
         for _, done in waiting:
@@ -193,6 +206,36 @@ class Writer:
                 done(error)
             except Exception:
                 log.exception("Whoever waited for a row could not be told")
+
+
+class Gathered:
+    """Rows that one thread keeps while it answers calls that came together. Where one of those takes long, others hand
+    on what there is by then."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self.rows = deque[tuple[Row, Done]]()
+
+    def commit(self) -> None:
+        """In the thread that gathers them."""
+        while waiting := self._taken():
+            self._writer.commit(waiting, keeps_connection=True)
+
+    def hand_on(self) -> None:
+        """Give them to the writer's thread: in any thread."""
+        while waiting := self._taken():
+            for row, done in waiting:
+                self._writer.enqueue(row, done)
+
+    def _taken(self) -> list[tuple[Row, Done]]:
+        """Each row is taken once, whoever takes it."""
+        taken = list[tuple[Row, Done]]()
+        try:
+            while len(taken) < _MOST:
+                taken.append(self.rows.popleft())
+        except IndexError:
+            pass
+        return taken
 
 
 writer = Writer()
