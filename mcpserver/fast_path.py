@@ -39,7 +39,7 @@ from starlette.requests import Request
 from starlette.types import Message, Send
 
 from console.audit import log as audit_log
-from console.authority import bearer
+from console.authority import bearer, last_used
 from console.authority.admission import scope_refusal
 from console.authority.call_quota import CallKind
 from console.errors import Refusal
@@ -250,15 +250,20 @@ class _Batch(Batch):
 
     def __init__(self) -> None:
         self._rows = audit_log.gather()
+        last_used.gather()
 
     def begin(self, wanted: Collection[str]) -> None:
         if len(wanted) > 1:
             try:
                 bearer.look_up_together(wanted)
-            except DatabaseError:
-                log.exception("Bearers could not be looked up together")  # each asks again, and has its own refusal
+            except Exception:  # each asks again, and has its own refusal
+                log.exception("Bearers could not be looked up together")
 
     def end(self) -> None:
+        try:
+            last_used.write_gathered()
+        except Exception:  # whatever it is, the answers leave
+            log.exception("The last uses cannot be written")
         self._rows.commit()
 
     def hand_on(self) -> None:

@@ -82,6 +82,8 @@ class WorkerPool:
         self._awake = 0
         self._watched: asyncio.AbstractEventLoop | None = None
         self._is_calling = False
+        self._are_many = False
+        """Whether the last jobs came together."""
 
     def submit(self, job: Job, wanted: str = "") -> None:
         """Call it in the event loop."""
@@ -90,7 +92,11 @@ class WorkerPool:
             self._waiting.append(_Waiting(self._submitted, job, wanted))
         if not self._is_calling:
             self._is_calling = True
-            asyncio.get_running_loop().call_soon(self._call, _TURNS)
+            # Who came alone last is served at once: a turn of the loop costs, and nobody is likely to come in it.
+            if self._are_many:
+                asyncio.get_running_loop().call_soon(self._call, _TURNS)
+            else:
+                self._call(0)
 
     def _call(self, turns: int) -> None:
         """Wake a thread for all that came in these turns of the loop."""
@@ -165,6 +171,7 @@ class WorkerPool:
         with self._lock:
             worker.together = self._submitted
             wanted = {each.wanted for each in (first, *self._waiting)}
+            self._are_many = bool(self._waiting)
         worker.until = time.monotonic() + _SHARED_SECONDS
         broker_access.share_reads()
         worker.batch.begin(wanted)
