@@ -47,7 +47,7 @@ class Batch:
         """In the event loop, when a job takes long: what others left for the end must not wait for it."""
 
 
-class _Waiting(NamedTuple):
+class _Queued(NamedTuple):
     number: int
     job: Job
     wanted: str
@@ -75,7 +75,7 @@ class WorkerPool:
         self._make_batch = batch
         self._few, self._most = few, most
         self._lock = threading.Lock()
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[_Queued] = deque()
         self._submitted = 0
         self._workers: list[_Worker] = []
         self._idle: list[_Worker] = []
@@ -89,7 +89,7 @@ class WorkerPool:
         """Call it in the event loop."""
         with self._lock:
             self._submitted += 1
-            self._waiting.append(_Waiting(self._submitted, job, wanted))
+            self._waiting.append(_Queued(self._submitted, job, wanted))
         if not self._is_calling:
             self._is_calling = True
             # Who came alone last is served at once: a turn of the loop costs, and nobody is likely to come in it.
@@ -166,7 +166,7 @@ class WorkerPool:
                 close_old_connections()
                 worker.bell.acquire()
 
-    def _begin(self, worker: _Worker, first: _Waiting) -> None:
+    def _begin(self, worker: _Worker, first: _Queued) -> None:
         worker.batch.end()
         with self._lock:
             worker.together = self._submitted
@@ -176,7 +176,7 @@ class WorkerPool:
         broker_access.share_reads()
         worker.batch.begin(wanted)
 
-    def _next(self, worker: _Worker) -> _Waiting | None:
+    def _next(self, worker: _Worker) -> _Queued | None:
         """The next job, or None: then the thread has to wait for its bell."""
         with self._lock:
             if self._waiting and self._waiting[0].number <= worker.together:

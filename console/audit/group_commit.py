@@ -111,7 +111,7 @@ class Insert:
         return {}
 
 
-class _Here(threading.local):
+class _GatheredHere(threading.local):
     gathered: "Gathered | None" = None
 
 
@@ -127,7 +127,7 @@ class Writer:
         self._lock = threading.Lock()
         self._queue: SimpleQueue[tuple[Row, Done] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._here = _Here()
+        self._here = _GatheredHere()
         self._gathered = weakref.WeakSet[Gathered]()
 
     def hand_over(self, row: Row, done: Done) -> None:

@@ -18,11 +18,11 @@ from console.principal import Manager, Principal
 from console.scopes import Source
 
 
-class _Here(threading.local):
+class _UsesHere(threading.local):
     gathered: dict[tuple[int, str], Principal] | None = None
 
 
-_here = _Here()
+_here = _UsesHere()
 
 
 def record(who: Principal | Manager) -> None:
