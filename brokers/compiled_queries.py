@@ -4,14 +4,15 @@ Building and compiling a query set costs several times what the database needs t
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.models import BooleanField, DateTimeField, FloatField, Model, QuerySet, Subquery, TextField
 
 from brokers import shared_reads
@@ -23,49 +24,81 @@ else:
     _TextField = TextField
 
 M = TypeVar("M", bound=Model)
+T = TypeVar("T")
 Value = str | int | datetime
+
+_MOST_NAMES = 128
+_MOST_MADE = 4096
+
+
+_PLACE = re.compile(r"%[%s]")
+_QMARK = {"%s": "?", "%%": "%"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
     sql: str
-    constants: Mapping[str, Any]
-    """What the query itself has as parameters, by name."""
+    """As Django's cursors take it."""
+    native: str
+    """As the database's own client takes it."""
+    places: Sequence[int | None]
+    """Of each parameter, which of the values it is; None: the constant at the same place."""
+    constants: Sequence[Any]
     compiler: Any
     converters: dict[int, Any]
 
-    def rows(self, values: tuple[Value, ...]) -> list[tuple[Any, ...]]:
-        parameters = {f"p{place}": _adapted(value) for place, value in enumerate(values)}
-        with connection.cursor() as cursor:
-            cursor.execute(self.sql, {**parameters, **self.constants} or None)
-            found: list[tuple[Any, ...]] = cursor.fetchall()
+    def rows(self, values: Sequence[Value]) -> list[tuple[Any, ...]]:
+        return self.converted(self.raw_rows(values))
+
+    def raw_rows(self, values: Sequence[Value]) -> list[tuple[Any, ...]]:
+        """As the database's client gives them."""
+        database = connections[DEFAULT_DB_ALIAS]
+        given = [_adapted(value) for value in values]
+        parameters = [
+            constant if place is None else given[place]
+            for place, constant in zip(self.places, self.constants, strict=True)
+        ] or None
+        found: list[tuple[Any, ...]]
+        if database.execute_wrappers or database.queries_logged:
+            with database.cursor() as cursor:
+                cursor.execute(self.sql, parameters)
+                found = cursor.fetchall()
+            return found
+        # Past Django's cursor, which writes the text anew for each call: that costs as much as the database's answer.
+        database.validate_thread_sharing()
+        database.ensure_connection()
+        database.validate_no_broken_transaction()
+        with database.wrap_database_errors:
+            client: Any = database.connection
+            if database.vendor == "sqlite":
+                found = client.execute(self.native, parameters or ()).fetchall()
+            else:
+                with client.cursor() as cursor:
+                    found = cursor.execute(self.native, parameters).fetchall()
+        return found
+
+    def converted(self, found: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """As the ORM gives them."""
         if not self.converters:
             return found
         return [tuple(row) for row in self.compiler.apply_converters(found, self.converters)]
 
 
-def _compile(build: Callable[..., QuerySet[Any, Any]], values: tuple[Value, ...]) -> _Compiled:
+def _compile(build: Callable[..., QuerySet[Any, Any]], values: Sequence[Value]) -> _Compiled:
     """Raises ValueError for a query that does not take one of its values as it is.
 
     It is built with values that occur nowhere else, so that a constant of the query is never taken for one of them.
     """
     marks = [_placeholder(value, place) for place, value in enumerate(values)]
-    names = {_adapted(mark): f"p{place}" for place, mark in enumerate(marks)}
+    known = {_adapted(mark): place for place, mark in enumerate(marks)}
     compiler = build(*marks).query.get_compiler(connection=connection)
-    sql, parameters = compiler.as_sql()
-    constants: dict[str, Any] = {}
-    taken = set()
-    # Django's SQLite cursor searches the whole text for places without a name, each time.
-    for place, parameter in enumerate(parameters):
-        name = names.get(parameter)
-        if name is None:
-            name = f"c{place}"
-            constants[name] = parameter
-        taken.add(name)
-        sql = sql.replace("%s", f"%({name})s", 1)
-    if not taken.issuperset(names.values()):
+    sql, constants = compiler.as_sql()
+    places = [known.get(constant) for constant in constants]
+    if not set(places).issuperset(known.values()):
         raise ValueError(f"This query does not take all of its values: {sql}")
-    return _Compiled(sql, constants, compiler, compiler.get_converters([column for column, _, _ in compiler.select]))
+    native = _PLACE.sub(lambda found: _QMARK[found[0]], sql) if constants and connection.vendor == "sqlite" else sql
+    converters = compiler.get_converters([column for column, _, _ in compiler.select])
+    return _Compiled(sql, native, places, constants, compiler, converters)
 
 
 def _placeholder(value: Value, place: int) -> Value:
@@ -74,19 +107,30 @@ def _placeholder(value: Value, place: int) -> Value:
     return f"the value of place {place}" if isinstance(value, str) else 1_871_309_000 + place
 
 
+class _Query:
+    """A query set with parameters, compiled once for each database and number of values."""
+
+    def __init__(self, build: Callable[..., QuerySet[Any, Any]]) -> None:
+        self._build = build
+        self._compiled: dict[tuple[str, int], _Compiled] = {}
+
+    def compiled(self, values: Sequence[Value]) -> _Compiled:
+        kind = (connection.vendor, len(values))
+        known = self._compiled.get(kind)
+        if known is None:
+            known = self._compiled[kind] = _compile(self._build, values)
+        return known
+
+
 class Statement:
     """A ``values_list`` query with parameters. ``build`` makes the query set for given values."""
 
     def __init__(self, build: Callable[..., QuerySet[Any, tuple[Any, ...]]]) -> None:
-        self._build = build
-        self._compiled: dict[str, _Compiled] = {}
+        self._query = _Query(build)
 
     def rows(self, *values: Value) -> list[tuple[Any, ...]]:
         """All rows, their values as the ORM would give them. Raises django.db.DatabaseError."""
-        compiled = self._compiled.get(connection.vendor)
-        if compiled is None:
-            compiled = self._compiled[connection.vendor] = _compile(self._build, values)
-        return compiled.rows(values)
+        return self._query.compiled(values).rows(values)
 
     def first(self, *values: Value) -> tuple[Any, ...] | None:
         found = self.rows(*values)
@@ -97,6 +141,77 @@ class Statement:
         return shared_reads.shared((self, values), partial(self.rows, *values))
 
 
+class Lookup(Generic[T]):
+    """What is made of the one row that a text names, such as a key's; several are found by one statement.
+
+    The database is asked each time. What is made of a row is kept for as long as rows of exactly that text come back:
+    it must depend on nothing else, and not change.
+    """
+
+    def __init__(
+        self, build: Callable[..., QuerySet[Any, tuple[Any, ...]]], make: Callable[[tuple[Any, ...]], T]
+    ) -> None:
+        """``build`` makes the ``values_list`` query of the rows that any of its values names, with the name in front.
+
+        ``make`` takes the rest of a row, its values as the ORM would give them.
+        """
+        self._query = _Query(build)
+        self._make = make
+        self._made: dict[Any, tuple[str, T]] = {}
+        self._as_text: dict[int, tuple[_Compiled, _Compiled]] = {}
+
+    def find(self, name: str) -> T | None:
+        """Where requests are answered together, what ``find_together`` found. Raises django.db.DatabaseError."""
+        return shared_reads.shared((self, name), lambda: self._read([name]).get(name))
+
+    def find_together(self, names: Collection[str]) -> None:
+        """Read what requests that this thread answers together will look for. Raises django.db.DatabaseError."""
+        wanted = list(dict.fromkeys(names))
+        for start in range(0, len(wanted), _MOST_NAMES):
+            some = wanted[start : start + _MOST_NAMES]
+            found = self._read(some)
+            for name in some:
+                shared_reads.put((self, name), found.get(name))
+
+    def _read(self, names: list[str]) -> dict[str, T]:
+        # A text for one, two, four … names: the last is named again where there are fewer.
+        places = 1 << (len(names) - 1).bit_length()
+        values = [*names, *[names[-1]] * (places - len(names))]
+        compiled = self._query.compiled(values)
+        if connection.vendor == "postgresql":
+            return dict(self._made_of_texts(compiled, values))
+        return dict([self._made_of(row, row, compiled) for row in compiled.raw_rows(values)])
+
+    def _made_of_texts(self, compiled: _Compiled, values: list[str]) -> list[tuple[str, T]]:
+        """Its client makes each value of a row, which costs more than all else: so a row comes as one text.
+
+        Where a text is new, all come once more, each with its values, in one statement: what is made of values is kept
+        by the text that came with them.
+        """
+        written = self._as_text.get(len(values))
+        if written is None:
+            texts, rows = (
+                f"SELECT {columns} FROM ({compiled.native}) found"  # noqa: S608 - nothing of a caller's is in it
+                for columns in ("found::text", "found::text, found.*")
+            )
+            written = replace(compiled, sql=texts, native=texts), replace(compiled, sql=rows, native=rows)
+            self._as_text[len(values)] = written
+        brief, whole = written
+        known = [self._made.get(text) for (text,) in brief.raw_rows(values)]
+        if None not in known:
+            return [each for each in known if each is not None]
+        return [self._made_of(text, row, compiled) for text, *row in whole.raw_rows(values)]
+
+    def _made_of(self, key: Any, row: Sequence[Any], compiled: _Compiled) -> tuple[str, T]:
+        known = self._made.get(key)
+        if known is None:
+            if len(self._made) >= _MOST_MADE:
+                self._made.clear()
+            name, *own = compiled.converted([tuple(row)])[0]
+            known = self._made[key] = name, self._make(tuple(own))
+        return known
+
+
 class Instances(Generic[M]):
     """As ``Statement``, of whole rows: each has what its query selects as related, and its annotations.
 
@@ -104,20 +219,17 @@ class Instances(Generic[M]):
     """
 
     def __init__(self, build: Callable[..., QuerySet[M, M]]) -> None:
-        self._build = build
-        self._compiled: dict[str, tuple[_Compiled, Callable[[tuple[Any, ...]], M]]] = {}
+        self._query = _Query(build)
+        self._makers: dict[str, Callable[[tuple[Any, ...]], M]] = {}
 
     def rows(self, *values: Value) -> list[M]:
         """Raises django.db.DatabaseError."""
-        compiled = self._compiled.get(connection.vendor)
-        if compiled is None:
-            statement = _compile(self._build, values)
+        statement = self._query.compiled(values)
+        made = self._makers.get(connection.vendor)
+        if made is None:
             compiler = statement.compiler
-            compiled = self._compiled[connection.vendor] = (
-                statement,
-                _instance_maker(compiler.select, compiler.klass_info, compiler.annotation_col_map),
-            )
-        statement, made = compiled
+            made = _instance_maker(compiler.select, compiler.klass_info, compiler.annotation_col_map)
+            self._makers[connection.vendor] = made
         return [made(row) for row in statement.rows(values)]
 
     def first(self, *values: Value) -> M | None:

@@ -38,3 +38,9 @@ def shared(key: Any, read: Callable[[], T]) -> T:
         return cast(T, known[key])
     found = known[key] = read()
     return found
+
+
+def put(key: Any, found: Any) -> None:
+    """What ``shared`` shall give from here on, read after ``share_reads``; without that nothing is kept."""
+    if _here.shared is not None:
+        _here.shared[key] = found

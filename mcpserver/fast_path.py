@@ -1,5 +1,7 @@
 """The short way of plain requests: one look at the message, one hop to a thread, one commit, one answer.
 
+What waited together has one look at its bearers and one commit.
+
 ``read`` takes only what the SDK would accept and answer with a single JSON object; whatever is unusual or wrong in any
 way is None, and goes to the SDK. So every rejection has one source, and what is answered here is equal to what the SDK
 would have answered (tests/mcpserver/test_both_ways.py).
@@ -8,8 +10,9 @@ would have answered (tests/mcpserver/test_both_ways.py).
 import asyncio
 import functools
 import json
+import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -37,7 +40,7 @@ from starlette.types import Message, Send
 
 from console.audit import log as audit_log
 from console.audit.call_context import CallContext
-from console.authority import bearer
+from console.authority import bearer, last_used
 from console.authority.admission import scope_refusal
 from console.authority.call_quota import CallKind
 from console.errors import Refusal
@@ -48,11 +51,11 @@ from mcpserver.catalog import Tool, arranged
 from mcpserver.context import ToolAnswer, is_readable, readable
 from mcpserver.json_text import to_json
 from mcpserver.surface import Surface
-from mcpserver.worker_pool import WorkerPool
+from mcpserver.worker_pool import Batch, WorkerPool
+
+log = logging.getLogger(__name__)
 
 _LISTS = 256
-_SETTLE_SECONDS = 0.004
-"""How long calls wait for the commit before theirs: started earlier, they would cost more and be answered no sooner."""
 _ENVELOPE = {"jsonrpc", "id", "method", "params"}
 _RESERVED = PROTOCOL_VERSION_META_KEY.partition("/")[0] + "/"
 _KNOWN_META = {PROTOCOL_VERSION_META_KEY, CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY}
@@ -243,15 +246,40 @@ class ReplyQueue:
                 answered.set_result(answer)
 
 
+class _Batch(Batch):
+    """One look for all bearers, one commit for all rows; an answer leaves when its row is committed."""
+
+    def __init__(self) -> None:
+        self._rows = audit_log.gather()
+        last_used.gather()
+
+    def begin(self, wanted: Collection[str]) -> None:
+        if len(wanted) > 1:
+            try:
+                bearer.look_up_together(wanted)
+            except Exception:  # each asks again, and has its own refusal
+                log.exception("Bearers could not be looked up together")
+
+    def end(self) -> None:
+        try:
+            last_used.write_gathered()
+        except Exception:  # whatever it is, the answers leave
+            log.exception("The last uses cannot be written")
+        self._rows.commit()
+
+    def hand_on(self) -> None:
+        self._rows.hand_on()
+
+
 class FastPath:
     def __init__(self, surface: Surface, stamp: Mapping[str, Any]) -> None:
         """``stamp``: what the server says of itself on each modern result."""
         self._surface = surface
         about = to_json({SERVER_INFO_META_KEY: stamp})
         self._modern_end = f',"resultType":"complete","_meta":{about}}}}}'
-        self._threads = WorkerPool(before=functools.partial(audit_log.flush, _SETTLE_SECONDS))
+        self._threads = WorkerPool(batch=_Batch)
         # Of their own: with brokers that hang, reads may hold every other thread.
-        self._cancels = WorkerPool()
+        self._cancels = WorkerPool(batch=_Batch)
         self._out: ReplyQueue | None = None
         self._lists: dict[_ListKey, str] = {}
 
@@ -283,7 +311,7 @@ class FastPath:
                 tell(error)
 
         is_cancel = plain.tool is not None and plain.tool.throttle is CallKind.CANCEL
-        (self._cancels if is_cancel else self._threads).submit(work)
+        (self._cancels if is_cancel else self._threads).submit(work, raw)
         return await answered
 
     def _call(

@@ -1,21 +1,33 @@
 """Group commit: one thread writes what all the others wait for.
 
 It takes every row that waits and writes them in one statement, which is one transaction. While that commits the next
-rows gather, so there is no timer: a single row is written at once, and under load a commit is shared.
+rows gather, so there is no timer: a single row is written at once, and under load a commit is shared. A thread that
+answers several calls together keeps their rows, and writes them itself: see ``Gathered``.
 """
 
 import atexit
 import logging
 import os
-import sqlite3
 import threading
+import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
+import orjson
 import psycopg
-from django.db import DatabaseError, DataError, Error, IntegrityError, close_old_connections, connection
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    DatabaseError,
+    DataError,
+    Error,
+    IntegrityError,
+    close_old_connections,
+    connection,
+    connections,
+)
 from django.utils.functional import cached_property
 
 from console.audit.models import Call
@@ -40,20 +52,36 @@ class Insert:
 
     def run(self, rows: Sequence[Row]) -> None:
         """Insert all, in one statement, on this thread's connection. Raises django.db.Error."""
+        database = connections[DEFAULT_DB_ALIAS]
+        database.ensure_connection()
+        database.validate_no_broken_transaction()
+        # Past Django's own cursors: they rewrite the statement and each value, which costs as much as the insert.
+        with database.wrap_database_errors:
+            client: Any = database.connection
+            if database.vendor == "sqlite":
+                client.execute(self._sql(len(rows)), self._values(rows))
+            else:
+                psycopg.Cursor(client).execute(self._from_json, [self._json(rows)])
+
+    def _json(self, rows: Sequence[Row]) -> str:
+        """All rows as one text: its client takes longer for each value than the database for a row."""
+        names = [field.column for field in self.fields]
+        return orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]).decode()
+
+    @cached_property
+    def _from_json(self) -> str:
+        table, columns = connection.ops.quote_name(Call._meta.db_table), self._columns
+        return f"INSERT INTO {table} ({columns}) SELECT {columns} FROM json_populate_recordset(NULL::{table}, %s::json)"  # noqa: S608
+
+    @cached_property
+    def _columns(self) -> str:
+        return ", ".join(connection.ops.quote_name(field.column) for field in self.fields)
+
+    def _values(self, rows: Sequence[Row]) -> list[Any]:
+        """Times and JSON as SQLite wants them; it takes the rest as it is."""
         values: list[Any] = []
         for row in rows:
             values += row
-        self._adapt(values)
-        sql = self._sql(len(rows))
-        # Past Django's own cursors: they rewrite the statement and each value, which costs as much as the insert.
-        with connection.cursor() as cursor, connection.wrap_database_errors:
-            if connection.vendor == "sqlite":
-                sqlite3.Cursor.execute(cursor.cursor, sql, values)
-            else:
-                psycopg.Cursor(connection.connection).execute(sql, values)
-
-    def _adapt(self, values: list[Any]) -> None:
-        """Times and JSON as the database wants them; it takes the rest as it is."""
         ops, step = connection.ops, len(self.fields)
         for place, kind in self._adapted:
             adapt = (
@@ -62,6 +90,7 @@ class Insert:
                 else partial(ops.adapt_json_value, encoder=None)
             )
             values[place::step] = [adapt(value) for value in values[place::step]]
+        return values
 
     @cached_property
     def _adapted(self) -> list[tuple[int, str]]:
@@ -69,18 +98,21 @@ class Insert:
         return [(place, kind) for place, kind in enumerate(kinds) if kind in ("DateTimeField", "JSONField")]
 
     def _sql(self, rows: int) -> str:
-        known = self._statements.get((connection.vendor, rows))
+        known = self._statements.get(rows)
         if known is None:
-            quote = connection.ops.quote_name
-            columns = ", ".join(quote(field.column) for field in self.fields)
-            one = f"({', '.join(['?' if connection.vendor == 'sqlite' else '%s'] * len(self.fields))})"
-            known = f"INSERT INTO {quote(Call._meta.db_table)} ({columns}) VALUES {', '.join([one] * rows)}"  # noqa: S608
-            self._statements[connection.vendor, rows] = known
+            one = f"({', '.join(['?'] * len(self.fields))})"
+            table = connection.ops.quote_name(Call._meta.db_table)
+            known = f"INSERT INTO {table} ({self._columns}) VALUES {', '.join([one] * rows)}"  # noqa: S608
+            self._statements[rows] = known
         return known
 
     @cached_property
-    def _statements(self) -> dict[tuple[str, int], str]:
+    def _statements(self) -> dict[int, str]:
         return {}
+
+
+class _GatheredHere(threading.local):
+    gathered: "Gathered | None" = None
 
 
 class Writer:
@@ -95,26 +127,29 @@ class Writer:
         self._lock = threading.Lock()
         self._queue: SimpleQueue[tuple[Row, Done] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._handed_over, self._told = 0, 0
-        self._is_settled = threading.Event()
-        self._is_settled.set()
-
-    def settle(self, seconds: float) -> None:
-        """Return when all that was handed over is told of, or after ``seconds``.
-
-        Who has more to do waits for this, so that what comes meanwhile is done, and committed, together.
-        """
-        self._is_settled.wait(seconds)
+        self._here = _GatheredHere()
+        self._gathered = weakref.WeakSet[Gathered]()
 
     def hand_over(self, row: Row, done: Done) -> None:
-        """Return at once; ``done`` is called in the writer's thread."""
+        """Return at once; ``done`` is called in the writer's thread, or in this one where it gathers rows."""
+        gathered = self._here.gathered
+        if gathered is not None:
+            gathered.rows.append((row, done))
+        else:
+            self.enqueue(row, done)
+
+    def enqueue(self, row: Row, done: Done) -> None:
+        """For the writer's thread, whatever this one gathers."""
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="audit-log", args=[self._queue], daemon=True)
                 self._thread.start()
-            self._handed_over += 1
-            self._is_settled.clear()
             self._queue.put((row, done))
+
+    def gather(self, gathered: "Gathered") -> None:
+        """From here on this thread's rows go there."""
+        self._gathered.add(gathered)
+        self._here.gathered = gathered
 
     def write(self, row: Row) -> None:
         """Return when the row is committed. Raises django.db.DatabaseError."""
@@ -129,13 +164,15 @@ class Writer:
             answers.append(error)
             told.set()
 
-        self.hand_over(row, done)
+        self.enqueue(row, done)
         told.wait()
         if answers[0] is not None:
             raise answers[0]
 
     def close(self) -> None:
         """Write what waits, and end the thread. A later row starts another."""
+        for gathered in list(self._gathered):
+            gathered.hand_on()
         with self._lock:
             thread, self._thread = self._thread, None
             self._queue.put(None)
@@ -156,36 +193,37 @@ class Writer:
                     last = True
                     break
                 waiting.append(following)
-            self._commit(waiting)
-            with self._lock:
-                self._told += len(waiting)
-                if self._told == self._handed_over:
-                    self._is_settled.set()
+            self.commit(waiting)
             if last:
                 break
         connection.close()
 
-    def _commit(self, waiting: Sequence[tuple[Row, Done]]) -> None:
+    def commit(self, waiting: Sequence[tuple[Row, Done]], *, keeps_connection: bool = False) -> None:
+        """Write these rows in this thread and tell of them. Never raises.
+
+        ``keeps_connection``: this thread has more to do, and gives its connection back itself.
+        """
         error: DatabaseError | None = None
         try:
             self._insert.run([row for row, _ in waiting])
-        except (DataError, IntegrityError) as raised:
-            error = raised
+        except (DataError, IntegrityError, TypeError, ValueError) as raised:
+            error = raised if isinstance(raised, DatabaseError) else _not_written(raised)
             if len(waiting) > 1:
                 # One row that cannot be stored must not cost the others theirs.
                 for item in waiting:
-                    self._commit([item])
+                    self.commit([item], keeps_connection=keeps_connection)
                 return
         except DatabaseError as raised:
             error = raised
         except Exception as raised:
             # Whoever waits must hear of it, in the one kind of error they know: the row is not there.
             log.exception("The audit log's writer failed")
-            error = DatabaseError(f"The row was not written: {type(raised).__name__}.")
+            error = _not_written(raised)
             if not isinstance(raised, Error):
                 connection.close()
         try:
-            close_old_connections()
+            if not keeps_connection or error is not None:
+                close_old_connections()
         except Exception:  # what is committed is committed, and who waits must hear of it
             log.exception("The audit log's connection could not be given back")
         for _, done in waiting:
@@ -193,6 +231,40 @@ class Writer:
                 done(error)
             except Exception:
                 log.exception("Whoever waited for a row could not be told")
+
+
+def _not_written(error: Exception) -> DatabaseError:
+    return DatabaseError(f"The row was not written: {type(error).__name__}.")
+
+
+class Gathered:
+    """Rows that one thread keeps while it answers calls that came together. Where one of those takes long, others hand
+    on what there is by then."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self.rows = deque[tuple[Row, Done]]()
+
+    def commit(self) -> None:
+        """In the thread that gathers them."""
+        while waiting := self._taken():
+            self._writer.commit(waiting, keeps_connection=True)
+
+    def hand_on(self) -> None:
+        """Give them to the writer's thread: in any thread."""
+        while waiting := self._taken():
+            for row, done in waiting:
+                self._writer.enqueue(row, done)
+
+    def _taken(self) -> list[tuple[Row, Done]]:
+        """Each row is taken once, whoever takes it."""
+        taken = list[tuple[Row, Done]]()
+        try:
+            while len(taken) < _MOST:
+                taken.append(self.rows.popleft())
+        except IndexError:
+            pass
+        return taken
 
 
 writer = Writer()

@@ -12,7 +12,7 @@ from console import ids, request_origin
 from console.accounts.models import User
 from console.audit import call_counts
 from console.audit.call_context import UNKNOWN, CallContext
-from console.audit.group_commit import Done, Row, writer
+from console.audit.group_commit import Done, Gathered, Row, writer
 from console.audit.masking import mask, masked
 from console.audit.models import CallOutcome, Change, ChangeCategory
 from console.errors import Code
@@ -50,16 +50,18 @@ def record_call(entry: Entry) -> None:
 
 
 def enqueue_call(entry: Entry, done: Done) -> None:
-    """The same without waiting: ``done`` is told in the writer's thread, once the row is committed or cannot be.
+    """The same without waiting: ``done`` is told once the row is committed or cannot be, in the thread that does it.
 
     Not inside a transaction, which the row would not be part of.
     """
     writer.hand_over(_row(entry), done)
 
 
-def flush(seconds: float) -> None:
-    """Return when every row handed over is committed or refused, or after ``seconds``."""
-    writer.settle(seconds)
+def gather() -> Gathered:
+    """From here on, what this thread enqueues waits for the commit of what this returns."""
+    gathered = Gathered(writer)
+    writer.gather(gathered)
+    return gathered
 
 
 def _row(entry: Entry) -> Row:

@@ -1,18 +1,21 @@
 """The one answer to "who is this?", for MCP and REST alike.
 
-One indexed query per request and nothing remembered between requests: what is revoked stops at the next one. Requests
-with the same bearer that wait together are one look: made after the last of them came, and milliseconds old at most.
+One indexed query per request and no permission remembered between requests: what is revoked stops at the next one.
+Requests that wait together are one look, whosever they are: made after the last of them came, and milliseconds old at
+most. What is made of a row is kept, and used while the database answers with exactly that row.
 """
 
 import hashlib
 import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
 from django.utils import timezone
 
-from brokers.compiled_queries import Statement
+from brokers.compiled_queries import Lookup, Statement
 from brokers.shared_reads import shared
 from brokers.types import Environment
 from console import scopes
@@ -29,7 +32,30 @@ from console.scopes import Scope, Source
 
 _MAX_BEARER = 2048
 
-__all__ = ["Unauthenticated", "WrongAddress", "authenticate"]
+_MOST_PRINCIPALS = 8
+
+__all__ = ["Unauthenticated", "WrongAddress", "authenticate", "look_up_together"]
+
+
+def look_up_together(bearers: Collection[str]) -> None:
+    """Find what ``authenticate`` will ask about each of them, with one statement for keys and one for tokens.
+
+    For requests that this thread answers together. Raises django.db.DatabaseError.
+    """
+    keys, tokens_ = list[str](), list[str]()
+    for raw in bearers:
+        if not raw or len(raw) > _MAX_BEARER:
+            continue
+        if raw.startswith("tl_"):
+            public_id = minting.public_id_of(raw)
+            if public_id is not None and not management_callers.is_management_key(raw):
+                keys.append(public_id)
+        elif raw.count(".") != 2:
+            tokens_.append(_checksum(raw))
+    if keys:
+        _KEYS.find_together(keys)
+    if tokens_:
+        _TOKENS.find_together(tokens_)
 
 
 def authenticate(raw: str, *, ip: str = "", user_agent: str = "") -> Principal:
@@ -102,36 +128,106 @@ _APP = (
     *("app__connection__paused_at", "app__connection__closed_at"),
 )
 _KEY = (
-    *("digest", "revoked_at", "expires_at", "networks", "last_used_at", "last_used_ip"),
+    *("public_id", "digest", "revoked_at", "expires_at", "networks", "last_used_at", "last_used_ip"),
     *("made_by__revoked_at", "made_by__expires_at"),
 )
-_KEYS = Statement(lambda public_id: ApiKey.objects.filter(public_id=public_id).values_list(*_APP, *_KEY))
-_TOKENS = Statement(
-    lambda checksum: AccessToken.objects.filter(token_checksum=checksum).values_list(*_APP, "pk", "scope", "expires")
+_TOKEN = ("pk", "scope", "expires")
+
+
+@dataclass(slots=True)
+class _Credential:
+    """What the row of a key or a token says. One is kept for each row: only what a row holds may be in it."""
+
+    app: _App
+    source: Source
+    credential_id: str
+    held: frozenset[Scope]
+    uses: Sequence[tuple[datetime | None, str]]
+    """When and from where it was last used, as the app's row and its own have it."""
+    _principals: dict[tuple[str, str, bool], Principal] = field(default_factory=dict)
+
+    def principal(self, ip: str, user_agent: str) -> Principal:
+        is_use_on_record = all(last_used.is_recent(at, where, ip) for at, where in self.uses)
+        told = (ip, user_agent, is_use_on_record)
+        known = self._principals.get(told)
+        if known is None:
+            if len(self._principals) >= _MOST_PRINCIPALS:
+                self._principals.clear()
+            known = self._principals[told] = _principal(
+                self.app, self.source, self.credential_id, self.held, ip, user_agent, is_use_on_record=is_use_on_record
+            )
+        return known
+
+
+@dataclass(slots=True)
+class _Key(_Credential):
+    digest: str = ""
+    revoked_at: datetime | None = None
+    expires_at: datetime | None = None
+    networks: Sequence[str] = ()
+    maker_revoked_at: datetime | None = None
+    maker_expires_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class _Token(_Credential):
+    expires: datetime | None = None
+
+
+def _key(row: tuple[Any, ...]) -> _Key:
+    app, own = _App(*row[: len(_APP)]), row[len(_APP) :]
+    public_id, digest, revoked_at, expires_at, networks, last_used_at, last_used_ip, *maker = own
+    uses = [(app.last_used_at, app.last_used_ip), (last_used_at, last_used_ip)]
+    key = _Key(app, Source.API_KEY, public_id, app.granted, uses)
+    key.digest, key.revoked_at, key.expires_at, key.networks = digest, revoked_at, expires_at, networks
+    key.maker_revoked_at, key.maker_expires_at = maker
+    return key
+
+
+def _token(row: tuple[Any, ...]) -> _Token | None:
+    # A row without an app is a registration access token (RFC 7592): it opens nothing here.
+    if row[0] is None:
+        return None
+    app, (pk, scope, expires) = _App(*row[: len(_APP)]), row[len(_APP) :]
+    # An app narrowed after the token was issued narrows the token with it.
+    held = scopes.parse(scope) & app.granted
+    token = _Token(app, Source.OAUTH, f"token-{pk}", held, [(app.last_used_at, app.last_used_ip)])
+    token.expires = expires
+    return token
+
+
+_KEYS = Lookup(
+    lambda *public_ids: ApiKey.objects.filter(public_id__in=public_ids).values_list("public_id", *_APP, *_KEY), _key
+)
+_TOKENS = Lookup(
+    lambda *checksums: AccessToken.objects.filter(token_checksum__in=checksums).values_list(
+        "token_checksum", *_APP, *_TOKEN
+    ),
+    _token,
 )
 _ACCESSES = Statement(
     lambda app_id: Access.objects.filter(app_id=app_id).values_list(*_APP, *tokens.TokenState._fields)
 )
 
 
+def _checksum(raw: str) -> str:
+    return hashlib.sha256(raw.encode()).hexdigest()
+
+
 def _by_key(raw: str, ip: str, user_agent: str) -> Principal:
     public_id = minting.public_id_of(raw)
     if public_id is None:
         raise Unauthenticated("The API key is mistyped or cut off: its checksum does not match.")
-    row = _KEYS.first(public_id)
-    if row is None or not secrets.compare_digest(row[len(_APP)], minting.digest(raw)):
+    key = _KEYS.find(public_id)
+    if key is None or not secrets.compare_digest(key.digest, minting.digest(raw)):
         raise Unauthenticated("This server did not issue this bearer token.")
-    app = _App(*row[: len(_APP)])
-    _, revoked_at, expires_at, allowed, last_used_at, last_used_ip, *maker = row[len(_APP) :]
-    principal = _principal(
-        app, Source.API_KEY, public_id, app.scopes, ip, user_agent, key_use=(last_used_at, last_used_ip)
-    )
-    if revoked_at is not None:
-        why = "" if app.revoked_at is None else f" {end_message(app.revoked_reason)}"
+    principal = key.principal(ip, user_agent)
+    if key.revoked_at is not None:
+        why = "" if key.app.revoked_at is None else f" {end_message(key.app.revoked_reason)}"
         raise Unauthenticated(f"This API key was revoked.{why}", principal)
-    _check(app, principal, expires_at, "This API key has expired.")
-    _check_maker(principal, *maker)
-    if allowed and not ip_allow_list.contain(allowed, ip):
+    _check(key.app, principal, key.expires_at, "This API key has expired.")
+    _check_maker(principal, key.maker_revoked_at, key.maker_expires_at)
+    if key.networks and not ip_allow_list.contain(key.networks, ip):
         raise WrongAddress(principal)
     return principal
 
@@ -145,16 +241,11 @@ def _check_maker(principal: Principal, revoked_at: datetime | None, expires_at: 
 
 
 def _by_token(raw: str, ip: str, user_agent: str) -> Principal:
-    row = _TOKENS.first(hashlib.sha256(raw.encode()).hexdigest())
-    # A row without an app is a registration access token (RFC 7592): it opens nothing here.
-    if row is None or row[0] is None:
+    token = _TOKENS.find(_checksum(raw))
+    if token is None:
         raise Unauthenticated("This server did not issue this bearer token, or it has been replaced.")
-    app = _App(*row[: len(_APP)])
-    pk, scope, expires = row[len(_APP) :]
-    # An app narrowed after the token was issued narrows the token with it.
-    held = scopes.render(scopes.parse(scope) & app.granted)
-    principal = _principal(app, Source.OAUTH, f"token-{pk}", held, ip, user_agent)
-    _check(app, principal, expires, "This access token has expired.")
+    principal = token.principal(ip, user_agent)
+    _check(token.app, principal, token.expires, "This access token has expired.")
     return principal
 
 
@@ -166,8 +257,9 @@ def _by_platform(raw: str, ip: str, user_agent: str) -> Principal:
     app, standing = _App(*row[: len(_APP)]), tokens.TokenState(*row[len(_APP) :])
     if not standing.is_of(claims):
         raise Unauthenticated("This server did not issue this bearer token.")
-    scope = scopes.render(scopes.parse(claims.scope) & app.granted)
-    principal = _principal(app, Source.PLATFORM, claims.token_id, scope, ip, user_agent)
+    held = scopes.parse(claims.scope) & app.granted
+    used = last_used.is_recent(app.last_used_at, app.last_used_ip, ip)
+    principal = _principal(app, Source.PLATFORM, claims.token_id, held, ip, user_agent, is_use_on_record=used)
     if claims.expired:
         raise Unauthenticated("This access token has expired.", principal)
     if standing.supersedes(claims):
@@ -197,13 +289,12 @@ def _principal(
     app: _App,
     source: Source,
     credential_id: str,
-    held: str,
+    held: frozenset[Scope],
     ip: str,
     user_agent: str,
     *,
-    key_use: tuple[datetime | None, str] | None = None,
+    is_use_on_record: bool,
 ) -> Principal:
-    uses = [(app.last_used_at, app.last_used_ip), *([key_use] if key_use else [])]
     return Principal(
         user_id=app.owner_id,
         user_label=app.owner_email,
@@ -212,7 +303,7 @@ def _principal(
         app_id=app.app_id,
         app_label=app.name,
         paused=app.paused_at is not None,
-        scopes=scopes.parse(held),
+        scopes=held,
         toolsets=None if app.toolsets is None else frozenset(app.toolsets),
         calls_per_minute=app.calls_per_minute,
         ask_in_assistant=app.ask_in_assistant,
@@ -227,5 +318,5 @@ def _principal(
         account_id=app.current_account or app.default_account,
         ip=ip,
         user_agent=user_agent,
-        is_use_on_record=all(last_used.is_recent(at, where, ip) for at, where in uses),
+        is_use_on_record=is_use_on_record,
     )

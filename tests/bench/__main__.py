@@ -1,7 +1,8 @@
 """``make bench``: what a guarded call costs, in ratios to the SDK's own server without any guard.
 
-Every server runs in one uvicorn worker on one core, wrk on another. The cases are interleaved, so that a busy moment
-of the machine hits all alike, and medians over the rounds are printed. CPU is the server's processes', without the
+With one caller, and with 64 keys of 8 people in turn; the cost of those has bounds, and above one the exit code is 1.
+Every server runs in one uvicorn worker on one core, wrk on another. The cases are interleaved, so that a busy moment of
+the machine hits all alike, and medians over the rounds are printed. CPU is the server's processes', without the
 database server's. Of a ratio, below 1 is better for CPU, above 1 for req/s.
 """
 
@@ -13,102 +14,167 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from tests import postgres, serving
 from tests.bench import growth, running
-from tests.bench.running import ECHO, LEGACY, LOADS, MODERN, Load, Measured, Server, measure
+from tests.bench.running import ECHO, LEGACY, LOADS, MANY, MODERN, Load, Measured, Server, measure
 
 CONCURRENCIES = (1, 16, 64)
 ECHO_NAME, BARE, SQLITE, POSTGRESQL = "raw ASGI echo", "bare SDK server", "Tradelatch, SQLite", "Tradelatch, PostgreSQL"
 OTHERS = {SQLITE: "other, SQLite", POSTGRESQL: "other, PostgreSQL"}
 """Of the revision that this build is compared with."""
+BOUNDS = {SQLITE: 0.8, POSTGRESQL: 1.1}
+"""CPU of a call of many callers against the bare server's, with several calls at once."""
+ALONE = 1.5
+"""The same with one call at a time."""
+
+
+class Case(NamedTuple):
+    server: str
+    what: str
+    era: str
+    keys: int
+    at_once: int
 
 
 @contextlib.contextmanager
 def _servers(folder: Path, against: str) -> Iterator[list[Server]]:
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
-        servers = [
-            enter(running.started(ECHO_NAME, "tests.bench.floor:echo", folder / "echo")),
-            enter(running.started(BARE, "tests.bench.floor:bare", folder / "bare")),
-        ]
         trees = {"": serving.REPOSITORY}
         if against:
             trees["other-"] = enter(running.revision(against))
+        guarded = []
         for whose, tree in trees.items():
             for database, home in ((SQLITE, folder / f"{whose}sqlite"), (POSTGRESQL, folder / f"{whose}postgresql")):
                 variables = dict(running.LIMITS)
                 if database == POSTGRESQL:
                     variables["TRADELATCH_DATABASE_URL"] = enter(postgres.running())
                 key = running.prepared(home, tree, **variables)["paper_key_read"]
+                keys = tuple(running.many_keys(home, tree, **variables))
                 name = OTHERS[database] if whose else database
-                servers.append(enter(running.started(name, "console.asgi:application", home, key, tree, **variables)))
-        yield servers
+                server = running.started(name, "console.asgi:application", home, key, tree, keys, **variables)
+                guarded.append(enter(server))
+        yield [
+            enter(running.started(ECHO_NAME, "tests.bench.floor:echo", folder / "echo")),
+            # Any keys: it reads as many bytes, and looks at none of them.
+            enter(running.started(BARE, "tests.bench.floor:bare", folder / "bare", "", serving.REPOSITORY, keys)),
+            *guarded,
+        ]
 
 
 def _cases(servers: list[Server]) -> list[tuple[Server, Load]]:
     echo, *others = servers
-    return [(echo, ECHO), *((server, load) for load in LOADS.values() for server in others)]
+    loads = (*LOADS.values(), *MANY.values())
+    return [(echo, ECHO), *((server, load) for load in loads for server in others)]
 
 
 def write(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
+class _Found:
+    """What was measured, by case."""
+
+    def __init__(self) -> None:
+        self.by_case: dict[Case, list[Measured]] = defaultdict(list)
+
+    def cpu(self, case: Case) -> float:
+        return statistics.median(one.cpu for one in self.by_case[case])
+
+    def speed(self, case: Case) -> float:
+        return statistics.median(one.per_second for one in self.by_case[case])
+
+    def delay(self, case: Case) -> float:
+        return statistics.median(one.median for one in self.by_case[case])
+
+    def cpu_ratio(self, case: Case, to: str = BARE) -> float:
+        return self.cpu(case) / self.cpu(_same(case, to))
+
+    def speed_ratio(self, case: Case) -> float:
+        return self.speed(case) / self.speed(_same(case, BARE))
+
+
+def _same(case: Case, server: str) -> Case:
+    return case._replace(server=server, what="get_quote" if case.what == ECHO.name else case.what)
+
+
 def _compare(rounds: int, seconds: float, against: str) -> None:
-    found: dict[tuple[str, str, str, int], list[Measured]] = defaultdict(list)
+    found = _Found()
     with tempfile.TemporaryDirectory(prefix="tl-bench-") as folder, _servers(Path(folder), against) as servers:
         cases = _cases(servers)
         for server, load in cases:
             measure(server, load, 4, 1)
         for _ in range(rounds):
-            for concurrency in CONCURRENCIES:
+            for at_once in CONCURRENCIES:
                 for server, load in cases:
-                    one = measure(server, load, concurrency, seconds)
-                    found[server.name, load.name, load.era, concurrency].append(one)
+                    case = Case(server.name, load.name, load.era, load.keys, at_once)
+                    found.by_case[case].append(measure(server, load, at_once, seconds))
         _check_the_journal(Path(folder) / "sqlite", found)
-
-    def cpu(*case: object) -> float:
-        return statistics.median(one.cpu for one in found[case])  # type: ignore[index]
-
-    def speed(*case: object) -> float:
-        return statistics.median(one.per_second for one in found[case])  # type: ignore[index]
-
-    write(
-        f"{'':24}{'':12}{'':12}{'wrk':>4}{'req/s':>9}{'CPU us':>9}{'p50 us':>9}{'CPU x bare':>12}{'req/s x bare':>14}"
-    )
-    for (server_name, what, era, concurrency), measured in found.items():
-        base = (BARE, "get_quote" if what == "echo" else what, era, concurrency)
-        case = (server_name, what, era, concurrency)
-        write(
-            f"{server_name:24}{what:12}{era:12}{concurrency:4}{speed(*case):9.0f}{cpu(*case):9.0f}"
-            f"{statistics.median(one.median for one in measured):9.0f}"
-            f"{cpu(*case) / cpu(*base):12.2f}{speed(*case) / speed(*base):14.2f}"
-        )
+    _show(found)
     if against:
-        for database, other in OTHERS.items():
-            for era in (MODERN, LEGACY):
-                ratios = [
-                    cpu(database, "get_quote", era, each) / cpu(other, "get_quote", era, each) for each in CONCURRENCIES
-                ]
-                shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-                write(f"{database}, {era}: CPU of get_quote against {against} at {CONCURRENCIES}: {shown}")
+        _show_against(found, against)
     write("synchronous=FULL on SQLite; each call authenticated, counted and in the journal before its answer left.")
     for name, era in ((POSTGRESQL, MODERN), (POSTGRESQL, LEGACY), (SQLITE, LEGACY), (SQLITE, MODERN)):
-        quote = ("get_quote", era, 16)
-        write(f"{name}, {era}, 16 connections: req/s ratio {speed(name, *quote) / speed(BARE, *quote):.2f}")
+        quote = Case(name, "get_quote", era, 1, 16)
+        write(f"{name}, {era}, 16 connections: req/s ratio {found.speed_ratio(quote):.2f}")
         if (name, era) != (SQLITE, MODERN):
-            write(f"{name}, {era}, 16 connections: CPU ratio {cpu(name, *quote) / cpu(BARE, *quote):.2f}")
-    write(f"CPU ratio: {cpu(SQLITE, 'get_quote', MODERN, 16) / cpu(BARE, 'get_quote', MODERN, 16):.2f}")
+            write(f"{name}, {era}, 16 connections: CPU ratio {found.cpu_ratio(quote):.2f}")
+    passed = _show_many(found)
+    write(f"CPU ratio: {found.cpu_ratio(Case(SQLITE, 'get_quote', MODERN, 1, 16)):.2f}")
+    if passed:
+        raise SystemExit(f"Above their bounds: {', '.join(passed)}.")
 
 
-def _check_the_journal(home: Path, found: dict[tuple[str, str, str, int], list[Measured]]) -> None:
+def _show(found: _Found) -> None:
+    write(
+        f"{'':24}{'':12}{'':12}{'keys':>4}{'wrk':>4}{'req/s':>9}{'CPU us':>9}{'p50 us':>9}{'CPU x bare':>12}"
+        f"{'req/s x bare':>14}"
+    )
+    for case in found.by_case:
+        base = _same(case, BARE)
+        write(
+            f"{case.server:24}{case.what:12}{case.era:12}{case.keys:4}{case.at_once:4}"
+            f"{found.speed(case):9.0f}{found.cpu(case):9.0f}{found.delay(case):9.0f}"
+            f"{found.cpu(case) / found.cpu(base):12.2f}{found.speed(case) / found.speed(base):14.2f}"
+        )
+
+
+def _show_against(found: _Found, against: str) -> None:
+    for database, other in OTHERS.items():
+        for era in (MODERN, LEGACY):
+            for keys in (1, MANY[era].keys):
+                ratios = [
+                    found.cpu_ratio(Case(database, "get_quote", era, keys, each), other) for each in CONCURRENCIES
+                ]
+                shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+                write(f"{database}, {era}, keys {keys}: CPU of get_quote against {against}, {CONCURRENCIES}: {shown}")
+
+
+def _show_many(found: _Found) -> list[str]:
+    """The ratios of many callers beside their bounds; those that are above."""
+    passed = []
+    for name, bound in BOUNDS.items():
+        for era, load in MANY.items():
+            for at_once in CONCURRENCIES:
+                ratio, most = found.cpu_ratio(Case(name, load.name, era, load.keys, at_once)), bound
+                if at_once == 1:
+                    most = ALONE
+                told = f"{name}, {era}, {load.keys} keys, {at_once} at once: CPU ratio {ratio:.2f}, at most {most}"
+                write(told)
+                if ratio > most:
+                    passed.append(told)
+    return passed
+
+
+def _check_the_journal(home: Path, found: _Found) -> None:
     """Every call that was answered has its row."""
     calls = sum(
         one.requests
-        for (name, what, *_), all_ in found.items()
+        for case, all_ in found.by_case.items()
         for one in all_
-        if (name, what) == (SQLITE, "get_quote")
+        if (case.server, case.what) == (SQLITE, "get_quote")
     )
     rows = growth.count_calls(home)
     if rows < calls:

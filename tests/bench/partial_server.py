@@ -13,6 +13,7 @@ from django.db import DatabaseError, close_old_connections
 
 from console.asgi import application
 from console.audit.group_commit import Done, Row, writer
+from console.authority import bearer
 from console.connections import broker_access
 from mcpserver import asgi, fast_path, server
 from mcpserver.context import ToolAnswer
@@ -21,12 +22,12 @@ __all__ = ["application"]
 
 
 class _Pool:
-    """A common pool in place of ``Threads``: any free thread takes the next call, and none shares a look-up."""
+    """A common pool in place of ``WorkerPool``: any free thread takes the next call, and none shares a look-up."""
 
     def __init__(self, *_: object, **__: object) -> None:
         self._threads = ThreadPoolExecutor(40)
 
-    def submit(self, job: Callable[[], None]) -> None:
+    def submit(self, job: Callable[[], None], wanted: str = "") -> None:
         asyncio.get_running_loop().run_in_executor(self._threads, self._run, job)
 
     def _run(self, job: Callable[[], None]) -> None:
@@ -37,12 +38,13 @@ class _Pool:
 
 
 def _without_threads() -> None:
-    vars(fast_path)["Threads"] = _Pool  # put aside for the measurement
+    vars(fast_path)["WorkerPool"] = _Pool  # put aside for the measurement
     asgi.mcp_app.__init__()  # type: ignore[misc]  # made again, with the pool
 
 
 def _without_shared_reads() -> None:
     broker_access.share_reads = lambda: None
+    bearer.look_up_together = lambda bearers: None
 
 
 def _without_group_commit() -> None:

@@ -9,8 +9,8 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class Server:
     url: str
     pid: int
     key: str = ""
+    keys: Sequence[str] = ()
+    """Those of many callers."""
 
     def cpu_seconds(self) -> float:
         """Of the process, its threads and its children so far."""
@@ -52,7 +54,14 @@ def _family(pid: int) -> Iterator[int]:
 
 @contextlib.contextmanager
 def started(
-    name: str, app: str, home: Path, key: str = "", tree: Path = serving.REPOSITORY, /, **variables: str
+    name: str,
+    app: str,
+    home: Path,
+    key: str = "",
+    tree: Path = serving.REPOSITORY,
+    keys: Sequence[str] = (),
+    /,
+    **variables: str,
 ) -> Iterator[Server]:
     """``tree``: where the revision to run is checked out."""
     port = serving.free_port()
@@ -84,7 +93,7 @@ def started(
             return True
 
         serving.until(answers, seconds=60, what=f"{name} answers")
-        yield Server(name, url, process.pid, key)
+        yield Server(name, url, process.pid, key, keys)
     finally:
         process.send_signal(signal.SIGINT)
         try:
@@ -109,8 +118,22 @@ def revision(named: str) -> Iterator[Path]:
 
 def prepared(home: Path, tree: Path = serving.REPOSITORY, /, **variables: str) -> dict[str, str]:
     """A home with an owner, a paper connection and keys; the answer of quickstart."""
+    answer: dict[str, str] = _told(["manage.py", "quickstart", "--json"], home, tree, variables)
+    return answer
+
+
+def many_keys(home: Path, tree: Path = serving.REPOSITORY, /, **variables: str) -> list[str]:
+    """64 keys of 8 people more, in a prepared home."""
+    script = str(Path(__file__).with_name("many_keys.py"))
+    names = {"PYTHONPATH": str(tree), "DJANGO_SETTINGS_MODULE": "console.settings"}
+    keys: list[str] = _told(["-P", script], home, tree, variables | names)
+    return keys
+
+
+def _told(arguments: list[str], home: Path, tree: Path, variables: dict[str, str]) -> Any:
+    """What a script of that tree writes as JSON."""
     ran = subprocess.run(
-        [sys.executable, "manage.py", "quickstart", "--json"],
+        [sys.executable, *arguments],
         cwd=tree,
         env=serving.environment(home, 8000, **variables),
         capture_output=True,
@@ -120,8 +143,7 @@ def prepared(home: Path, tree: Path = serving.REPOSITORY, /, **variables: str) -
     )
     if ran.returncode:
         raise SystemExit(ran.stderr)
-    answer: dict[str, str] = json.loads(ran.stdout)
-    return answer
+    return json.loads(ran.stdout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +155,8 @@ class Load:
     method: str
     params: dict[str, Any]
     expected: str
+    keys: int = 1
+    """Of how many callers, one after the other."""
 
     def headers(self, key: str) -> dict[str, str]:
         made = {
@@ -170,6 +194,7 @@ LOADS = {
         ("tools/list", "tools/list", {}, '"tools":['),
     )
 }
+MANY = {era: replace(LOADS["get_quote", era], keys=64) for era in (MODERN, LEGACY)}
 ECHO = Load("echo", MODERN, "tools/call", QUOTE, '"method"')
 
 
@@ -188,6 +213,8 @@ def measure(server: Server, load: Load, concurrency: int, seconds: float) -> Mea
     with tempfile.TemporaryDirectory(prefix="tl-bench-") as folder:
         lines = [f"{name}: {value}\n" for name, value in load.headers(server.key).items()]
         Path(folder, "headers").write_text("".join(lines))
+        keys = server.keys if load.keys > 1 else []
+        Path(folder, "keys").write_text("".join(f"{key}\n" for key in keys))
         Path(folder, "body").write_text(load.body())
         Path(folder, "expected").write_text(load.expected)
         before = server.cpu_seconds()

@@ -1,5 +1,5 @@
--- One POST again and again. Every answer is checked: its status, and a text that only a good one has.
--- BENCH_FILES: a folder with "headers" (a line each), "body" and "expected".
+-- One POST again and again, with the bearers in turn where there are several. Every answer is checked: its status, and a text that only a good one has.
+-- BENCH_FILES: a folder with "headers" (a line each), "body", "expected" and "keys" (a line each, or none).
 local folder = os.getenv("BENCH_FILES")
 local threads = {}
 
@@ -24,11 +24,18 @@ function init(args)
   good = 0
   bad = 0
   first = ""
-  prepared = wrk.format()
+  prepared = {}
+  for key in read("keys"):gmatch("[^\n]+") do
+    wrk.headers["Authorization"] = "Bearer " .. key
+    table.insert(prepared, wrk.format())
+  end
+  if #prepared == 0 then prepared[1] = wrk.format() end
+  turn = 0
 end
 
 function request()
-  return prepared
+  turn = turn % #prepared + 1
+  return prepared[turn]
 end
 
 function response(status, headers, body)

@@ -9,7 +9,8 @@ from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from brokers.compiled_queries import Insertion, Instances, Statement
+from brokers import shared_reads
+from brokers.compiled_queries import Insertion, Instances, Lookup, Statement
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.orders.models import Confirmation
@@ -39,6 +40,43 @@ def test_a_value_may_stand_in_several_places(paper: Connection) -> None:
 def test_a_query_that_does_not_take_a_value_is_refused() -> None:
     with pytest.raises(ValueError, match="does not take all of its values"):
         Statement(lambda pk, other: Connection.objects.filter(pk=pk).values_list("pk")).rows(1, 2)
+
+
+@pytest.mark.django_db
+def test_what_is_made_of_a_row_is_made_anew_when_the_row_is_another(paper: Connection) -> None:
+    made: list[tuple[Any, ...]] = []
+
+    def make(row: tuple[Any, ...]) -> tuple[Any, ...]:
+        made.append(row)
+        return row
+
+    named = Lookup(
+        lambda *names: Connection.objects.filter(name__in=names).values_list("name", "settings", "paused_at"), make
+    )
+    now = timezone.now()
+    assert named.find(paper.name) == named.find(paper.name) == (paper.settings, None)
+    Connection.objects.filter(pk=paper.pk).update(paused_at=now)
+    assert named.find(paper.name) == (paper.settings, now)
+    Connection.objects.filter(pk=paper.pk).update(paused_at=None)
+    assert named.find(paper.name) == (paper.settings, None)
+    assert named.find("nothing") is None
+    assert len(made) == 2
+
+
+@pytest.mark.django_db
+def test_what_several_names_find_is_one_statement_also_where_some_find_nothing(paper: Connection) -> None:
+    named = Lookup(lambda *names: Connection.objects.filter(name__in=names).values_list("name", "pk"), lambda row: row)
+    named.find("nothing")
+    try:
+        with CaptureQueriesContext(connection) as asked:
+            shared_reads.share_reads()
+            named.find_together(["a", paper.name, "b", "a", "c"])
+            first = len(asked)
+            assert named.find(paper.name) == (paper.pk,)
+            assert [named.find(name) for name in "abc"] == [None] * 3
+        assert len(asked) == first <= 2
+    finally:
+        shared_reads.stop_sharing()
 
 
 @pytest.mark.django_db

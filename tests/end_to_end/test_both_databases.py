@@ -1,6 +1,7 @@
 """The same on SQLite and on PostgreSQL: an order to the cent, and what many calls at once may not do."""
 
 import json
+import re
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -84,6 +85,32 @@ def test_orders_at_once_never_spend_the_same_cash_twice(trade: Wire) -> None:
         became = sorted(pool.map(buy, range(6)))
     assert became == ["filled"] * 2 + ["insufficient_funds"] * 4
     assert Decimal(trade.result("get_cash", {})["cash"][0]["total"]) >= 0
+
+
+def test_of_many_keys_that_call_at_once_what_is_revoked_ends_with_its_next_call(anywhere: Server) -> None:
+    account = anywhere.quickstart["username"], anywhere.quickstart["password"]
+    with Person(anywhere.url, *account) as person:
+        keys = [mint_key(person, f"caller {number}") for number in range(10)]
+        wires = [Wire(anywhere.mcp_url, raw) for raw, _ in keys]
+
+        def statuses(pool: ThreadPoolExecutor) -> list[int]:
+            return list(pool.map(lambda wire: wire.call("get_quote", {"symbols": ["AAPL"]}).status_code, wires * 3))
+
+        with ThreadPoolExecutor(30) as pool:
+            assert statuses(pool) == [200] * 30
+            for _, public_id in keys[:3]:
+                person.post(f"/keys/{public_id}/revoke/", person.get(f"/keys/{public_id}/revoke/"))
+            assert statuses(pool) == ([401] * 3 + [200] * 7) * 3
+
+
+def mint_key(person: Person, name: str) -> tuple[str, str]:
+    """A key and its public id."""
+    page = person.get("/keys/new/")
+    (connection, *_) = re.findall(r'name="connection" value="(\d+)"', page.text)
+    made = person.post("/keys/new/", page, name=name, connection=connection, scope="read", expiry="90")
+    found = re.search(r"tl_paper_([0-9A-Za-z]{8})_[0-9A-Za-z]{36}", made.text)
+    assert found is not None, made.text[:2000]
+    return found[0], found[1]
 
 
 @pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke"])

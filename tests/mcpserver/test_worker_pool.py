@@ -2,14 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
 
 from brokers.compiled_queries import Statement
 from console.keys.models import ApiKey
-from mcpserver.worker_pool import WorkerPool
+from mcpserver.worker_pool import Batch, WorkerPool
 from tests.patience import at_most
 
 
@@ -77,6 +77,68 @@ def test_slow_jobs_do_not_hold_up_a_quick_one() -> None:
         run([*slow, done.set], done.is_set)
     finally:
         release.set()
+
+
+class Told(Batch):
+    """Writes down what a thread is told of the jobs it does together."""
+
+    def __init__(self, said: list[object]) -> None:
+        self.said = said
+
+    def begin(self, wanted: Collection[str]) -> None:
+        self.said.append(("begin", *sorted(wanted)))
+
+    def end(self) -> None:
+        if self.said and self.said[-1] != "end":
+            self.said.append("end")
+
+    def hand_on(self) -> None:
+        self.said.append("hand on")
+
+
+def test_what_jobs_that_waited_together_want_is_told_before_the_first_and_their_end_after_the_last() -> None:
+    said: list[object] = []
+    has_begun, may_go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        has_begun.set()
+        assert may_go_on.wait(at_most(20))
+        said.append("job")
+
+    async def submit() -> None:
+        threads = WorkerPool(most=1, batch=lambda: Told(said))
+        threads.submit(wait, "a")
+        assert await asyncio.to_thread(has_begun.wait, 20)
+        for wanted in ("b", "c", "b"):
+            threads.submit(lambda: said.append("job"), wanted)
+        may_go_on.set()
+        async with asyncio.timeout(at_most(20)):
+            while said.count("job") < 4 or said[-1] != "end":
+                await asyncio.sleep(0.001)
+
+    asyncio.run(submit())
+    told = [each for each in said if each != "hand on"]
+    assert told == [("begin", "a"), "job", "end", ("begin", "b", "c"), "job", "job", "job", "end"]
+
+
+def test_what_quick_jobs_left_for_the_end_does_not_wait_for_a_slow_one() -> None:
+    said: list[object] = []
+    release = threading.Event()
+
+    async def submit() -> None:
+        threads = WorkerPool(most=1, batch=lambda: Told(said))
+        threads.submit(lambda: said.append("job"))
+        threads.submit(lambda: assert_(release.wait(at_most(20))))
+        async with asyncio.timeout(at_most(20)):
+            while "hand on" not in said:
+                await asyncio.sleep(0.001)
+        release.set()
+
+    try:
+        asyncio.run(submit())
+    finally:
+        release.set()
+    assert said.index("job") < said.index("hand on")
 
 
 def test_a_job_that_raises_costs_no_thread() -> None:

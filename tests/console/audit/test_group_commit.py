@@ -13,7 +13,7 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 
 from console.audit import group_commit
 from console.audit import log as audit_log
-from console.audit.group_commit import Insert, Writer
+from console.audit.group_commit import Gathered, Insert, Writer
 from console.audit.models import Call, CallOutcome
 from tests import serving
 from tests.patience import at_most
@@ -194,13 +194,52 @@ def test_a_process_that_ends_writes_what_it_was_handed(server: serving.Server) -
     assert found == (50,)
 
 
-def test_settling_waits_for_what_was_handed_over_and_no_longer_than_asked(writer: Writer, gate: Gate) -> None:
-    told = Told()
-    writer.settle(20)
-    writer.hand_over(row("req_0"), told)
-    assert gate.arrived.wait(at_most(20))
-    writer.settle(0.001)
-    assert told.answers == []
+def test_a_thread_that_answers_several_calls_writes_their_rows_itself_and_together(writer: Writer, gate: Gate) -> None:
+    told, gathered = Told(), Gathered(writer)
     gate.open.set()
-    writer.settle(20)
+    writer.gather(gathered)
+    for number in range(3):
+        writer.hand_over(row(f"req_{number}"), told)
+    assert (gate.sizes, told.answers) == ([], []), "nobody is told before the commit"
+    gathered.commit()
+    assert (gate.sizes, told.answers) == ([3], [None] * 3)
+    assert writer._thread is None
+    writer.write(row("req_9"))
+    assert Call.objects.count() == 4, "who waits for a row of its own is not kept waiting for the others"
+
+
+def test_rows_of_a_thread_whose_next_call_takes_long_are_written_without_it(writer: Writer, gate: Gate) -> None:
+    told, gathered = Told(), Gathered(writer)
+    gate.open.set()
+    writer.gather(gathered)
+    for number in range(3):
+        writer.hand_over(row(f"req_{number}"), told)
+    somebody = threading.Thread(target=gathered.hand_on)
+    somebody.start()
+    told.wait_for(3)
+    somebody.join(at_most(20))
+    gathered.commit()
+    assert told.answers == [None] * 3, "each is told once"
+    assert Call.objects.count() == 3
+
+
+def test_gathered_rows_that_wait_at_the_end_are_written_all_the_same(writer: Writer, gate: Gate) -> None:
+    told, gathered = Told(), Gathered(writer)
+    gate.open.set()
+    writer.gather(gathered)
+    writer.hand_over(row("req_0"), told)
+    writer.close()
     assert told.answers == [None]
+    assert Call.objects.count() == 1
+
+
+def test_a_gathered_row_that_cannot_be_stored_does_not_cost_the_others_theirs(writer: Writer, gate: Gate) -> None:
+    told, refused, gathered = Told(), Told(), Gathered(writer)
+    gate.open.set()
+    writer.gather(gathered)
+    for number, whose in ((0, told), (0, refused), (1, told)):
+        writer.hand_over(row(f"req_{number}"), whose)
+    gathered.commit()
+    assert told.answers == [None] * 2
+    assert isinstance(refused.answers[0], DatabaseError)
+    assert Call.objects.count() == 2

@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from console.accounts.models import User
@@ -43,6 +45,29 @@ def test_it_is_written_once_a_minute_or_when_the_address_changes(
         assert key.last_used_at is not None
         seen.append((key.last_used_at - started).total_seconds())
     assert seen == [0, 0, 61, 62]
+
+
+def test_uses_of_calls_that_are_answered_together_are_written_together(owner: User, paper: Connection) -> None:
+    keys = [minting.mint(owner, paper, READ, name=f"key {number}") for number in range(6)]
+    used = [bearer.authenticate(raw, ip="203.0.113.9", user_agent="a") for _, raw in keys[:5]]
+    last_used.gather()
+    try:
+        for who in used * 2:
+            last_used.record(who)
+        assert not ApiKey.objects.exclude(last_used_at=None).exists()
+        with CaptureQueriesContext(connection) as asked:
+            last_used.write_gathered()
+        written = [each["sql"] for each in asked if each["sql"].startswith("UPDATE")]
+        assert len(written) == 2
+        last_used.write_gathered()
+    finally:
+        last_used._here.gathered = None
+    for key, _ in keys:
+        key.refresh_from_db()
+        key.app.refresh_from_db()
+    assert [key.last_used_ip for key, _ in keys] == ["203.0.113.9"] * 5 + [""]
+    assert [key.app.last_used_agent for key, _ in keys] == ["a"] * 5 + [""]
+    assert bearer.authenticate(keys[0][1], ip="203.0.113.9").is_use_on_record
 
 
 def test_a_management_key_is_seen_too(owner: User) -> None:
