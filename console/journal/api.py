@@ -380,7 +380,8 @@ class Profit(_Account):
     def get(self, request: Request, connection_id: int) -> Response:
         connection, account_id = self.account(connection_id)
         given, by = self.given, self.given["by"]
-        rows, whole = performance.profit(connection, account_id, by, start=given.get("start"), end=given.get("end"))
+        span = {"start": given.get("start"), "end": given.get("end")}
+        rows, whole = performance.profit(connection, account_id, by, **span, most=_MOST_GROUPS + 1)
         return self.answer(
             {
                 "account_id": account_id,

@@ -77,12 +77,18 @@ def _match_symbol(connection: Connection, account_id: str, symbol: str, multipli
     Where something new lies before that, begin with the trip it falls into and go to the end.
     """
     mine = {"connection": connection, "account_id": account_id, "symbol": symbol}
-    fills, shifts, trips = (kind._default_manager.filter(**mine) for kind in (Execution, LedgerLine, RoundTrip))
-    firsts = [rows.filter(matched=False).aggregate(at=Min("at"))["at"] for rows in (fills, shifts)]
+    fills, shifts = Execution.objects.filter(**mine), LedgerLine.objects.filter(**mine)
+    trips = RoundTrip.objects.filter(**mine)
+    firsts = (
+        fills.filter(matched=False).aggregate(at=Min("at"))["at"],
+        shifts.filter(matched=False).aggregate(at=Min("at"))["at"],
+    )
     first = min((at for at in firsts if at is not None), default=None)
     if first is None:
         return True
-    since, until, replaced = first, None, trips.filter(closed_at=None)
+    since: datetime | None = first
+    until: datetime | None = None
+    replaced = trips.filter(closed_at=None)
     matcher = _going_on(fills, shifts, trips, first, multiplier)
     if matcher is not None:
         ahead = fills.filter(matched=False).order_by("at").values_list("at", flat=True)

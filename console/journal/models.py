@@ -105,6 +105,8 @@ class LedgerLine(_Copied):
         ]
         indexes = [
             models.Index(fields=["connection", "account_id", "at"], name="journal_ledger_by_time"),
+            models.Index(fields=["connection", "account_id", "kind", "at"], name="journal_ledger_by_kind"),
+            models.Index(fields=["connection", "at", "place"], name="journal_ledger_in_order"),
             models.Index(
                 fields=["connection", "account_id"], name="journal_ledger_to_match", condition=models.Q(matched=False)
             ),

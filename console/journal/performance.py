@@ -11,8 +11,9 @@ from console.charts.figures import BarChart, LineChart
 from console.connections import equity
 from console.connections.equity import FROM_OUTSIDE, Drawdown, Point
 from console.connections.models import Connection, EquitySnapshot
-from console.journal import sync
-from console.journal.models import Execution, LedgerLine
+from console.journal import profit_rollups, sync
+from console.journal.models import LedgerLine
+from console.journal.profit_rollups import Grain, ProfitSum
 
 PERIODS: dict[str, tuple[str, timedelta | None]] = {
     "1w": ("Week", timedelta(weeks=1)),
@@ -23,7 +24,7 @@ PERIODS: dict[str, tuple[str, timedelta | None]] = {
 }
 GROUPS = {"symbol": "", "day": "%Y-%m-%d", "month": "%Y-%m"}
 """By what profit is told apart, and how a UTC day or month is written."""
-MOST_FILLS = 100_000
+MOST_ROWS = 100_000
 DAYS = 30
 """How many days the chart of profits shows."""
 
@@ -123,59 +124,49 @@ def by_day(connection: Connection, account_id: str, currency: str, now: datetime
     return figures.bars(values, label="Profit by day, after fees", unit=currency, name="Day")
 
 
-def profits(connection: Connection, account_id: str) -> tuple[list[Row], list[Row], bool]:
-    """By symbol, by month newest first, and whether every fill is in; since the last reset of a practice account."""
-    fills, whole = _fills(connection, account_id)
-    return _grouped(fills, "symbol"), _grouped(fills, "month"), whole
+def profits(connection: Connection, account_id: str, most: int) -> tuple[list[Row], list[Row], bool]:
+    """By symbol, by month newest first and at most ``most``, and whether every fill is in; since the last reset of a
+    practice account."""
+    symbols, whole = profit(connection, account_id, "symbol")
+    months, _ = profit(connection, account_id, "month", most=most)
+    return symbols[:most], months, whole
 
 
 def profit(
-    connection: Connection, account_id: str, by: str, *, start: datetime | None = None, end: datetime | None = None
+    connection: Connection,
+    account_id: str,
+    by: str,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    most: int = MOST_ROWS,
 ) -> tuple[list[Row], bool]:
     """By one of ``GROUPS``, of the fills in [start, end), and whether every fill is in; as ``profits`` otherwise."""
-    fills, whole = _fills(connection, account_id, start, end)
-    return _grouped(fills, by), whole
-
-
-_Fill = tuple[str, datetime, Decimal, Decimal, str]
-
-
-def _fills(
-    connection: Connection, account_id: str, start: datetime | None = None, end: datetime | None = None
-) -> tuple[list[_Fill], bool]:
-    mine = {"connection": connection, "account_id": account_id}
-    reset = LedgerLine.objects.filter(**mine, kind="reset").order_by("-at").values_list("at", flat=True).first()
-    fills = Execution.objects.filter(**mine)
-    if reset is not None:
-        fills = fills.filter(at__gt=reset)
-    if start is not None:
-        fills = fills.filter(at__gte=start)
-    if end is not None:
-        fills = fills.filter(at__lt=end)
-    rows = list(fills.order_by("-at").values_list("symbol", "at", "realized", "fee", "currency")[: MOST_FILLS + 1])
-    return rows[:MOST_FILLS], len(rows) <= MOST_FILLS and sync.is_complete(connection.pk, account_id)
-
-
-def _grouped(fills: Sequence[_Fill], by: str) -> list[Row]:
-    """Symbols by what they earned, days and months newest first."""
-    found: dict[tuple[str, str], list[tuple[Decimal, Decimal]]] = {}
-    for symbol, at, realized, fee, currency in fills:
-        name = symbol if by == "symbol" else at.strftime(GROUPS[by])
-        found.setdefault((name, currency), []).append((realized, fee))
-    rows = [_row(*key, earned) for key, earned in found.items()]
+    start = since_reset(connection.pk, account_id, start)
     if by == "symbol":
-        return sorted(rows, key=lambda row: (-row.net, row.name))
-    return sorted(rows, key=lambda row: row.name, reverse=True)
+        symbols = profit_rollups.by_symbol(connection.pk, account_id, start, end)
+        rows = [_row(name, currency, told) for (name, currency), told in symbols.items()]
+        rows.sort(key=lambda row: (-row.net, row.name))
+    else:
+        grain: Grain = "day" if by == "day" else "month"
+        periods = profit_rollups.by_period(connection.pk, account_id, grain, start, end, most)
+        rows = [_row(day.strftime(GROUPS[by]), currency, told) for (day, currency), told in periods.items()]
+        rows.sort(key=lambda row: row.name, reverse=True)
+    return rows[:most], sync.is_complete(connection.pk, account_id)
 
 
-def _row(name: str, currency: str, found: list[tuple[Decimal, Decimal]]) -> Row:
-    return Row(
-        name=name,
-        currency=currency,
-        realized=sum((realized for realized, _ in found), Decimal(0)),
-        fees=sum((fee for _, fee in found), Decimal(0)),
-        fills=len(found),
-    )
+def since_reset(connection_id: int, account_id: str, start: datetime | None) -> datetime | None:
+    """``start``, or where later the first moment after the last reset of a practice account."""
+    resets = LedgerLine.objects.filter(connection_id=connection_id, account_id=account_id, kind="reset")
+    reset = resets.order_by("-at").values_list("at", flat=True).first()
+    if reset is None:
+        return start
+    after = reset + timedelta(microseconds=1)
+    return after if start is None else max(start, after)
+
+
+def _row(name: str, currency: str, told: ProfitSum) -> Row:
+    return Row(name=name, currency=currency, realized=told.realized, fees=told.fees, fills=told.fills)
 
 
 def _earned(

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Literal
 
 from django.db import transaction
@@ -207,7 +208,7 @@ class _Span:
         found: list[tuple[Grain, date, date]] = []
         first, until = self._first, self._until
         grains: Sequence[Grain] = ("day", "month", "year")
-        for grain, longer in zip(grains, grains[1:], strict=False):
+        for grain, longer in pairwise(grains):
             if grain == longest:
                 break
             inner, outer = _ceiling(longer, _midnight(first)), _floor(longer, until)

@@ -178,9 +178,10 @@ def resume(told: Mapping[str, Any]) -> tuple[Trip, datetime]:
         is_long=told["is_long"],
         opened_at=datetime.fromisoformat(told["opened_at"]),
         fresh_start=told["fresh_start"],
-        fills=told["fills"],
-        **{name: Decimal(told[name]) for name in _EXACT},
     )
+    trip.fills = told["fills"]
+    for name in _EXACT:
+        setattr(trip, name, Decimal(told[name]))
     return trip, datetime.fromisoformat(told["through"])
 
 

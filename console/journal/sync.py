@@ -60,25 +60,40 @@ def sync_connection(connection: Connection, bounds: SyncBudget = PER_CALL, *, on
 
     Raises BrokerError.
     """
-    known = broker_access.capabilities(connection.broker)
-    if known is None or Ability.FILLS not in known.abilities:
+    if not _lists(connection):
         return True
-    Progress.objects.filter(connection=connection).update(looked_at=timezone.now())
     broker = broker_access.broker_of(connection)
-    until = time.monotonic() + bounds.seconds
-    pages = _affordable(connection.broker, bounds.pages)
-    lists = [FILLS, LEDGER] if Ability.TRANSACTIONS in known.abilities else [FILLS]
     done = True
     for account in broker.accounts():
-        if only and account.account_id != only:
-            continue
-        for what in lists:
-            done &= _copy(broker, connection, account.account_id, what, pages, until)
-        asked = MatchBounds(bounds.symbols, until)
-        done &= matching.match_account(broker, connection, account.account_id, len(lists), asked)
-        if Ability.BARS in known.abilities:
-            done &= excursions.measure_account(broker, connection, account.account_id, bounds.measured)
+        if only in ("", account.account_id):
+            done &= sync_account(broker, connection, account.account_id, bounds)
     return done
+
+
+def sync_account(broker: Broker, connection: Connection, account_id: str, bounds: SyncBudget) -> bool:
+    """The same of one account, by its broker. Raises BrokerError."""
+    lists = _lists(connection)
+    if not lists:
+        return True
+    Progress.objects.filter(connection=connection, account_id=account_id).update(looked_at=timezone.now())
+    until = time.monotonic() + bounds.seconds
+    pages = _affordable(connection.broker, bounds.pages)
+    done = True
+    for what in lists:
+        done &= _copy(broker, connection, account_id, what, pages, until)
+    asked = MatchBounds(bounds.symbols, until)
+    done &= matching.match_account(broker, connection, account_id, len(lists), asked)
+    if bounds.measured and Ability.BARS in broker.capabilities.abilities:
+        done &= excursions.measure_account(broker, connection, account_id, bounds.measured)
+    return done
+
+
+def _lists(connection: Connection) -> list[str]:
+    """What its broker has to copy; nothing where it tells no fills."""
+    known = broker_access.capabilities(connection.broker)
+    if known is None or Ability.FILLS not in known.abilities:
+        return []
+    return [FILLS, LEDGER] if Ability.TRANSACTIONS in known.abilities else [FILLS]
 
 
 def sync_all(seconds: float = 20) -> int:
@@ -99,13 +114,20 @@ def sync_all(seconds: float = 20) -> int:
     return count
 
 
-def is_complete(connection_id: int, account_id: str) -> bool:
-    """Whether every fill has been copied and matched, as of the last call."""
-    lists = Progress.objects.filter(connection_id=connection_id, account_id=account_id)
-    if not lists.filter(what=FILLS, whole_at__isnull=False).exists() or lists.filter(whole_at=None).exists():
+def is_complete(connection_id: int, account_id: str, *, since: datetime | None = None) -> bool:
+    """Whether every fill has been copied and matched, as of the last call, or of ``since``."""
+    if not is_whole(connection_id, account_id, since=since):
         return False
     mine = {"connection_id": connection_id, "account_id": account_id, "matched": False}
     return not (Execution.objects.filter(**mine).exists() or LedgerLine.objects.filter(**mine).exists())
+
+
+def is_whole(connection_id: int, account_id: str, *, since: datetime | None = None) -> bool:
+    """Whether every fill has been copied, as of the last call, or of ``since``."""
+    whole = dict(
+        Progress.objects.filter(connection_id=connection_id, account_id=account_id).values_list("what", "whole_at")
+    )
+    return FILLS in whole and all(at is not None and (since is None or at >= since) for at in whole.values())
 
 
 @transaction.atomic

@@ -19,6 +19,7 @@ from console.journal.forms import JournalFilter, NoteForm
 from console.journal.models import Execution, LedgerLine, RoundTrip
 
 _SIZE = 50
+_MOST_GROUPS = 100
 _TRADES = (
     *("trade_id", "connection", "environment", "account_id", "symbol", "side", "opened_at", "closed_at"),
     *("holding_seconds", "quantity", "held", "entry_price", "exit_price", "currency", "realized_pnl", "fees"),
@@ -120,7 +121,7 @@ def show_performance(request: HttpRequest, pk: int) -> HttpResponse:
     if told := performance.account_performance(connection, account_id, now):
         standing, known = told
         back = performance.PERIODS[period][1]
-        symbols, months, whole = performance.profits(connection, account_id)
+        symbols, months, whole = performance.profits(connection, account_id, _MOST_GROUPS)
         context |= {
             "standing": standing,
             "curve": performance.curve(known, now - back if back else None, standing.currency),

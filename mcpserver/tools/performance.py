@@ -9,9 +9,12 @@ from django.utils import timezone
 from typing_extensions import TypedDict
 
 from brokers.decimals import percent_of, to_cents
-from brokers.types import AccountState, Fill, Position
-from console.connections import broker_access, equity, pnl
+from brokers.types import AccountState, Position
+from console.connections import broker_access, equity
 from console.connections.equity import Point
+from console.connections.models import Connection
+from console.journal import performance, realized_profit
+from console.journal.profit_rollups import ProfitSum
 from mcpserver.context import ToolCall
 from mcpserver.result_schemas import Instant, Number, Rows
 from mcpserver.tools.render import check_span, compact, day_of
@@ -30,12 +33,8 @@ _MOST_POINTS = 300
 _MOST_GROUPS = 200
 _MOST_DAYS = 31
 
-_KEYS: dict[str, Callable[[Fill], str]] = {
-    "symbol": lambda fill: fill.symbol,
-    "day": lambda fill: fill.filled_at.strftime("%Y-%m-%d"),
-    "month": lambda fill: fill.filled_at.strftime("%Y-%m"),
-}
-GROUPS = tuple(_KEYS)
+GROUPS = tuple(performance.GROUPS)
+_NOTHING = ProfitSum()
 METHOD = (
     "Average cost over all fills, per symbol. realized_pnl is before fees; net_realized_pnl is after fees paid in the "
     "requested period."
@@ -118,26 +117,27 @@ class Watermarks(TypedDict):
 def get_pnl(call: ToolCall) -> dict[str, Any]:
     args = call.args
     check_span(args)
+    group_by = args.get("group_by")
+    connection = Connection.objects.get(pk=call.principal.connection_id)
     with broker_access.account_for(call.principal, args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
-        fills = pnl.history(broker, account.account_id)
+        span = {"start": args.get("start"), "end": args.get("end")}
+        earned = realized_profit.up_to_now(
+            broker, connection, account.account_id, group_by, **span, most=_MOST_GROUPS + 1
+        )
         held = broker.positions(account.account_id)
-    realized = list(pnl.realize(fills))
-    span = {"start": args.get("start"), "end": args.get("end")}
-    totals = {currency: each for (currency, _), each in pnl.totals(realized, lambda fill: "", **span).items()}
     open_profit = _open_profit(held, lambda position: "")
     answer: dict[str, Any] = {
         "totals": [
-            _profit(currency, totals.get(currency, pnl.Sum()), open_profit.get((currency, ""), Decimal(0)))
-            for currency in sorted({*totals, *(currency for currency, _ in open_profit)} or {account.currency})
+            _profit(currency, earned.totals.get(currency, _NOTHING), open_profit.get((currency, ""), Decimal(0)))
+            for currency in sorted({*earned.totals, *(currency for currency, _ in open_profit)} or {account.currency})
         ]
     }
-    if group_by := args.get("group_by"):
-        found = pnl.totals(realized, _KEYS[group_by], **span)
+    if group_by:
         by_symbol = _open_profit(held, lambda position: position.symbol) if group_by == "symbol" else {}
-        keys = sorted({*found, *by_symbol}, key=lambda key: (key[1], key[0]), reverse=group_by != "symbol")
+        keys = sorted({*earned.groups, *by_symbol}, key=lambda key: (key[1], key[0]), reverse=group_by != "symbol")
         answer["groups"] = [
-            {group_by: key[1]} | _profit(key[0], found.get(key, pnl.Sum()), by_symbol.get(key))
+            {group_by: key[1]} | _profit(key[0], earned.groups.get(key, _NOTHING), by_symbol.get(key))
             for key in keys[:_MOST_GROUPS]
         ]
         answer |= compact(truncated=len(keys) > _MOST_GROUPS or None)
@@ -229,10 +229,10 @@ def _open_profit(held: Iterable[Position], key: Callable[[Position], str]) -> di
     return found
 
 
-def _profit(currency: str, total: pnl.Sum, unrealized: Decimal | None) -> dict[str, Any]:
+def _profit(currency: str, total: ProfitSum, unrealized: Decimal | None) -> dict[str, Any]:
     return compact(
         currency=currency,
-        realized_pnl=to_cents(total.profit),
+        realized_pnl=to_cents(total.realized),
         fees=to_cents(total.fees),
         net_realized_pnl=to_cents(total.net),
         unrealized_pnl=None if unrealized is None else to_cents(unrealized),
