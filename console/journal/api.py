@@ -144,7 +144,10 @@ class Trades(_JournalView):
         if "result" in self.given:
             found = found.filter(**RESULTS[self.given["result"]])
         found = journal_queries.opened_within(found, self.given.get("start"), self.given.get("end"))
-        return self.listed(*journal_queries.newest_first(found, self.given.get("limit", 50), self.position))
+        ids = [each.pk for each in caller_connections.connections(self.caller)]
+        if "connection_id" in asked:
+            ids = [pk for pk in ids if pk == asked["connection_id"]]
+        return self.listed(*journal_queries.newest_first(found, ids, self.given.get("limit", 50), self.position))
 
 
 class OneTrade(_JournalView):
@@ -340,9 +343,9 @@ class Performance(_Account):
 
     def get(self, request: Request, connection_id: int) -> Response:
         connection, account_id = self.account(connection_id)
-        told = performance.account_performance(connection, account_id, timezone.now())
-        assert told is not None  # accounts() lists only those with a reading
-        standing, _ = told
+        standing = performance.account_performance(connection, account_id, timezone.now())
+        assert standing is not None  # accounts() lists only those with a reading
+        marks = standing.marks
         return self.answer(
             {
                 "account_id": account_id,
@@ -352,10 +355,10 @@ class Performance(_Account):
                 "since": standing.since,
                 "day_pnl": standing.day,
                 "total_pnl": standing.total,
-                "high": {"equity": standing.high.high, "at": standing.high.high_at},
-                "low": {"equity": standing.low.low, "at": standing.low.low_at},
+                "high": {"equity": marks.high, "at": marks.high_at},
+                "low": {"equity": marks.low, "at": marks.low_at},
                 "drawdown": standing.below,
-                "max_drawdown": standing.deepest and _rounded(standing.deepest),
+                "max_drawdown": marks.deepest and _rounded(marks.deepest),
             }
         )
 
@@ -409,7 +412,7 @@ class Equity(_Account):
         connection, account_id = self.account(connection_id)
         back, bar = PERIODS[self.given["period"]][1], self.given["bar"]
         since = None if back is None else timezone.now() - back
-        points = equity.points(connection.pk, account_id, since=since, bar=_BARS[bar])
+        points = equity.points(connection.pk, account_id, since=since, bar=_BARS[bar], most=_MOST_POINTS + 1)
         return self.answer(
             {
                 "account_id": account_id,

@@ -35,6 +35,21 @@ class JournalFilter(forms.Form):
     def is_active(self) -> bool:
         return any(self.cleaned_data.values())
 
+    def chosen(self, connections: list[int]) -> list[int]:
+        """Which of them can have a trip that fits."""
+        self.is_valid()
+        asked = self.cleaned_data.get("connection")
+        return connections if asked is None else [asked.pk]
+
+    @property
+    def whole_symbol(self) -> str | None:
+        """The symbol, else "", where nothing narrows it further but the connection; else None."""
+        self.is_valid()
+        asked = self.cleaned_data
+        if any(asked.get(name) for name in ("result", "start", "end")):
+            return None
+        return str(asked.get("symbol") or "").strip()
+
     def apply(self, found: QuerySet[RoundTrip]) -> QuerySet[RoundTrip]:
         self.is_valid()
         asked = self.cleaned_data

@@ -1,6 +1,5 @@
 """How an account has done, from stored rows alone: equity over time, its marks, and profit by symbol and month."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
@@ -9,7 +8,7 @@ from brokers.decimals import percent_of, to_cents
 from console.charts import figures
 from console.charts.figures import BarChart, LineChart
 from console.connections import equity
-from console.connections.equity import FROM_OUTSIDE, Drawdown, Point
+from console.connections.equity import FROM_OUTSIDE, Marks
 from console.connections.models import Connection, EquitySnapshot
 from console.journal import profit_rollups, sync
 from console.journal.models import LedgerLine
@@ -58,11 +57,9 @@ class AccountPerformance:
     day: EquityChange | None
     total: EquityChange | None
     since: datetime
-    high: Point
-    low: Point
+    marks: Marks
     below: EquityChange | None
     """How far under the high it is now."""
-    deepest: Drawdown | None
 
 
 def accounts(connection: Connection) -> list[str]:
@@ -77,37 +74,32 @@ def currency_of(connection: Connection, account_id: str) -> str:
     return str(mine.values_list("currency", flat=True)[0])
 
 
-def account_performance(
-    connection: Connection, account_id: str, now: datetime
-) -> tuple[AccountPerformance, list[Point]] | None:
-    """None while nothing has been stored yet. With it every point that is known, oldest first."""
-    known = equity.points(connection.pk, account_id)
-    if not known:
+def account_performance(connection: Connection, account_id: str, now: datetime) -> AccountPerformance | None:
+    """None while nothing has been stored yet."""
+    first = equity.equity_at(connection.pk, account_id)
+    last = equity.latest(connection.pk, account_id)
+    marks = equity.marks(connection.pk, account_id)
+    if first is None or last is None or marks is None:
         return None
-    first, last = known[0], known[-1]
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     began = equity.equity_at(connection.pk, account_id, midnight)
     currency = currency_of(connection, account_id)
-    high, low = max(known, key=lambda each: each.high), min(known, key=lambda each: each.low)
-    under = high.high - last.equity
-    told = AccountPerformance(
+    under = marks.high - last[0]
+    return AccountPerformance(
         currency=currency,
-        equity=last.equity,
-        at=last.at,
-        day=_earned(connection, account_id, currency, last.equity, began),
-        total=_earned(connection, account_id, currency, last.equity, (first.opened, first.opened_at)),
-        since=first.opened_at,
-        high=high,
-        low=low,
-        below=EquityChange(under, percent_of(under, high.high)) if under > 0 else None,
-        deepest=equity.max_drawdown(known),
+        equity=last[0],
+        at=last[1],
+        day=_earned(connection, account_id, currency, last[0], began),
+        total=_earned(connection, account_id, currency, last[0], first),
+        since=first[1],
+        marks=marks,
+        below=EquityChange(under, percent_of(under, marks.high)) if under > 0 else None,
     )
-    return told, known
 
 
-def curve(known: Sequence[Point], since: datetime | None, currency: str) -> LineChart | None:
+def curve(connection: Connection, account_id: str, since: datetime | None, currency: str) -> LineChart | None:
     """None for fewer than two points."""
-    shown = [(point.at, point.equity) for point in known if since is None or point.at >= since]
+    shown = [(point.at, point.equity) for point in equity.points(connection.pk, account_id, since=since)]
     return figures.line(shown, label="Equity", unit=currency)
 
 

@@ -5,19 +5,21 @@ They are the sums of the fills that are matched and of the round trips that are 
 changes one of those gives the difference to ``apply`` in the same transaction, with the account's progress row locked.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from django.db import transaction
 from django.db.models import QuerySet
 
-from console.connections.models import Connection
 from console.journal.models import FILLS, Execution, ProfitRollup, Progress, RoundTrip
+
+log = logging.getLogger(__name__)
 
 _ZERO = Decimal(0)
 _ROWS = 2_000
@@ -76,7 +78,7 @@ class Differences:
 
 
 def apply(connection_id: int, account_id: str, differences: Differences) -> None:
-    """Bring the sums of an account up to date. Inside the transaction that changes what they sum."""
+    """Bring the sums of an account up to date: the last act of the transaction that changes what they sum."""
     cells = {key: told for key, told in _in_all_grains(differences.by_day).items() if told != _NOTHING}
     if not cells:
         return
@@ -91,6 +93,10 @@ def apply(connection_id: int, account_id: str, differences: Differences) -> None
     for row in stored.iterator(chunk_size=_ROWS):
         if told := cells.get((row.symbol, row.currency, row.grain, row.start)):
             told.add(ProfitSum(*(getattr(row, name) for name in _SUMMED)))
+    if any(min(told.fills, told.trips, told.won) < 0 for told in cells.values()):
+        log.error("Sums of connection %s did not fit its executions and were made anew.", connection_id)
+        _rebuild({"connection_id": connection_id, "account_id": account_id})
+        return
     _write(connection_id, account_id, cells)
     empty = {key for key, told in cells.items() if told == _NOTHING}
     if empty:
@@ -98,37 +104,20 @@ def apply(connection_id: int, account_id: str, differences: Differences) -> None
         ProfitRollup.objects.filter(pk__in=gone).delete()
 
 
-def rebuild(connection: Connection, account_id: str) -> int:
+def rebuild(connection_id: int, account_id: str) -> int:
     """Sum everything again; returns how many rows differed from what was stored. None should."""
-    mine = {"connection": connection, "account_id": account_id}
+    mine = {"connection_id": connection_id, "account_id": account_id}
     with transaction.atomic():
         # As whoever matches: nobody writes fills or trips of the account meanwhile.
         list(Progress.objects.select_for_update().filter(**mine, what=FILLS))
-        cells = _in_all_grains(_summed(mine).by_day)
-        cells = {key: told for key, told in cells.items() if told != _NOTHING}
-        differ, gone = 0, list[int]()
-        missing = dict(cells)
-        for row in ProfitRollup.objects.filter(**mine).iterator(chunk_size=_ROWS):
-            key = (row.symbol, row.currency, row.grain, row.start)
-            told = missing.pop(key, None)
-            if told is None:
-                gone.append(row.pk)
-            elif told == ProfitSum(*(getattr(row, name) for name in _SUMMED)):
-                del cells[key]
-                continue
-            differ += 1
-        for place in range(0, len(gone), _ROWS):
-            ProfitRollup.objects.filter(pk__in=gone[place : place + _ROWS]).delete()
-        _write(connection.pk, account_id, cells)
-    return differ + len(missing)
+        return _rebuild(mine)
 
 
 def rebuild_all() -> tuple[int, int]:
     """Every account with anything stored: how many accounts, and how many rows differed."""
     accounts = set(Progress.objects.values_list("connection_id", "account_id"))
     accounts |= set(ProfitRollup.objects.order_by().values_list("connection_id", "account_id").distinct())
-    connections = Connection.objects.in_bulk({connection_id for connection_id, _ in accounts})
-    return len(accounts), sum(rebuild(connections[pk], account_id) for pk, account_id in sorted(accounts))
+    return len(accounts), sum(rebuild(*each) for each in sorted(accounts))
 
 
 # -- reading -------------------------------------------------------------------------------------------------
@@ -241,7 +230,25 @@ def _in_all_grains(by_day: Mapping[Key, ProfitSum]) -> dict[_Cell, ProfitSum]:
     return dict(cells)
 
 
-def _summed(mine: Mapping[str, object]) -> Differences:
+def _rebuild(mine: Mapping[str, Any]) -> int:
+    cells = {key: told for key, told in _in_all_grains(_summed(mine).by_day).items() if told != _NOTHING}
+    missing, gone, differ = dict(cells), list[int](), 0
+    for row in ProfitRollup.objects.filter(**mine).iterator(chunk_size=_ROWS):
+        key = (row.symbol, row.currency, row.grain, row.start)
+        told = missing.pop(key, None)
+        if told is not None and told == ProfitSum(*(getattr(row, name) for name in _SUMMED)):
+            del cells[key]
+            continue
+        differ += 1
+        if told is None:
+            gone.append(row.pk)
+    for place in range(0, len(gone), _ROWS):
+        ProfitRollup.objects.filter(pk__in=gone[place : place + _ROWS]).delete()
+    _write(mine["connection_id"], mine["account_id"], cells)
+    return differ + len(missing)
+
+
+def _summed(mine: Mapping[str, Any]) -> Differences:
     found = Differences()
     for fill in Execution.objects.filter(**mine, matched=True).iterator(chunk_size=_ROWS):
         found.fill(fill, 1)

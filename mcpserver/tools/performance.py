@@ -147,16 +147,20 @@ def get_pnl(call: ToolCall) -> dict[str, Any]:
 def get_portfolio_history(call: ToolCall) -> dict[str, Any]:
     period = call.args.get("period", "1m")
     bar = call.args.get("bar", _BAR_OF.get(period, "1d"))
-    state, known = _known(call, period, BARS[bar])
-    first = known[0]
-    change = state.equity - first.opened
+    state, account_id = _state(call)
+    connection_id, now, back = call.principal.connection_id, timezone.now(), PERIODS[period]
+    since = now - back if back else None
+    known = equity.points(connection_id, account_id, since=since, bar=BARS[bar], most=_MOST_POINTS + 1)
+    known = equity.with_current(known, state, now, BARS[bar])
+    first = equity.first_in(connection_id, account_id, since) or (known[0].opened, known[0].opened_at)
+    change = state.equity - first[0]
     return compact(
         currency=state.currency,
         bar=bar,
         equity=state.equity,
         change=change,
-        change_percent=percent_of(change, first.opened),
-        since=first.opened_at,
+        change_percent=percent_of(change, first[0]),
+        since=first[1],
         truncated=len(known) > _MOST_POINTS or None,
         points=[
             compact(start=each.start, equity=each.equity, high=each.high, low=each.low)
@@ -166,16 +170,20 @@ def get_portfolio_history(call: ToolCall) -> dict[str, Any]:
 
 
 def get_watermarks(call: ToolCall) -> dict[str, Any]:
-    state, known = _known(call, call.args.get("period", "all"), equity.FINE)
-    high, low = max(known, key=lambda each: each.high), min(known, key=lambda each: each.low)
-    deepest = equity.max_drawdown(known)
-    below = high.high - state.equity
+    state, account_id = _state(call)
+    connection_id, now, back = call.principal.connection_id, timezone.now(), PERIODS[call.args.get("period", "all")]
+    today = equity.floor(now, equity.DAY)
+    since = now - back if back else today - (_MOST_DAYS - 1) * equity.DAY
+    known = equity.with_current(equity.points(connection_id, account_id, since=since), state, now, equity.FINE)
+    marks = equity.marks_of(known) if back else equity.marks(connection_id, account_id) or equity.marks_of(known)
+    marks = marks.with_reading(state.equity, now)
+    deepest, below = marks.deepest, marks.high - state.equity
     return compact(
         currency=state.currency,
         equity=state.equity,
-        high=compact(equity=high.high, at=high.high_at),
-        low=compact(equity=low.low, at=low.low_at),
-        drawdown=compact(amount=below, percent=percent_of(below, high.high), peak=high.high, peak_at=high.high_at)
+        high=compact(equity=marks.high, at=marks.high_at),
+        low=compact(equity=marks.low, at=marks.low_at),
+        drawdown=compact(amount=below, percent=percent_of(below, marks.high), peak=marks.high, peak_at=marks.high_at)
         if below > 0
         else None,
         max_drawdown=compact(
@@ -193,15 +201,11 @@ def get_watermarks(call: ToolCall) -> dict[str, Any]:
     )
 
 
-def _known(call: ToolCall, period: str, bar: timedelta) -> tuple[AccountState, list[Point]]:
-    """What the account is worth now, and its history up to and with now; at least one point."""
+def _state(call: ToolCall) -> tuple[AccountState, str]:
+    """What the account is worth now, and its id."""
     with broker_access.account_for(call.principal, call.args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
-        state = broker.account_state(account.account_id)
-    now = timezone.now()
-    back = PERIODS[period]
-    known = equity.points(call.principal.connection_id, account.account_id, since=now - back if back else None, bar=bar)
-    return state, equity.with_current(known, state, now, bar)
+        return broker.account_state(account.account_id), account.account_id
 
 
 def _days(known: Iterable[Point]) -> list[dict[str, Any]]:
