@@ -13,12 +13,12 @@ ROWS = 1_000
 Row = TypeVar("Row", bound=Model)
 
 
-def walk(rows: QuerySet[Row], *fields: str, newest_first: bool = False, size: int = ROWS) -> Iterator[Row]:
+def walk(rows: QuerySet[Row], *fields: str, newest_first: bool = False, size: int | None = None) -> Iterator[Row]:
     """Every row by ``fields``, which are never null, and then by primary key; from the last one backwards, or not.
 
     A row that is written meanwhile is seen if it lies ahead.
     """
-    names = (*fields, "pk")
+    names, size = (*fields, "pk"), ROWS if size is None else size
     ordered = rows.order_by(*(f"-{name}" if newest_first else name for name in names))
     ahead = "lt" if newest_first else "gt"
     beyond = Q()

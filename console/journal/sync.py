@@ -167,7 +167,7 @@ def _copy(broker: Broker, connection: Connection, account_id: str, what: str, pa
         before = {"walk": mine.walk, "copied": mine.copied, "after": mine.after}
         if mine.began_at is None:
             mine.began_at, mine.after, mine.copied, mine.walk = timezone.now(), "", 0, mine.walk + 1
-            mine.floor = _floor(mine.whole_at, mine.began_at)
+            mine.floor = floor(mine.whole_at, mine.began_at)
         try:
             rows = _page(broker, account_id, mine)
         except InvalidRequest:
@@ -198,7 +198,7 @@ def _copy(broker: Broker, connection: Connection, account_id: str, what: str, pa
     return mine.whole_at is not None
 
 
-def _floor(whole_at: datetime | None, now: datetime) -> datetime | None:
+def floor(whole_at: datetime | None, now: datetime) -> datetime | None:
     """How far down a walk goes. The first of a UTC day finds what was told late, or told otherwise since."""
     if whole_at is None:
         return None
