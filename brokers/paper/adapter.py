@@ -200,7 +200,7 @@ class PaperBroker(Extras):
         after: str = "",
     ) -> list[Fill]:
         account = self._current(account_id).account
-        mine = PaperFill.objects.filter(order__account=account)
+        mine = PaperFill.objects.filter(account=account)
         rows = mine.select_related("order").order_by("-at", "-pk")
         if after:
             rows = rows.filter(_older_than(mine.filter(fill_id=after).first()))
@@ -453,7 +453,8 @@ def _older_than(row: PaperFill | LedgerEntry | None) -> Q:
     """What comes after this row in a list that is newest first. Raises InvalidRequest when there is no row."""
     if row is None:
         raise InvalidRequest("This page of the list no longer exists. Start from the first page.", "cursor")
-    return Q(at__lt=row.at) | Q(at=row.at, pk__lt=row.pk)
+    # The first is for an index, which cannot use either of two.
+    return Q(at__lte=row.at) & (Q(at__lt=row.at) | Q(pk__lt=row.pk))
 
 
 def _number(transaction_id: str) -> int:
