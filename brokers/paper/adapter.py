@@ -180,13 +180,16 @@ class PaperBroker(Extras):
         entries = account.ledger.order_by("-at", "-pk")
         if after:
             entries = entries.filter(_older_than(account.ledger.filter(pk=_number(after)).first()))
-        if kinds:
-            entries = entries.filter(kind__in=kinds)
         if start is not None:
             entries = entries.filter(at__gte=start)
         if end is not None:
             entries = entries.filter(at__lt=end)
-        return [_transaction(entry) for entry in entries[: max(limit, 0)]]
+        if not kinds:
+            return [_transaction(entry) for entry in entries[: max(limit, 0)]]
+        # One by one: all together would be looked for among all that the account ever booked.
+        found = [entry for kind in set(kinds) for entry in entries.filter(kind=kind)[: max(limit, 0)]]
+        found.sort(key=lambda entry: (entry.at, entry.pk), reverse=True)
+        return [_transaction(entry) for entry in found[: max(limit, 0)]]
 
     def fills(
         self,

@@ -139,14 +139,14 @@ class Trades(_JournalView):
     def get(self, request: Request) -> Response:
         asked = {name: self.given[name] for name in ("connection_id", "account_id") if name in self.given}
         found = self.trades().filter(**asked)
-        if "symbol" in self.given:
-            found = found.filter(symbol__iexact=self.given["symbol"])
-        if "result" in self.given:
-            found = found.filter(**RESULTS[self.given["result"]])
-        found = journal_queries.opened_within(found, self.given.get("start"), self.given.get("end"))
         ids = [each.pk for each in caller_connections.connections(self.caller)]
         if "connection_id" in asked:
             ids = [pk for pk in ids if pk == asked["connection_id"]]
+        if "symbol" in self.given:
+            found = journal_queries.of_symbol(found, ids, self.given["symbol"])
+        if "result" in self.given:
+            found = found.filter(**RESULTS[self.given["result"]])
+        found = journal_queries.opened_within(found, self.given.get("start"), self.given.get("end"))
         return self.listed(*journal_queries.newest_first(found, ids, self.given.get("limit", 50), self.position))
 
 

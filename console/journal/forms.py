@@ -7,6 +7,7 @@ from console.accounts.models import User
 from console.accounts.text_validators import validate_line, validate_lines
 from console.connections.models import Connection
 from console.journal import notes
+from console.journal import queries as journal_queries
 from console.journal.models import RoundTrip
 
 RESULTS: dict[str, dict[str, Any]] = {"open": {"closed_at": None}, "won": {"won": True}, "lost": {"won": False}}
@@ -56,7 +57,8 @@ class JournalFilter(forms.Form):
         if connection := asked.get("connection"):
             found = found.filter(connection=connection)
         if symbol := asked.get("symbol"):
-            found = found.filter(symbol__iexact=symbol.strip())
+            connections = self.fields["connection"].queryset  # type: ignore[attr-defined]  # as above
+            found = journal_queries.of_symbol(found, self.chosen([each.pk for each in connections]), symbol.strip())
         if result := asked.get("result"):
             found = found.filter(**RESULTS[result])
         if start := asked.get("start"):

@@ -24,6 +24,7 @@ from console.journal.round_trips import SHIFTS, Matcher, PositionStep, Trip
 BLOCK = 5_000
 """Fills of one transaction, where nothing has to be worked out again: a database is not held for longer."""
 _ROWS = 1_000
+_LOOKED = 50_000
 _ZERO, _ONE = Decimal(0), Decimal(1)
 
 
@@ -48,8 +49,12 @@ def match_account(broker: Broker, connection: Connection, account_id: str, lists
     mine = {"connection": connection, "account_id": account_id}
     if Progress.objects.filter(**mine, whole_at__isnull=False).count() < lists:
         return False
-    new = set(Execution.objects.filter(**mine, matched=False).values_list("symbol", flat=True).distinct())
-    new |= set(LedgerLine.objects.filter(**mine, matched=False).values_list("symbol", flat=True).distinct())
+    # No DISTINCT: it would be read from an index of all rows.
+    unmatched = [
+        *Execution.objects.filter(**mine, matched=False).values_list("symbol", flat=True)[:_LOOKED],
+        *LedgerLine.objects.filter(**mine, matched=False).values_list("symbol", flat=True)[:_LOOKED],
+    ]
+    new = set(unmatched)
     for symbol in sorted(new)[: bounds.symbols]:
         multiplier = multiplier_of(broker, symbol)
         is_through = False
@@ -60,7 +65,7 @@ def match_account(broker: Broker, connection: Connection, account_id: str, lists
                 # One at a time: two that match the same symbol would write each other's trips.
                 Progress.objects.select_for_update().get(**mine, what=FILLS)
                 is_through = _match_symbol(connection, account_id, symbol, multiplier)
-    return len(new) <= bounds.symbols
+    return len(new) <= bounds.symbols and len(unmatched) < _LOOKED
 
 
 def multiplier_of(broker: Broker, symbol: str) -> Decimal:

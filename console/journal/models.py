@@ -156,10 +156,17 @@ class RoundTrip(models.Model):
         indexes = [
             models.Index(fields=["connection", "account_id", "symbol", "opened_at"], name="journal_trips_of_symbol"),
             models.Index(fields=["connection", "opened_at"], name="journal_trips_by_time"),
+            models.Index(fields=["connection", "symbol", "opened_at"], name="journal_trips_by_symbol"),
+            # By what is null, not by a value: SQLite uses no partial index for a value that is bound.
             models.Index(
-                fields=["connection", "account_id"],
+                fields=["connection", "account_id", "closed_at"],
                 name="journal_trips_to_measure",
-                condition=models.Q(measured_by="", closed_at__isnull=False),
+                condition=models.Q(best__isnull=True, closed_at__isnull=False),
+            ),
+            models.Index(
+                fields=["connection", "opened_at"],
+                name="journal_open_trips",
+                condition=models.Q(closed_at__isnull=True),
             ),
         ]
 

@@ -58,6 +58,17 @@ def every(found: QuerySet[RoundTrip], connections: Iterable[int]) -> Iterator[Ro
     return heapq.merge(*each, key=_opened, reverse=True)
 
 
+def of_symbol(found: QuerySet[RoundTrip], connections: Iterable[int], typed: str) -> QuerySet[RoundTrip]:
+    """Those of one symbol in any spelling of its case, as it was traded."""
+    ids = list(connections)
+    accounts = Progress.objects.filter(connection_id__in=ids).values_list("account_id", flat=True)
+    traded = ProfitRollup.objects.filter(
+        connection_id__in=ids, account_id__in=set(accounts), grain="year", symbol__iexact=typed
+    )
+    names = set(traded.values_list("symbol", flat=True)) or {typed.upper()}
+    return found.filter(symbol=names.pop()) if len(names) == 1 else found.filter(symbol__in=names)
+
+
 def opened_within(found: QuerySet[RoundTrip], start: datetime | None, end: datetime | None) -> QuerySet[RoundTrip]:
     """Opened in [start, end)."""
     if start is not None:
