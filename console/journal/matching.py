@@ -19,7 +19,7 @@ from console.connections.models import Connection
 from console.journal import profit_rollups, round_trips
 from console.journal.models import FILLS, Execution, LedgerLine, Note, Progress, RoundTrip
 from console.journal.profit_rollups import Differences
-from console.journal.round_trips import SHIFTS, Matcher, PositionStep, Trip
+from console.journal.round_trips import SHIFTS, TripMatcher, PositionStep, Trip
 
 BLOCK = 5_000
 """Fills of one transaction, where nothing has to be worked out again: a database is not held for longer."""
@@ -99,7 +99,7 @@ def _match_symbol(connection: Connection, account_id: str, symbol: str, multipli
         ahead = fills.filter(matched=False).order_by("at").values_list("at", flat=True)
         until = ahead[BLOCK - 1 : BLOCK].first() if ahead[BLOCK : BLOCK + 1].exists() else None
     else:
-        matcher = Matcher(multiplier)
+        matcher = TripMatcher(multiplier)
         anchor = trips.filter(fresh_start=True, opened_at__lte=first).order_by("-opened_at").first()
         since, replaced = (anchor.opened_at, trips.filter(opened_at__gte=anchor.opened_at)) if anchor else (None, trips)
     differences = Differences()
@@ -133,7 +133,7 @@ def _going_on(
     trips: QuerySet[RoundTrip],
     first: datetime,
     multiplier: Decimal,
-) -> Matcher | None:
+) -> TripMatcher | None:
     """The position as it stood before ``first``, where all that is matched happened before it; else None."""
     if fills.filter(matched=True, at__gte=first).exists():
         return None
@@ -143,11 +143,11 @@ def _going_on(
         return None
     open_one = trips.filter(closed_at=None).first()
     if open_one is None:
-        return Matcher(multiplier)
+        return TripMatcher(multiplier)
     if open_one.checkpoint is None:
         return None
     trip, through = round_trips.resume(open_one.checkpoint)
-    return Matcher(multiplier, now=trip, last=through) if through < first else None
+    return TripMatcher(multiplier, now=trip, last=through) if through < first else None
 
 
 def _save(fills: Sequence[Execution]) -> None:
@@ -216,7 +216,7 @@ def _write_trips(
     mine: Mapping[str, object],
     made: Sequence[Trip],
     replaced: QuerySet[RoundTrip],
-    matcher: Matcher,
+    matcher: TripMatcher,
     differences: Differences,
 ) -> None:
     """``made`` in the place of ``replaced``."""

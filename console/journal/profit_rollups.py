@@ -94,7 +94,7 @@ def apply(connection_id: int, account_id: str, differences: Differences) -> None
         if told := cells.get((row.symbol, row.currency, row.grain, row.start)):
             told.add(ProfitSum(*(getattr(row, name) for name in _SUMMED)))
     if any(min(told.fills, told.trips, told.won) < 0 for told in cells.values()):
-        log.error("Sums of connection %s did not fit its executions and were made anew.", connection_id)
+        log.error("Sums of connection %s did not match its executions and were added up again.", connection_id)
         _rebuild({"connection_id": connection_id, "account_id": account_id})
         return
     _write(connection_id, account_id, cells)

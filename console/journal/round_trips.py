@@ -91,7 +91,7 @@ def rounded(value: Decimal) -> Decimal:
     return value.quantize(_STEP, ROUND_HALF_EVEN)
 
 
-class Matcher:
+class TripMatcher:
     """Follows the position of one symbol, step by step in their order, from flat or from where an earlier one stood."""
 
     def __init__(
@@ -146,7 +146,7 @@ def match(steps: Iterable[PositionStep], multiplier: Decimal = Decimal(1)) -> tu
     """
     made: list[Trip] = []
     realized: dict[str, Decimal] = {}
-    matcher = Matcher(multiplier)
+    matcher = TripMatcher(multiplier)
     for step in sorted(steps, key=lambda each: each.order):
         earned, touched = matcher.take(step)
         made += [trip for trip in touched if not made or trip is not made[-1]]

@@ -224,7 +224,7 @@ def _store(
         differences = Differences()
         for fill in kept:
             if _corrected(fill, now := told.pop(fill.fill_id), _OF_FILL):
-                log.info("%s told execution %s otherwise than before.", connection.broker, fill.fill_id)
+                log.info("%s reported execution %s with other values than before.", connection.broker, fill.fill_id)
                 if fill.matched:
                     differences.fill(fill, -1)
                 _take_over(fill, now, _OF_FILL)

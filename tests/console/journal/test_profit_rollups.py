@@ -15,7 +15,7 @@ from console.connections.models import Connection
 from console.journal import matching, performance, profit_rollups, queries, sync
 from console.journal.models import Execution, LedgerLine, ProfitRollup, RoundTrip
 from console.journal.profit_rollups import ProfitSum
-from console.journal.round_trips import Matcher, PositionStep
+from console.journal.round_trips import TripMatcher, PositionStep
 from console.journal.sync import SyncBudget
 from tests.console.journal.steps import ToldBroker
 
@@ -171,14 +171,14 @@ def test_one_more_fill_is_one_more_step_however_long_the_position_is_open(
     copy(paper)
     at_once = trips()
     steps = 0
-    take = Matcher.take
+    take = TripMatcher.take
 
-    def counted(self: Matcher, step: PositionStep) -> object:
+    def counted(self: TripMatcher, step: PositionStep) -> object:
         nonlocal steps
         steps += 1
         return take(self, step)
 
-    monkeypatch.setattr(Matcher, "take", counted)
+    monkeypatch.setattr(TripMatcher, "take", counted)
     told.deal(START + timedelta(hours=2), "SELL", "0.05", "BTC/USD", 300)
     everything_again(paper)
     assert steps == 1
