@@ -19,7 +19,7 @@ from console.connections.models import Connection
 from console.journal import profit_rollups, round_trips
 from console.journal.models import FILLS, Execution, LedgerLine, Note, Progress, RoundTrip
 from console.journal.profit_rollups import Differences
-from console.journal.round_trips import SHIFTS, TripMatcher, PositionStep, Trip
+from console.journal.round_trips import SHIFTS, PositionStep, Trip, TripMatcher
 
 BLOCK = 5_000
 """Fills of one transaction, where nothing has to be worked out again: a database is not held for longer."""

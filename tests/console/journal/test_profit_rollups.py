@@ -15,7 +15,7 @@ from console.connections.models import Connection
 from console.journal import matching, performance, profit_rollups, queries, sync
 from console.journal.models import Execution, LedgerLine, ProfitRollup, RoundTrip
 from console.journal.profit_rollups import ProfitSum
-from console.journal.round_trips import TripMatcher, PositionStep
+from console.journal.round_trips import PositionStep, TripMatcher
 from console.journal.sync import SyncBudget
 from tests.console.journal.steps import ToldBroker
 
