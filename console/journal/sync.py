@@ -62,6 +62,8 @@ def sync_connection(connection: Connection, bounds: SyncBudget = PER_CALL, *, on
     """
     if not _lists(connection):
         return True
+    # Before the broker is asked: one that does not answer must not stay the first of all.
+    Progress.objects.filter(connection=connection).update(looked_at=timezone.now())
     broker = broker_access.broker_of(connection)
     done = True
     for account in broker.accounts():
@@ -75,7 +77,6 @@ def sync_account(broker: Broker, connection: Connection, account_id: str, bounds
     lists = _lists(connection)
     if not lists:
         return True
-    Progress.objects.filter(connection=connection, account_id=account_id).update(looked_at=timezone.now())
     until = time.monotonic() + bounds.seconds
     pages = _affordable(connection.broker, bounds.pages)
     done = True

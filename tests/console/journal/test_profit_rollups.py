@@ -6,11 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from io import StringIO
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 
+from brokers.errors import BrokerUnavailable
+from brokers.paper.adapter import PaperBroker
+from brokers.types import Account
 from console.connections.models import Connection
 from console.journal import matching, performance, profit_rollups, queries, sync
 from console.journal.models import Execution, LedgerLine, ProfitRollup, RoundTrip
@@ -206,6 +211,31 @@ def test_the_operator_sums_anew_and_is_told_what_differed(paper: Connection, tol
 def rollups() -> set[tuple[object, ...]]:
     names = ("symbol", "currency", "grain", "start", "realized", "fees", "fills", "trips", "won", "trips_net")
     return set(ProfitRollup.objects.values_list(*names))
+
+
+def test_an_upgrade_sums_what_was_copied_before(paper: Connection, told: ToldBroker) -> None:
+    for place in range(20):
+        told.deal(START + timedelta(days=19 * place), ("BUY", "SELL")[place % 2], 1 + place % 3, "AAPL", 100 + place, 1)
+    copy(paper)
+    right = rollups()
+    ProfitRollup.objects.all().delete()
+    import_module("console.journal.migrations.0003_fill_profit_rollups").fill(apps, None)
+    assert rollups() == right
+
+
+def test_a_broker_that_does_not_answer_is_not_the_first_of_all_again(
+    paper: Connection, told: ToldBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy(paper)
+    paper.journal_progress.update(looked_at=None)
+
+    def silent(broker: PaperBroker) -> list[Account]:
+        raise BrokerUnavailable("The broker could not be reached.")
+
+    monkeypatch.setattr(PaperBroker, "accounts", silent)
+    with pytest.raises(BrokerUnavailable):
+        sync.sync_connection(paper, ALL)
+    assert not paper.journal_progress.filter(looked_at=None).exists()
 
 
 def test_sums_that_do_not_fit_are_made_anew_and_hold_up_nothing(paper: Connection, told: ToldBroker) -> None:
