@@ -1,6 +1,6 @@
 """How an account has done: profit and loss, its equity over time, its highest and lowest points."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, NotRequired
@@ -172,10 +172,11 @@ def get_portfolio_history(call: ToolCall) -> dict[str, Any]:
 def get_watermarks(call: ToolCall) -> dict[str, Any]:
     state, account_id = _state(call)
     connection_id, now, back = call.principal.connection_id, timezone.now(), PERIODS[call.args.get("period", "all")]
-    today = equity.floor(now, equity.DAY)
-    since = now - back if back else today - (_MOST_DAYS - 1) * equity.DAY
-    known = equity.with_current(equity.points(connection_id, account_id, since=since), state, now, equity.FINE)
-    marks = equity.marks_of(known) if back else equity.marks(connection_id, account_id) or equity.marks_of(known)
+    since = now - back if back else None
+    days = equity.points(connection_id, account_id, since=since, bar=equity.DAY, most=_MOST_DAYS)
+    days = equity.with_current(days, state, now, equity.DAY)
+    known = equity.points(connection_id, account_id, since=since) if back else []
+    marks = (None if back else equity.marks(connection_id, account_id)) or equity.marks_of(known or days)
     marks = marks.with_reading(state.equity, now)
     deepest, below = marks.deepest, marks.high - state.equity
     return compact(
@@ -196,7 +197,7 @@ def get_watermarks(call: ToolCall) -> dict[str, Any]:
         )
         if deepest
         else None,
-        days=_days(known),
+        days=_days(days),
         note="Equity as sampled, at most every 30 seconds; deposits and withdrawals move it too.",
     )
 
@@ -208,18 +209,9 @@ def _state(call: ToolCall) -> tuple[AccountState, str]:
         return broker.account_state(account.account_id), account.account_id
 
 
-def _days(known: Iterable[Point]) -> list[dict[str, Any]]:
-    days: dict[str, list[Point]] = {}
-    for point in known:
-        days.setdefault(day_of(point.start), []).append(point)
+def _days(days: Sequence[Point]) -> list[dict[str, Any]]:
     return [
-        compact(
-            day=day,
-            high=max(each.high for each in points),
-            low=min(each.low for each in points),
-            close=points[-1].equity,
-        )
-        for day, points in list(days.items())[-_MOST_DAYS:]
+        compact(day=day_of(each.start), high=each.high, low=each.low, close=each.equity) for each in days[-_MOST_DAYS:]
     ]
 
 
