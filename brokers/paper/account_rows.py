@@ -34,7 +34,10 @@ _FIELDS = [field.attname for field in PaperAccount._meta.concrete_fields]
 
 def _build(key: str, named: str, first: str, second: str, at: datetime) -> QuerySet[PaperAccount, tuple[Any, ...]]:
     its = OuterRef("pk")
-    orders = PaperOrder.objects.filter(Q(client_order_id=named) | Q(status__in=[first, second]), account=its)
+    # The account in both: SQLite would else read every order it ever had.
+    orders = PaperOrder.objects.filter(
+        Q(account=its, client_order_id=named) | Q(account=its, status__in=[first, second])
+    )
     seen = MatchedTape.objects.filter(tape=OuterRef("tape")).values("seen")
     coming = JsonRows(LedgerEntry.objects.filter(account=its, settles_at__gt=at), "currency", "amount")
     return PaperAccount.objects.filter(key=key).values_list(

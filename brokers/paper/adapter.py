@@ -180,13 +180,16 @@ class PaperBroker(Extras):
         entries = account.ledger.order_by("-at", "-pk")
         if after:
             entries = entries.filter(_older_than(account.ledger.filter(pk=_number(after)).first()))
-        if kinds:
-            entries = entries.filter(kind__in=kinds)
         if start is not None:
             entries = entries.filter(at__gte=start)
         if end is not None:
             entries = entries.filter(at__lt=end)
-        return [_transaction(entry) for entry in entries[: max(limit, 0)]]
+        if not kinds:
+            return [_transaction(entry) for entry in entries[: max(limit, 0)]]
+        # One by one: all together would be looked for among all that the account ever booked.
+        found = [entry for kind in set(kinds) for entry in entries.filter(kind=kind)[: max(limit, 0)]]
+        found.sort(key=lambda entry: (entry.at, entry.pk), reverse=True)
+        return [_transaction(entry) for entry in found[: max(limit, 0)]]
 
     def fills(
         self,
@@ -200,7 +203,7 @@ class PaperBroker(Extras):
         after: str = "",
     ) -> list[Fill]:
         account = self._current(account_id).account
-        mine = PaperFill.objects.filter(order__account=account)
+        mine = PaperFill.objects.filter(account=account)
         rows = mine.select_related("order").order_by("-at", "-pk")
         if after:
             rows = rows.filter(_older_than(mine.filter(fill_id=after).first()))
@@ -453,7 +456,8 @@ def _older_than(row: PaperFill | LedgerEntry | None) -> Q:
     """What comes after this row in a list that is newest first. Raises InvalidRequest when there is no row."""
     if row is None:
         raise InvalidRequest("This page of the list no longer exists. Start from the first page.", "cursor")
-    return Q(at__lt=row.at) | Q(at=row.at, pk__lt=row.pk)
+    # The first is for an index, which cannot use either of two.
+    return Q(at__lte=row.at) & (Q(at__lt=row.at) | Q(pk__lt=row.pk))
 
 
 def _number(transaction_id: str) -> int:

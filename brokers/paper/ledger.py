@@ -257,7 +257,7 @@ class AccountSnapshot:
 
 def volume_taken(account: PaperAccount, symbol: str, bar: int) -> Decimal:
     """Units that the account's orders took of one bar."""
-    fills = PaperFill.objects.filter(order__account=account, order__symbol=symbol, bar=bar)
+    fills = PaperFill.objects.filter(account=account, order__symbol=symbol, bar=bar)
     return sum(fills.values_list("quantity", flat=True), Decimal(0))
 
 
@@ -308,6 +308,7 @@ def fill(
         save(order)
     made = _NEW_FILLS.create(
         order=order,
+        account_id=order.account_id,
         fill_id=fill_id,
         price=done.price,
         quantity=done.quantity,

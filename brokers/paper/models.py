@@ -145,6 +145,8 @@ class PaperOrder(models.Model):
 
 class PaperFill(models.Model):
     order = models.ForeignKey(PaperOrder, on_delete=models.CASCADE, related_name="fills")
+    account = models.ForeignKey(PaperAccount, on_delete=models.CASCADE, related_name="+", db_index=False)
+    """The order's, here too so that an index has the fills of an account by time."""
     fill_id = models.CharField(max_length=32, unique=True)
     price = ExactDecimalField()
     quantity = ExactDecimalField()
@@ -157,6 +159,12 @@ class PaperFill(models.Model):
     recorded_at = models.DateTimeField(null=True)
     """Replay only: when the price was really traded."""
     at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["account", "at"], name="paper_fills_by_time"),
+            models.Index(fields=["account", "bar"], name="paper_fills_of_bar"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.quantity} at {self.price}"
@@ -190,7 +198,10 @@ class LedgerEntry(models.Model):
     """Proceeds of a sale: until then they cannot be spent."""
 
     class Meta:
-        indexes = [models.Index(fields=["account", "at"], name="paper_ledger_by_time")]
+        indexes = [
+            models.Index(fields=["account", "at"], name="paper_ledger_by_time"),
+            models.Index(fields=["account", "kind", "at"], name="paper_ledger_by_kind"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.amount} {self.currency}"

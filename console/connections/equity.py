@@ -4,18 +4,20 @@ A row covers a slot of time and keeps the first, last, highest and lowest equity
 loses the order of events inside a slot and never a high or a low.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from brokers.base import Broker
 from brokers.types import AccountState
-from console.connections.models import Connection, EquitySnapshot
+from console import keyset
+from console.connections.models import Connection, EquityMarks, EquitySnapshot
 
 FINE = timedelta(minutes=5)
 HOUR = timedelta(hours=1)
@@ -27,6 +29,7 @@ FROM_OUTSIDE = ("deposit", "withdrawal", "transfer")
 """Kinds of transactions that move the equity without earning or losing anything."""
 
 _PAGE = 500
+_ROWS = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 
@@ -67,6 +70,26 @@ class Drawdown:
     trough_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """Of all readings until a moment."""
+
+    high: Decimal
+    high_at: datetime
+    low: Decimal
+    low_at: datetime
+    deepest: Drawdown | None
+
+    def with_reading(self, equity: Decimal, at: datetime) -> "Marks":
+        """With one more; of one that is older than the high, only whether it is lower than all."""
+        high, high_at = (equity, at) if equity > self.high else (self.high, self.high_at)
+        low, low_at = (equity, at) if equity < self.low else (self.low, self.low_at)
+        deepest = self.deepest
+        if at >= high_at:
+            deepest = _deeper(deepest, (high, high_at), equity, at)
+        return Marks(high=high, high_at=high_at, low=low, low_at=low_at, deepest=deepest)
+
+
 def record(
     connection: Connection, account_id: str, *, currency: str, equity: Decimal, cash: Decimal, now: datetime
 ) -> None:
@@ -92,19 +115,66 @@ def record(
             row.at, row.equity, row.cash = now, equity, cash
             row.high, row.low = max(row.high, equity), min(row.low, equity)
             row.save(update_fields=["at", "equity", "cash", "high", "low"])
+        elif not made:
+            return
+        _mark(connection.pk, account_id, equity, now)
 
 
 def forget(connection_id: int, account_id: str) -> None:
     """The account starts anew, as a practice account that is reset does."""
-    EquitySnapshot.objects.filter(connection_id=connection_id, account_id=account_id).delete()
+    for kind in (EquitySnapshot, EquityMarks):
+        kind._default_manager.filter(connection_id=connection_id, account_id=account_id).delete()
 
 
-def points(connection_id: int, account_id: str, *, since: datetime | None = None, bar: timedelta = FINE) -> list[Point]:
-    """Oldest first, one for each ``bar`` of UTC time that has any; coarser where only coarser is kept."""
+def points(
+    connection_id: int,
+    account_id: str,
+    *,
+    since: datetime | None = None,
+    bar: timedelta = FINE,
+    most: int | None = None,
+) -> list[Point]:
+    """Oldest first, one for each ``bar`` of UTC time that has any; coarser where only coarser is kept.
+
+    The newest ``most`` of them, read backwards, so that it does not matter how many there are.
+    """
     rows = EquitySnapshot.objects.filter(connection_id=connection_id, account_id=account_id)
     if since is not None:
         rows = rows.filter(at__gte=since)
-    return [_merge_slot(start, list(group)) for start, group in _by_slot(rows.order_by("slot", "at"), bar)]
+    found: list[Point] = []
+    for start, group in _by_slot(keyset.walk(rows, "at", newest_first=True, size=_ROWS), bar):
+        if most is not None and len(found) == most:
+            break
+        found.append(_merge_slot(start, list(group)[::-1]))
+    return found[::-1]
+
+
+def marks(connection_id: int, account_id: str) -> Marks | None:
+    """None where nothing was read yet."""
+    row = EquityMarks.objects.filter(connection_id=connection_id, account_id=account_id).first()
+    if row is not None:
+        return _marks_of_row(row)
+    known = points(connection_id, account_id)
+    return marks_of(known) if known else None
+
+
+def marks_of(known: Sequence[Point]) -> Marks:
+    """Of at least one point, as near as points tell."""
+    high, low = max(known, key=lambda each: each.high), min(known, key=lambda each: each.low)
+    return Marks(high=high.high, high_at=high.high_at, low=low.low, low_at=low.low_at, deepest=max_drawdown(known))
+
+
+def first_in(connection_id: int, account_id: str, since: datetime | None) -> tuple[Decimal, datetime] | None:
+    """The first equity of the first slot that was read at ``since`` or later, and when."""
+    rows = EquitySnapshot.objects.filter(connection_id=connection_id, account_id=account_id)
+    if since is not None:
+        rows = rows.filter(at__gte=since)
+    return rows.order_by("at").values_list("opened", "opened_at").first()
+
+
+def latest(connection_id: int, account_id: str) -> tuple[Decimal, datetime] | None:
+    rows = EquitySnapshot.objects.filter(connection_id=connection_id, account_id=account_id)
+    return rows.order_by("-at").values_list("equity", "at").first()
 
 
 def with_current(known: list[Point], state: AccountState, now: datetime, bar: timedelta) -> list[Point]:
@@ -161,6 +231,42 @@ def compact(now: datetime | None = None) -> int:
 
 def floor(moment: datetime, size: timedelta) -> datetime:
     return moment - (moment - _EPOCH) % size
+
+
+def _mark(connection_id: int, account_id: str, equity: Decimal, now: datetime) -> None:
+    """Inside the transaction that keeps the reading."""
+    rows = EquityMarks.objects.select_for_update().filter(connection_id=connection_id, account_id=account_id)
+    row = rows.first()
+    if row is None:
+        # Readings from before there were marks; with them the one that was just kept.
+        known = marks_of(points(connection_id, account_id))
+        EquityMarks.objects.get_or_create(connection_id=connection_id, account_id=account_id, defaults=_columns(known))
+        return
+    before = _marks_of_row(row)
+    after = before.with_reading(equity, now)
+    if after != before:
+        rows.update(**_columns(after))
+
+
+def _columns(marks: Marks) -> dict[str, Any]:
+    fall = marks.deepest
+    return {
+        "high": marks.high,
+        "high_at": marks.high_at,
+        "low": marks.low,
+        "low_at": marks.low_at,
+        "peak": fall and fall.peak,
+        "peak_at": fall and fall.peak_at,
+        "trough": fall and fall.trough,
+        "trough_at": fall and fall.trough_at,
+    }
+
+
+def _marks_of_row(row: EquityMarks) -> Marks:
+    deepest = None
+    if row.peak is not None and row.trough is not None and row.peak_at is not None and row.trough_at is not None:
+        deepest = _deeper(None, (row.peak, row.peak_at), row.trough, row.trough_at)
+    return Marks(high=row.high, high_at=row.high_at, low=row.low, low_at=row.low_at, deepest=deepest)
 
 
 def _merge(fine: timedelta, coarse: timedelta, before: datetime) -> int:

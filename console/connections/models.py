@@ -168,3 +168,30 @@ class EquitySnapshot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.equity} {self.currency} at {self.at:%Y-%m-%d %H:%M}"
+
+
+class EquityMarks(models.Model):
+    """The highest, the lowest and the deepest fall among all readings of an account, in their order.
+
+    Kept as they are read, because thinning loses the order within a slot; written by ``console.connections.equity``.
+    """
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
+    account_id = models.CharField(max_length=64)
+    high = ExactDecimalField()
+    high_at = models.DateTimeField()
+    low = ExactDecimalField()
+    low_at = models.DateTimeField()
+    peak = ExactDecimalField(null=True)
+    """Where the fall began that was largest in percent of it; null while there was none."""
+    peak_at = models.DateTimeField(null=True)
+    trough = ExactDecimalField(null=True)
+    trough_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "account_id"], name="connections_one_row_of_marks")
+        ]
+
+    def __str__(self) -> str:
+        return f"Between {self.low} and {self.high}"

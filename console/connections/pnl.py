@@ -72,7 +72,8 @@ def history(broker: Broker, account_id: str) -> list[Fill | Transaction]:
         if len(found) > MOST_FILLS:
             raise Refusal(
                 Code.INVALID_REQUEST,
-                f"This account has more than {MOST_FILLS} fills, too many to calculate an average cost.",
+                f"This account has more than {MOST_FILLS} fills, and they are still being copied. Try again in a few "
+                "minutes.",
             )
         if len(page) < _PAGE:
             break
@@ -81,8 +82,15 @@ def history(broker: Broker, account_id: str) -> list[Fill | Transaction]:
     return sorted([*reversed(shifts), *found], key=_at)
 
 
-def realize(fills: Iterable[Fill | Transaction]) -> Iterator[Realized]:
-    """``fills`` from the first the account ever had, oldest first, with what else moved its positions."""
+def _one(symbol: str) -> Decimal:
+    return Decimal(1)
+
+
+def realize(fills: Iterable[Fill | Transaction], multiplier: Callable[[str], Decimal] = _one) -> Iterator[Realized]:
+    """``fills`` from the first the account ever had, oldest first, with what else moved its positions.
+
+    ``multiplier`` tells how many units a contract of a symbol is for: a price is that of one unit.
+    """
     held: dict[str, _Position] = {}
     for fill in fills:
         if isinstance(fill, Transaction):
@@ -95,7 +103,7 @@ def realize(fills: Iterable[Fill | Transaction]) -> Iterator[Realized]:
             closed = min(abs(moved), abs(position.quantity))
             share = position.cost * closed / abs(position.quantity)
             proceeds = fill.price * closed if position.quantity > 0 else -fill.price * closed
-            profit = proceeds - share
+            profit = (proceeds - share) * multiplier(fill.symbol)
             part = closed if moved > 0 else -closed
             position.quantity += part
             position.cost -= share

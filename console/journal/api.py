@@ -139,12 +139,15 @@ class Trades(_JournalView):
     def get(self, request: Request) -> Response:
         asked = {name: self.given[name] for name in ("connection_id", "account_id") if name in self.given}
         found = self.trades().filter(**asked)
+        ids = [each.pk for each in caller_connections.connections(self.caller)]
+        if "connection_id" in asked:
+            ids = [pk for pk in ids if pk == asked["connection_id"]]
         if "symbol" in self.given:
-            found = found.filter(symbol__iexact=self.given["symbol"])
+            found = journal_queries.of_symbol(found, ids, self.given["symbol"])
         if "result" in self.given:
             found = found.filter(**RESULTS[self.given["result"]])
         found = journal_queries.opened_within(found, self.given.get("start"), self.given.get("end"))
-        return self.listed(*journal_queries.newest_first(found, self.given.get("limit", 50), self.position))
+        return self.listed(*journal_queries.newest_first(found, ids, self.given.get("limit", 50), self.position))
 
 
 class OneTrade(_JournalView):
@@ -340,9 +343,9 @@ class Performance(_Account):
 
     def get(self, request: Request, connection_id: int) -> Response:
         connection, account_id = self.account(connection_id)
-        told = performance.account_performance(connection, account_id, timezone.now())
-        assert told is not None  # accounts() lists only those with a reading
-        standing, _ = told
+        standing = performance.account_performance(connection, account_id, timezone.now())
+        assert standing is not None  # accounts() lists only those with a reading
+        marks = standing.marks
         return self.answer(
             {
                 "account_id": account_id,
@@ -352,10 +355,10 @@ class Performance(_Account):
                 "since": standing.since,
                 "day_pnl": standing.day,
                 "total_pnl": standing.total,
-                "high": {"equity": standing.high.high, "at": standing.high.high_at},
-                "low": {"equity": standing.low.low, "at": standing.low.low_at},
+                "high": {"equity": marks.high, "at": marks.high_at},
+                "low": {"equity": marks.low, "at": marks.low_at},
                 "drawdown": standing.below,
-                "max_drawdown": standing.deepest and _rounded(standing.deepest),
+                "max_drawdown": marks.deepest and _rounded(marks.deepest),
             }
         )
 
@@ -380,7 +383,8 @@ class Profit(_Account):
     def get(self, request: Request, connection_id: int) -> Response:
         connection, account_id = self.account(connection_id)
         given, by = self.given, self.given["by"]
-        rows, whole = performance.profit(connection, account_id, by, start=given.get("start"), end=given.get("end"))
+        span = {"start": given.get("start"), "end": given.get("end")}
+        rows, whole = performance.profit(connection, account_id, by, **span, most=_MOST_GROUPS + 1)
         return self.answer(
             {
                 "account_id": account_id,
@@ -408,7 +412,7 @@ class Equity(_Account):
         connection, account_id = self.account(connection_id)
         back, bar = PERIODS[self.given["period"]][1], self.given["bar"]
         since = None if back is None else timezone.now() - back
-        points = equity.points(connection.pk, account_id, since=since, bar=_BARS[bar])
+        points = equity.points(connection.pk, account_id, since=since, bar=_BARS[bar], most=_MOST_POINTS + 1)
         return self.answer(
             {
                 "account_id": account_id,

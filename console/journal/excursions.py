@@ -20,7 +20,7 @@ MOST_BARS = 5_000
 def measure_account(broker: Broker, connection: Connection, account_id: str, most: int) -> bool:
     """How far closed trips went for and against their owner; the newest first."""
     waiting = RoundTrip.objects.filter(
-        connection=connection, account_id=account_id, closed_at__isnull=False, measured_by=""
+        connection=connection, account_id=account_id, closed_at__isnull=False, best__isnull=True
     ).order_by("-closed_at")
     found = list(waiting[: most + 1])
     for row in found[:most]:

@@ -7,6 +7,7 @@ from console.accounts.models import User
 from console.accounts.text_validators import validate_line, validate_lines
 from console.connections.models import Connection
 from console.journal import notes
+from console.journal import queries as journal_queries
 from console.journal.models import RoundTrip
 
 RESULTS: dict[str, dict[str, Any]] = {"open": {"closed_at": None}, "won": {"won": True}, "lost": {"won": False}}
@@ -35,13 +36,29 @@ class JournalFilter(forms.Form):
     def is_active(self) -> bool:
         return any(self.cleaned_data.values())
 
+    def chosen(self, connections: list[int]) -> list[int]:
+        """Which of them can have a trip that fits."""
+        self.is_valid()
+        asked = self.cleaned_data.get("connection")
+        return connections if asked is None else [asked.pk]
+
+    @property
+    def whole_symbol(self) -> str | None:
+        """The symbol, else "", where nothing narrows it further but the connection; else None."""
+        self.is_valid()
+        asked = self.cleaned_data
+        if any(asked.get(name) for name in ("result", "start", "end")):
+            return None
+        return str(asked.get("symbol") or "").strip()
+
     def apply(self, found: QuerySet[RoundTrip]) -> QuerySet[RoundTrip]:
         self.is_valid()
         asked = self.cleaned_data
         if connection := asked.get("connection"):
             found = found.filter(connection=connection)
         if symbol := asked.get("symbol"):
-            found = found.filter(symbol__iexact=symbol.strip())
+            connections = self.fields["connection"].queryset  # type: ignore[attr-defined]  # as above
+            found = journal_queries.of_symbol(found, self.chosen([each.pk for each in connections]), symbol.strip())
         if result := asked.get("result"):
             found = found.filter(**RESULTS[result])
         if start := asked.get("start"):

@@ -1,6 +1,7 @@
 """A copy of what the broker says happened, and the round trips worked out from it. ``sync`` is the one writer.
 
-Trips can be thrown away and worked out again: they get the same ids. Notes are kept by those ids, not by rows.
+Trips can be thrown away and worked out again: they get the same ids. Notes are kept by those ids, not by rows. Sums of
+both are kept by day, month and year (``ProfitRollup``), written in the transaction that writes what they sum.
 """
 
 from datetime import timedelta
@@ -84,6 +85,7 @@ class Execution(_Copied):
             models.Index(
                 fields=["connection", "account_id"], name="journal_fills_to_match", condition=models.Q(matched=False)
             ),
+            models.Index(fields=["connection", "at", "place"], name="journal_fills_by_time"),
         ]
 
     def __str__(self) -> str:
@@ -103,6 +105,8 @@ class LedgerLine(_Copied):
         ]
         indexes = [
             models.Index(fields=["connection", "account_id", "at"], name="journal_ledger_by_time"),
+            models.Index(fields=["connection", "account_id", "kind", "at"], name="journal_ledger_by_kind"),
+            models.Index(fields=["connection", "at", "place"], name="journal_ledger_in_order"),
             models.Index(
                 fields=["connection", "account_id"], name="journal_ledger_to_match", condition=models.Q(matched=False)
             ),
@@ -145,15 +149,24 @@ class RoundTrip(models.Model):
     """Highest and lowest it stood at on the way, before fees (MFE and MAE); null until it is measured."""
     measured_by = models.CharField(max_length=5, blank=True)
     """Size of the bars it was measured with; "fills" where there were none."""
+    checkpoint = models.JSONField(null=True)
+    """While it is open: the trip unrounded and until when, so that matching goes on from there."""
 
     class Meta:
         indexes = [
             models.Index(fields=["connection", "account_id", "symbol", "opened_at"], name="journal_trips_of_symbol"),
             models.Index(fields=["connection", "opened_at"], name="journal_trips_by_time"),
+            models.Index(fields=["connection", "symbol", "opened_at"], name="journal_trips_by_symbol"),
+            # By what is null, not by a value: SQLite uses no partial index for a value that is bound.
             models.Index(
-                fields=["connection", "account_id"],
+                fields=["connection", "account_id", "closed_at"],
                 name="journal_trips_to_measure",
-                condition=models.Q(measured_by="", closed_at__isnull=False),
+                condition=models.Q(best__isnull=True, closed_at__isnull=False),
+            ),
+            models.Index(
+                fields=["connection", "opened_at"],
+                name="journal_open_trips",
+                condition=models.Q(closed_at__isnull=True),
             ),
         ]
 
@@ -169,6 +182,44 @@ class RoundTrip(models.Model):
     @property
     def holding_time(self) -> timedelta | None:
         return None if self.closed_at is None else self.closed_at - self.opened_at
+
+
+class ProfitRollup(models.Model):
+    """What matched fills earned and cost in one UTC day, month or year: exactly the sum of those rows.
+
+    Written by ``profit_rollups`` alone. A row without a symbol sums all symbols of the account.
+    """
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
+    account_id = models.CharField(max_length=64)
+    symbol = models.CharField(max_length=40, blank=True)
+    currency = models.CharField(max_length=8)
+    grain = models.CharField(max_length=5, choices=[("day", "Day"), ("month", "Month"), ("year", "Year")])
+    start = models.DateField()
+    """Its first day."""
+    realized = ExactDecimalField()
+    """Before fees."""
+    fees = ExactDecimalField()
+    fills = models.PositiveIntegerField()
+    trips = models.PositiveIntegerField()
+    """Round trips that were closed then; ``won`` of them earned more than their fees."""
+    won = models.PositiveIntegerField()
+    trips_net = ExactDecimalField()
+    """What those trips earned after fees, from their first fill on."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection", "account_id", "symbol", "grain", "start", "currency"],
+                name="journal_one_rollup_per_period",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["connection", "account_id", "grain", "start"], name="journal_rollups_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.symbol or 'all symbols'}, {self.grain} of {self.start}: {self.realized} {self.currency}"
 
 
 class Note(models.Model):

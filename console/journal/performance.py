@@ -1,6 +1,5 @@
 """How an account has done, from stored rows alone: equity over time, its marks, and profit by symbol and month."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
@@ -9,10 +8,11 @@ from brokers.decimals import percent_of, to_cents
 from console.charts import figures
 from console.charts.figures import BarChart, LineChart
 from console.connections import equity
-from console.connections.equity import FROM_OUTSIDE, Drawdown, Point
+from console.connections.equity import FROM_OUTSIDE, Marks
 from console.connections.models import Connection, EquitySnapshot
-from console.journal import sync
-from console.journal.models import Execution, LedgerLine
+from console.journal import profit_rollups, sync
+from console.journal.models import LedgerLine
+from console.journal.profit_rollups import Grain, ProfitSum
 
 PERIODS: dict[str, tuple[str, timedelta | None]] = {
     "1w": ("Week", timedelta(weeks=1)),
@@ -23,7 +23,7 @@ PERIODS: dict[str, tuple[str, timedelta | None]] = {
 }
 GROUPS = {"symbol": "", "day": "%Y-%m-%d", "month": "%Y-%m"}
 """By what profit is told apart, and how a UTC day or month is written."""
-MOST_FILLS = 100_000
+MOST_ROWS = 100_000
 DAYS = 30
 """How many days the chart of profits shows."""
 
@@ -57,11 +57,9 @@ class AccountPerformance:
     day: EquityChange | None
     total: EquityChange | None
     since: datetime
-    high: Point
-    low: Point
+    marks: Marks
     below: EquityChange | None
     """How far under the high it is now."""
-    deepest: Drawdown | None
 
 
 def accounts(connection: Connection) -> list[str]:
@@ -76,37 +74,32 @@ def currency_of(connection: Connection, account_id: str) -> str:
     return str(mine.values_list("currency", flat=True)[0])
 
 
-def account_performance(
-    connection: Connection, account_id: str, now: datetime
-) -> tuple[AccountPerformance, list[Point]] | None:
-    """None while nothing has been stored yet. With it every point that is known, oldest first."""
-    known = equity.points(connection.pk, account_id)
-    if not known:
+def account_performance(connection: Connection, account_id: str, now: datetime) -> AccountPerformance | None:
+    """None while nothing has been stored yet."""
+    first = equity.equity_at(connection.pk, account_id)
+    last = equity.latest(connection.pk, account_id)
+    marks = equity.marks(connection.pk, account_id)
+    if first is None or last is None or marks is None:
         return None
-    first, last = known[0], known[-1]
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     began = equity.equity_at(connection.pk, account_id, midnight)
     currency = currency_of(connection, account_id)
-    high, low = max(known, key=lambda each: each.high), min(known, key=lambda each: each.low)
-    under = high.high - last.equity
-    told = AccountPerformance(
+    under = marks.high - last[0]
+    return AccountPerformance(
         currency=currency,
-        equity=last.equity,
-        at=last.at,
-        day=_earned(connection, account_id, currency, last.equity, began),
-        total=_earned(connection, account_id, currency, last.equity, (first.opened, first.opened_at)),
-        since=first.opened_at,
-        high=high,
-        low=low,
-        below=EquityChange(under, percent_of(under, high.high)) if under > 0 else None,
-        deepest=equity.max_drawdown(known),
+        equity=last[0],
+        at=last[1],
+        day=_earned(connection, account_id, currency, last[0], began),
+        total=_earned(connection, account_id, currency, last[0], first),
+        since=first[1],
+        marks=marks,
+        below=EquityChange(under, percent_of(under, marks.high)) if under > 0 else None,
     )
-    return told, known
 
 
-def curve(known: Sequence[Point], since: datetime | None, currency: str) -> LineChart | None:
+def curve(connection: Connection, account_id: str, since: datetime | None, currency: str) -> LineChart | None:
     """None for fewer than two points."""
-    shown = [(point.at, point.equity) for point in known if since is None or point.at >= since]
+    shown = [(point.at, point.equity) for point in equity.points(connection.pk, account_id, since=since)]
     return figures.line(shown, label="Equity", unit=currency)
 
 
@@ -123,59 +116,49 @@ def by_day(connection: Connection, account_id: str, currency: str, now: datetime
     return figures.bars(values, label="Profit by day, after fees", unit=currency, name="Day")
 
 
-def profits(connection: Connection, account_id: str) -> tuple[list[Row], list[Row], bool]:
-    """By symbol, by month newest first, and whether every fill is in; since the last reset of a practice account."""
-    fills, whole = _fills(connection, account_id)
-    return _grouped(fills, "symbol"), _grouped(fills, "month"), whole
+def profits(connection: Connection, account_id: str, most: int) -> tuple[list[Row], list[Row], bool]:
+    """By symbol, by month newest first and at most ``most``, and whether every fill is in; since the last reset of a
+    practice account."""
+    symbols, whole = profit(connection, account_id, "symbol")
+    months, _ = profit(connection, account_id, "month", most=most)
+    return symbols[:most], months, whole
 
 
 def profit(
-    connection: Connection, account_id: str, by: str, *, start: datetime | None = None, end: datetime | None = None
+    connection: Connection,
+    account_id: str,
+    by: str,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    most: int = MOST_ROWS,
 ) -> tuple[list[Row], bool]:
     """By one of ``GROUPS``, of the fills in [start, end), and whether every fill is in; as ``profits`` otherwise."""
-    fills, whole = _fills(connection, account_id, start, end)
-    return _grouped(fills, by), whole
-
-
-_Fill = tuple[str, datetime, Decimal, Decimal, str]
-
-
-def _fills(
-    connection: Connection, account_id: str, start: datetime | None = None, end: datetime | None = None
-) -> tuple[list[_Fill], bool]:
-    mine = {"connection": connection, "account_id": account_id}
-    reset = LedgerLine.objects.filter(**mine, kind="reset").order_by("-at").values_list("at", flat=True).first()
-    fills = Execution.objects.filter(**mine)
-    if reset is not None:
-        fills = fills.filter(at__gt=reset)
-    if start is not None:
-        fills = fills.filter(at__gte=start)
-    if end is not None:
-        fills = fills.filter(at__lt=end)
-    rows = list(fills.order_by("-at").values_list("symbol", "at", "realized", "fee", "currency")[: MOST_FILLS + 1])
-    return rows[:MOST_FILLS], len(rows) <= MOST_FILLS and sync.is_complete(connection.pk, account_id)
-
-
-def _grouped(fills: Sequence[_Fill], by: str) -> list[Row]:
-    """Symbols by what they earned, days and months newest first."""
-    found: dict[tuple[str, str], list[tuple[Decimal, Decimal]]] = {}
-    for symbol, at, realized, fee, currency in fills:
-        name = symbol if by == "symbol" else at.strftime(GROUPS[by])
-        found.setdefault((name, currency), []).append((realized, fee))
-    rows = [_row(*key, earned) for key, earned in found.items()]
+    start = since_reset(connection.pk, account_id, start)
     if by == "symbol":
-        return sorted(rows, key=lambda row: (-row.net, row.name))
-    return sorted(rows, key=lambda row: row.name, reverse=True)
+        symbols = profit_rollups.by_symbol(connection.pk, account_id, start, end)
+        rows = [_row(name, currency, told) for (name, currency), told in symbols.items()]
+        rows.sort(key=lambda row: (-row.net, row.name))
+    else:
+        grain: Grain = "day" if by == "day" else "month"
+        periods = profit_rollups.by_period(connection.pk, account_id, grain, start, end, most)
+        rows = [_row(day.strftime(GROUPS[by]), currency, told) for (day, currency), told in periods.items()]
+        rows.sort(key=lambda row: row.name, reverse=True)
+    return rows[:most], sync.is_complete(connection.pk, account_id)
 
 
-def _row(name: str, currency: str, found: list[tuple[Decimal, Decimal]]) -> Row:
-    return Row(
-        name=name,
-        currency=currency,
-        realized=sum((realized for realized, _ in found), Decimal(0)),
-        fees=sum((fee for _, fee in found), Decimal(0)),
-        fills=len(found),
-    )
+def since_reset(connection_id: int, account_id: str, start: datetime | None) -> datetime | None:
+    """``start``, or where later the first moment after the last reset of a practice account."""
+    resets = LedgerLine.objects.filter(connection_id=connection_id, account_id=account_id, kind="reset")
+    reset = resets.order_by("-at").values_list("at", flat=True).first()
+    if reset is None:
+        return start
+    after = reset + timedelta(microseconds=1)
+    return after if start is None else max(start, after)
+
+
+def _row(name: str, currency: str, told: ProfitSum) -> Row:
+    return Row(name=name, currency=currency, realized=told.realized, fees=told.fees, fills=told.fills)
 
 
 def _earned(

@@ -1,16 +1,18 @@
 """What tools and pages read of the journal: stored rows alone, never a broker."""
 
-from collections.abc import Collection, Iterable, Sequence
+import heapq
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import Q, QuerySet
 
+from console import keyset
 from console.accounts.models import User
 from console.connections.models import Connection
 from console.errors import Code, Refusal
-from console.journal.models import Execution, Note, RoundTrip
+from console.journal.models import Execution, Note, ProfitRollup, Progress, RoundTrip
 from console.orders.models import Order
 
 MOST_SUMMED = 5_000
@@ -22,8 +24,13 @@ def own_trips(user: User) -> QuerySet[RoundTrip]:
     return mine.select_related("connection")
 
 
-def newest_first(found: QuerySet[RoundTrip], limit: int, after: str = "") -> tuple[list[RoundTrip], str]:
-    """By when they were opened, and the id to go on after; "" at the end. Raises Refusal for an unknown id."""
+def newest_first(
+    found: QuerySet[RoundTrip], connections: Iterable[int], limit: int, after: str = ""
+) -> tuple[list[RoundTrip], str]:
+    """Those of ``connections`` by when they were opened, and the id to go on after; "" at the end.
+
+    Each connection is asked by itself: its index has them in this order. Raises Refusal for an unknown id.
+    """
     if after:
         last = found.filter(public_id=after).first()
         if last is None:
@@ -32,9 +39,34 @@ def newest_first(found: QuerySet[RoundTrip], limit: int, after: str = "") -> tup
                 "This page of the list no longer exists. Start again from the first page.",
                 field="cursor",
             )
-        found = found.filter(Q(opened_at__lt=last.opened_at) | Q(opened_at=last.opened_at, pk__lt=last.pk))
-    rows = list(found.order_by("-opened_at", "-pk")[: limit + 1])
+        found = found.filter(opened_at__lte=last.opened_at)
+        found = found.filter(Q(opened_at__lt=last.opened_at) | Q(pk__lt=last.pk))
+    rows: list[RoundTrip] = []
+    for pk in connections:
+        rows += found.filter(connection_id=pk).order_by("-opened_at", "-pk")[: limit + 1]
+    rows.sort(key=_opened, reverse=True)
     return rows[:limit], rows[limit - 1].public_id if len(rows) > limit else ""
+
+
+def _opened(trip: RoundTrip) -> tuple[datetime, int]:
+    return trip.opened_at, trip.pk
+
+
+def every(found: QuerySet[RoundTrip], connections: Iterable[int]) -> Iterator[RoundTrip]:
+    """In the order of ``newest_first``, a piece at a time: each connection's are in that order by an index."""
+    each = (keyset.walk(found.filter(connection_id=pk), "opened_at", newest_first=True) for pk in connections)
+    return heapq.merge(*each, key=_opened, reverse=True)
+
+
+def of_symbol(found: QuerySet[RoundTrip], connections: Iterable[int], typed: str) -> QuerySet[RoundTrip]:
+    """Those of one symbol in any spelling of its case, as it was traded."""
+    ids = list(connections)
+    accounts = Progress.objects.filter(connection_id__in=ids).values_list("account_id", flat=True)
+    traded = ProfitRollup.objects.filter(
+        connection_id__in=ids, account_id__in=set(accounts), grain="year", symbol__iexact=typed
+    )
+    names = set(traded.values_list("symbol", flat=True)) or {typed.upper()}
+    return found.filter(symbol=names.pop()) if len(names) == 1 else found.filter(symbol__in=names)
 
 
 def opened_within(found: QuerySet[RoundTrip], start: datetime | None, end: datetime | None) -> QuerySet[RoundTrip]:
@@ -76,6 +108,19 @@ class Total:
     trips: int
     won: int
     net: Decimal
+
+
+def all_totals(connections: Collection[int], symbol: str = "") -> list[Total]:
+    """By currency, of every closed round trip, or of those of one symbol in any spelling of its case."""
+    accounts = Progress.objects.filter(connection_id__in=connections).values_list("account_id", flat=True)
+    rows = ProfitRollup.objects.filter(
+        connection_id__in=connections, account_id__in=set(accounts), grain="year", symbol__iexact=symbol, trips__gt=0
+    )
+    found: dict[str, Total] = {}
+    for currency, trips, won, net in rows.values_list("currency", "trips", "won", "trips_net"):
+        so_far = found.get(currency, Total(currency, 0, 0, Decimal(0)))
+        found[currency] = Total(currency, so_far.trips + trips, so_far.won + won, so_far.net + net)
+    return [found[currency] for currency in sorted(found)]
 
 
 def totals(found: QuerySet[RoundTrip]) -> list[Total] | None:

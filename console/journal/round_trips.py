@@ -6,10 +6,11 @@ one is open, what it has realized so far is by average cost, as ``get_pnl`` has 
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
 
 from brokers.decimals import DECIMAL_PLACES
 from brokers.types import Bar
@@ -90,46 +91,98 @@ def rounded(value: Decimal) -> Decimal:
     return value.quantize(_STEP, ROUND_HALF_EVEN)
 
 
+class TripMatcher:
+    """Follows the position of one symbol, step by step in their order, from flat or from where an earlier one stood."""
+
+    def __init__(
+        self, multiplier: Decimal = Decimal(1), *, now: Trip | None = None, last: datetime | None = None
+    ) -> None:
+        self._multiplier = multiplier
+        self.now = now
+        """The trip that is open."""
+        self.last = last
+        """When the last step was."""
+
+    def take(self, step: PositionStep) -> tuple[Decimal, list[Trip]]:
+        """What it realized before fees, and the trips it touched, each in its state after it.
+
+        A split of what is not held, as any shift, changes nothing.
+        """
+        moved, fee, earned, crossed = step.quantity, step.fee, ZERO, self.now is not None
+        touched = [self.now] if self.now is not None else []
+        if self.now is not None and step.kind == "split":
+            _split(self.now, moved)
+        elif self.now is not None and step.kind == "reset":
+            self.now.held = self.now.cost = ZERO
+            self.now.ended_by = "reset"
+        elif step.kind in ("fill", "transfer"):
+            if self.now is not None and self.now.held * moved < 0:
+                out = min(abs(moved), abs(self.now.held))
+                share = rounded(fee * out / abs(moved)) if out < abs(moved) else fee
+                earned = _take_out(self.now, out, step, self._multiplier)
+                self.now.fees, fee = self.now.fees + share, fee - share
+                moved += out if moved < 0 else -out
+                self.now.fills += step.kind == "fill"
+            self.now = _ended(self.now, step)
+            if moved:
+                if self.now is None:
+                    fresh = not crossed and (self.last is None or self.last < step.at)
+                    self.now = Trip(first=step.ref, is_long=moved > 0, opened_at=step.at, fresh_start=fresh)
+                    touched.append(self.now)
+                _put_in(self.now, moved, step.price)
+                self.now.fees += fee
+                self.now.fills += step.kind == "fill"
+        self.now = _ended(self.now, step)
+        if self.now is not None:
+            _state_after(self.now, step)
+        self.last = step.at
+        return rounded(earned), touched
+
+
 def match(steps: Iterable[PositionStep], multiplier: Decimal = Decimal(1)) -> tuple[list[Trip], dict[str, Decimal]]:
     """The trips of one symbol, oldest first, and what each fill realized before fees.
 
-    ``steps`` begin where the position was flat. A split of what is not held, as any shift, changes nothing then.
+    ``steps`` begin where the position was flat.
     """
     made: list[Trip] = []
     realized: dict[str, Decimal] = {}
-    now: Trip | None = None
-    last: datetime | None = None
+    matcher = TripMatcher(multiplier)
     for step in sorted(steps, key=lambda each: each.order):
-        moved, fee, earned, crossed = step.quantity, step.fee, ZERO, now is not None
-        if now is not None and step.kind == "split":
-            _split(now, moved)
-        elif now is not None and step.kind == "reset":
-            now.held = now.cost = ZERO
-            now.ended_by = "reset"
-        elif step.kind in ("fill", "transfer"):
-            if now is not None and now.held * moved < 0:
-                out = min(abs(moved), abs(now.held))
-                share = rounded(fee * out / abs(moved)) if out < abs(moved) else fee
-                earned = _take_out(now, out, step, multiplier)
-                now.fees, fee = now.fees + share, fee - share
-                moved += out if moved < 0 else -out
-                now.fills += step.kind == "fill"
-            now = _ended(now, step)
-            if moved:
-                if now is None:
-                    fresh = not crossed and (last is None or last < step.at)
-                    now = Trip(first=step.ref, is_long=moved > 0, opened_at=step.at, fresh_start=fresh)
-                    made.append(now)
-                _put_in(now, moved, step.price)
-                now.fees += fee
-                now.fills += step.kind == "fill"
-        now = _ended(now, step)
-        if now is not None:
-            _state_after(now, step)
+        earned, touched = matcher.take(step)
+        made += [trip for trip in touched if not made or trip is not made[-1]]
         if step.kind == "fill":
-            realized[step.ref] = rounded(earned)
-        last = step.at
+            realized[step.ref] = earned
     return made, realized
+
+
+_EXACT = ("entered", "paid", "left", "got", "held", "cost", "realized", "fees")
+
+
+def checkpoint_of(trip: Trip, through: datetime) -> dict[str, Any]:
+    """An open trip after all that happened until ``through``, to the last digit, as JSON."""
+    return {
+        "through": through.isoformat(),
+        "first": trip.first,
+        "is_long": trip.is_long,
+        "opened_at": trip.opened_at.isoformat(),
+        "fresh_start": trip.fresh_start,
+        "fills": trip.fills,
+        **{name: str(getattr(trip, name)) for name in _EXACT},
+    }
+
+
+def resume(told: Mapping[str, Any]) -> tuple[Trip, datetime]:
+    """A trip from its checkpoint, and the time it stands at. Its path begins there."""
+    trip = Trip(
+        first=told["first"],
+        is_long=told["is_long"],
+        opened_at=datetime.fromisoformat(told["opened_at"]),
+        fresh_start=told["fresh_start"],
+    )
+    trip.fills = told["fills"]
+    for name in _EXACT:
+        setattr(trip, name, Decimal(told[name]))
+    return trip, datetime.fromisoformat(told["through"])
 
 
 def extremes(

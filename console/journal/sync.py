@@ -6,14 +6,15 @@ is called inside a transaction.
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Min
+from django.db.models import F, Min, Model
 from django.utils import timezone
 
+from brokers import registry
 from brokers.base import Broker
 from brokers.errors import BrokerError, InvalidRequest
 from brokers.types import Ability, Fill, Transaction
@@ -21,14 +22,19 @@ from console.accounts.models import User
 from console.audit import log as audit_log
 from console.connections import broker_access
 from console.connections.models import Connection
-from console.journal import excursions, matching
-from console.journal.models import FILLS, LEDGER, Execution, LedgerLine, Progress, RoundTrip
+from console.journal import excursions, matching, profit_rollups
+from console.journal.matching import MatchBounds
+from console.journal.models import FILLS, LEDGER, Execution, LedgerLine, ProfitRollup, Progress, RoundTrip
+from console.journal.profit_rollups import Differences
 from console.journal.round_trips import SHIFTS
 
 log = logging.getLogger(__name__)
 
 OVERLAP = timedelta(hours=1)
+LOOK_BACK = timedelta(days=7)
 _PAGE = 500
+_USUAL_CALLS = 240
+"""A minute, of a broker whose adapter counts by itself."""
 _WALK = 10**9
 
 
@@ -41,10 +47,12 @@ class SyncBudget:
     symbols: int
     measured: int
     """Round trips, each of which takes a call for bars or two."""
+    seconds: float = 10
+    """No further page or block is begun after them."""
 
 
 PER_CALL = SyncBudget(pages=2, symbols=20, measured=3)
-PER_TURN = SyncBudget(pages=10, symbols=200, measured=20)
+PER_TURN = SyncBudget(pages=1_000, symbols=2_000, measured=20)
 
 
 def sync_connection(connection: Connection, bounds: SyncBudget = PER_CALL, *, only: str = "") -> bool:
@@ -52,22 +60,41 @@ def sync_connection(connection: Connection, bounds: SyncBudget = PER_CALL, *, on
 
     Raises BrokerError.
     """
-    known = broker_access.capabilities(connection.broker)
-    if known is None or Ability.FILLS not in known.abilities:
+    if not _lists(connection):
         return True
+    # Before the broker is asked: one that does not answer must not stay the first of all.
     Progress.objects.filter(connection=connection).update(looked_at=timezone.now())
     broker = broker_access.broker_of(connection)
-    lists = [FILLS, LEDGER] if Ability.TRANSACTIONS in known.abilities else [FILLS]
     done = True
     for account in broker.accounts():
-        if only and account.account_id != only:
-            continue
-        for what in lists:
-            done &= _copy(broker, connection, account.account_id, what, bounds.pages)
-        done &= matching.match_account(broker, connection, account.account_id, len(lists), bounds.symbols)
-        if Ability.BARS in known.abilities:
-            done &= excursions.measure_account(broker, connection, account.account_id, bounds.measured)
+        if only in ("", account.account_id):
+            done &= sync_account(broker, connection, account.account_id, bounds)
     return done
+
+
+def sync_account(broker: Broker, connection: Connection, account_id: str, bounds: SyncBudget) -> bool:
+    """The same of one account, by its broker. Raises BrokerError."""
+    lists = _lists(connection)
+    if not lists:
+        return True
+    until = time.monotonic() + bounds.seconds
+    pages = _affordable(connection.broker, bounds.pages)
+    done = True
+    for what in lists:
+        done &= _copy(broker, connection, account_id, what, pages, until)
+    asked = MatchBounds(bounds.symbols, until)
+    done &= matching.match_account(broker, connection, account_id, len(lists), asked)
+    if bounds.measured and Ability.BARS in broker.capabilities.abilities:
+        done &= excursions.measure_account(broker, connection, account_id, bounds.measured)
+    return done
+
+
+def _lists(connection: Connection) -> list[str]:
+    """What its broker has to copy; nothing where it tells no fills."""
+    known = broker_access.capabilities(connection.broker)
+    if known is None or Ability.FILLS not in known.abilities:
+        return []
+    return [FILLS, LEDGER] if Ability.TRANSACTIONS in known.abilities else [FILLS]
 
 
 def sync_all(seconds: float = 20) -> int:
@@ -88,13 +115,20 @@ def sync_all(seconds: float = 20) -> int:
     return count
 
 
-def is_complete(connection_id: int, account_id: str) -> bool:
-    """Whether every fill has been copied and matched, as of the last call."""
-    lists = Progress.objects.filter(connection_id=connection_id, account_id=account_id)
-    if not lists.filter(what=FILLS, whole_at__isnull=False).exists() or lists.filter(whole_at=None).exists():
+def is_complete(connection_id: int, account_id: str, *, since: datetime | None = None) -> bool:
+    """Whether every fill has been copied and matched, as of the last call, or of ``since``."""
+    if not is_whole(connection_id, account_id, since=since):
         return False
     mine = {"connection_id": connection_id, "account_id": account_id, "matched": False}
     return not (Execution.objects.filter(**mine).exists() or LedgerLine.objects.filter(**mine).exists())
+
+
+def is_whole(connection_id: int, account_id: str, *, since: datetime | None = None) -> bool:
+    """Whether every fill has been copied, as of the last call, or of ``since``."""
+    whole = dict(
+        Progress.objects.filter(connection_id=connection_id, account_id=account_id).values_list("what", "whole_at")
+    )
+    return FILLS in whole and all(at is not None and (since is None or at >= since) for at in whole.values())
 
 
 @transaction.atomic
@@ -102,7 +136,7 @@ def rebuild(connection: Connection, *, by: User) -> None:
     """Forget everything but the notes, and begin at the first fill again: the same trips get the same ids."""
     Connection.objects.select_for_update().get(pk=connection.pk)
     trips = RoundTrip.objects.filter(connection=connection).count()
-    for kind in (RoundTrip, Execution, LedgerLine, Progress):
+    for kind in (RoundTrip, Execution, LedgerLine, ProfitRollup, Progress):
         kind._default_manager.filter(connection=connection).delete()
     audit_log.record_change(
         by,
@@ -118,14 +152,23 @@ def rebuild(connection: Connection, *, by: User) -> None:
 # -- copying -------------------------------------------------------------------------------------------------
 
 
-def _copy(broker: Broker, connection: Connection, account_id: str, what: str, pages: int) -> bool:
+def _affordable(broker: str, pages: int) -> int:
+    """No more than leaves most of the key's calls of a minute to others."""
+    if not registry.is_remote(broker):
+        return pages
+    return min(pages, registry.CALLS_PER_MINUTE.get(broker, _USUAL_CALLS) // 8)
+
+
+def _copy(broker: Broker, connection: Connection, account_id: str, what: str, pages: int, until: float) -> bool:
     """Walk on; True once nothing older is missing."""
     mine, _ = Progress.objects.get_or_create(connection=connection, account_id=account_id, what=what)
-    for _ in range(pages):
+    for turn in range(pages):
+        if turn and time.monotonic() > until:
+            break
         before = {"walk": mine.walk, "copied": mine.copied, "after": mine.after}
         if mine.began_at is None:
             mine.began_at, mine.after, mine.copied, mine.walk = timezone.now(), "", 0, mine.walk + 1
-            mine.floor = mine.whole_at - OVERLAP if mine.whole_at else None
+            mine.floor = floor(mine.whole_at, mine.began_at)
         try:
             rows = _page(broker, account_id, mine)
         except InvalidRequest:
@@ -156,6 +199,13 @@ def _copy(broker: Broker, connection: Connection, account_id: str, what: str, pa
     return mine.whole_at is not None
 
 
+def floor(whole_at: datetime | None, now: datetime) -> datetime | None:
+    """How far down a walk goes. The first of a UTC day finds what was told late, or told otherwise since."""
+    if whole_at is None:
+        return None
+    return whole_at - (OVERLAP if whole_at.date() == now.date() else LOOK_BACK)
+
+
 def _page(broker: Broker, account_id: str, mine: Progress) -> Sequence[Fill | Transaction]:
     if mine.what == FILLS:
         return broker.fills(account_id, start=mine.floor, limit=_PAGE, after=mine.after)
@@ -169,54 +219,75 @@ def _id(row: Fill | Transaction) -> str:
 def _store(
     connection: Connection, mine: Progress, rows: Sequence[Fill | Transaction], places: Mapping[str, int]
 ) -> None:
-    common = {"connection": connection, "account_id": mine.account_id}
-    kept: Iterable[str]
     if mine.what == FILLS:
-        kept = Execution.objects.filter(**common, fill_id__in=places).values_list("fill_id", flat=True)
+        told = {row.fill_id: _execution(connection, mine, row, places) for row in rows if isinstance(row, Fill)}
+        kept = Execution.objects.filter(connection=connection, account_id=mine.account_id, fill_id__in=told)
+        differences = Differences()
+        for fill in kept:
+            if _corrected(fill, now := told.pop(fill.fill_id), _OF_FILL):
+                log.info("%s reported execution %s with other values than before.", connection.broker, fill.fill_id)
+                if fill.matched:
+                    differences.fill(fill, -1)
+                _take_over(fill, now, _OF_FILL)
+        profit_rollups.apply(connection.pk, mine.account_id, differences)
+        Execution.objects.bulk_create(told.values(), ignore_conflicts=True)
     else:
-        kept = LedgerLine.objects.filter(**common, entry_id__in=places).values_list("entry_id", flat=True)
-    known = set(kept)
-    new = [row for row in rows if _id(row) not in known]
-    Execution.objects.bulk_create(
-        [
-            Execution(
-                **common,
-                fill_id=row.fill_id,
-                at=row.filled_at,
-                place=places[row.fill_id],
-                symbol=row.symbol,
-                currency=row.currency,
-                wire_id=row.client_order_id[:64],
-                side=row.side.value,
-                quantity=row.quantity,
-                price=row.price,
-                fee=row.fee,
-                source=row.source[:100],
-                model=row.model[:24],
-            )
-            for row in new
-            if isinstance(row, Fill)
-        ],
-        ignore_conflicts=True,
+        lines = {row.transaction_id: _line(connection, mine, row, places) for row in rows if not isinstance(row, Fill)}
+        known = LedgerLine.objects.filter(connection=connection, account_id=mine.account_id, entry_id__in=lines)
+        for line in known:
+            if _corrected(line, later := lines.pop(line.entry_id), _OF_LINE):
+                _take_over(line, later, _OF_LINE)
+        LedgerLine.objects.bulk_create(lines.values(), ignore_conflicts=True)
+
+
+_OF_FILL = ("side", "quantity", "price", "fee", "currency")
+_OF_LINE = ("amount", "quantity", "price", "currency")
+"""What a broker may tell otherwise later, such as a commission that was not known at first."""
+
+
+def _corrected(kept: Model, told: Model, names: Sequence[str]) -> bool:
+    return any(getattr(kept, name) != getattr(told, name) for name in names)
+
+
+def _take_over(kept: Execution | LedgerLine, told: Execution | LedgerLine, names: Sequence[str]) -> None:
+    """What is told now, to be matched again from there."""
+    for name in (*names, "matched"):
+        setattr(kept, name, getattr(told, name))
+    kept.save(update_fields=[*names, "matched"])
+
+
+def _execution(connection: Connection, mine: Progress, row: Fill, places: Mapping[str, int]) -> Execution:
+    return Execution(
+        connection=connection,
+        account_id=mine.account_id,
+        fill_id=row.fill_id,
+        at=row.filled_at,
+        place=places[row.fill_id],
+        symbol=row.symbol,
+        currency=row.currency,
+        wire_id=row.client_order_id[:64],
+        side=row.side.value,
+        quantity=row.quantity,
+        price=row.price,
+        fee=row.fee,
+        source=row.source[:100],
+        model=row.model[:24],
     )
-    LedgerLine.objects.bulk_create(
-        [
-            LedgerLine(
-                **common,
-                entry_id=row.transaction_id,
-                at=row.at,
-                place=places[row.transaction_id],
-                symbol=row.symbol,
-                currency=row.currency,
-                wire_id=row.client_order_id[:64],
-                kind=row.kind[:20],
-                amount=row.amount,
-                quantity=row.quantity,
-                price=row.price,
-                matched=not (row.kind in SHIFTS and row.symbol and row.quantity),
-            )
-            for row in new
-            if isinstance(row, Transaction)
-        ],
-        ignore_conflicts=True,
+
+
+def _line(connection: Connection, mine: Progress, row: Transaction, places: Mapping[str, int]) -> LedgerLine:
+    return LedgerLine(
+        connection=connection,
+        account_id=mine.account_id,
+        entry_id=row.transaction_id,
+        at=row.at,
+        place=places[row.transaction_id],
+        symbol=row.symbol,
+        currency=row.currency,
+        wire_id=row.client_order_id[:64],
+        kind=row.kind[:20],
+        amount=row.amount,
+        quantity=row.quantity,
+        price=row.price,
+        matched=not (row.kind in SHIFTS and row.symbol and row.quantity),
     )

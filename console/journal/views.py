@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.contrib import messages
@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from console import keyset
 from console.accounts.request_user import user_of
 from console.connections import queries as connection_queries
 from console.connections.models import Connection
@@ -19,6 +20,7 @@ from console.journal.forms import JournalFilter, NoteForm
 from console.journal.models import Execution, LedgerLine, RoundTrip
 
 _SIZE = 50
+_MOST_GROUPS = 100
 _TRADES = (
     *("trade_id", "connection", "environment", "account_id", "symbol", "side", "opened_at", "closed_at"),
     *("holding_seconds", "quantity", "held", "entry_price", "exit_price", "currency", "realized_pnl", "fees"),
@@ -36,18 +38,21 @@ def list_(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     filters = JournalFilter(request.GET, owner=user)
     found = filters.apply(journal_queries.own_trips(user))
+    connections = connection_queries.open_connections(user)
+    ids = filters.chosen([each.pk for each in connections])
     try:
-        rows, after = journal_queries.newest_first(found, _SIZE, request.GET.get("after", "")[:40])
+        rows, after = journal_queries.newest_first(found, ids, _SIZE, request.GET.get("after", "")[:40])
     except Refusal:
-        rows, after = journal_queries.newest_first(found, _SIZE)
+        rows, after = journal_queries.newest_first(found, ids, _SIZE)
+    symbol = filters.whole_symbol
     remarks = journal_queries.notes_on({row.connection_id for row in rows}, [row.public_id for row in rows])
     context = {
         "rows": [(row, remarks.get(row.public_id, [])) for row in rows],
         "after": after,
         "is_first": "after" not in request.GET,
         "filters": filters,
-        "totals": journal_queries.totals(found),
-        "connections": connection_queries.open_connections(user),
+        "totals": journal_queries.totals(found) if symbol is None else journal_queries.all_totals(ids, symbol),
+        "connections": connections,
     }
     return render(request, "journal/list.html", context)
 
@@ -98,7 +103,8 @@ def rebuild(request: HttpRequest, pk: int) -> HttpResponse:
 def trades_csv(request: HttpRequest) -> HttpResponseBase:
     user = user_of(request)
     found = JournalFilter(request.GET, owner=user).apply(journal_queries.own_trips(user))
-    return csv_response(request, "trades", _TRADES, _trades(found))
+    connections = connection_queries.open_connections(user).values_list("pk", flat=True)
+    return csv_response(request, "trades", _TRADES, _trades(found, connections))
 
 
 @require_safe
@@ -117,13 +123,12 @@ def show_performance(request: HttpRequest, pk: int) -> HttpResponse:
         "period": period,
         "periods": [(key, words) for key, (words, _) in performance.PERIODS.items()],
     }
-    if told := performance.account_performance(connection, account_id, now):
-        standing, known = told
+    if standing := performance.account_performance(connection, account_id, now):
         back = performance.PERIODS[period][1]
-        symbols, months, whole = performance.profits(connection, account_id)
+        symbols, months, whole = performance.profits(connection, account_id, _MOST_GROUPS)
         context |= {
             "standing": standing,
-            "curve": performance.curve(known, now - back if back else None, standing.currency),
+            "curve": performance.curve(connection, account_id, now - back if back else None, standing.currency),
             "days": performance.by_day(connection, account_id, standing.currency, now),
             "tables": [("By symbol", "Symbol", symbols), ("By month", "Month", months)],
             "whole": whole,
@@ -152,8 +157,8 @@ def _account(request: HttpRequest) -> dict[str, str]:
     return {"account_id": asked} if asked else {}
 
 
-def _trades(found: QuerySet[RoundTrip]) -> Iterator[list[Cell]]:
-    for row in found.order_by("-opened_at", "-pk").iterator(chunk_size=1000):
+def _trades(found: QuerySet[RoundTrip], connections: Iterable[int]) -> Iterator[list[Cell]]:
+    for row in journal_queries.every(found, connections):
         held_for = row.holding_time
         yield [
             *(row.public_id, row.connection.name, row.connection.environment, row.account_id, row.symbol, row.side),
@@ -164,7 +169,7 @@ def _trades(found: QuerySet[RoundTrip]) -> Iterator[list[Cell]]:
 
 
 def _executions(found: QuerySet[Execution]) -> Iterator[list[Cell]]:
-    for row in found.order_by("-at", "-place").iterator(chunk_size=1000):
+    for row in keyset.walk(found, "at", "place", newest_first=True):
         yield [
             *(row.fill_id, row.wire_id, row.at, row.account_id, row.symbol, row.side, row.quantity, row.price),
             *(row.fee, row.currency, row.realized, row.source, row.model),
@@ -172,7 +177,7 @@ def _executions(found: QuerySet[Execution]) -> Iterator[list[Cell]]:
 
 
 def _ledger(found: QuerySet[LedgerLine]) -> Iterator[list[Cell]]:
-    for row in found.order_by("-at", "-place").iterator(chunk_size=1000):
+    for row in keyset.walk(found, "at", "place", newest_first=True):
         yield [
             *(row.entry_id, row.at, row.account_id, row.kind, row.currency, row.amount, row.symbol, row.quantity),
             *(row.price, row.wire_id),

@@ -119,7 +119,8 @@ def get_journal_trades(call: ToolCall) -> dict[str, Any]:
     if symbol is not None:
         found = found.filter(symbol=symbol)
     found = journal_queries.opened_within(found, args.get("start"), args.get("end"))
-    rows, after = journal_queries.newest_first(found, args.get("limit", _USUAL), args.get("cursor", ""))
+    mine, limit = [principal.connection_id], args.get("limit", _USUAL)
+    rows, after = journal_queries.newest_first(found, mine, limit, args.get("cursor", ""))
     remarks = journal_queries.notes_on([principal.connection_id], [row.public_id for row in rows])
     shown = [_trade(row, remarks.get(row.public_id, [])) for row in rows]
     fit = result_tables.how_many_fit(shown, is_default="limit" not in args)

@@ -1,6 +1,6 @@
 """How an account has done: profit and loss, its equity over time, its highest and lowest points."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, NotRequired
@@ -9,9 +9,12 @@ from django.utils import timezone
 from typing_extensions import TypedDict
 
 from brokers.decimals import percent_of, to_cents
-from brokers.types import AccountState, Fill, Position
-from console.connections import broker_access, equity, pnl
+from brokers.types import AccountState, Position
+from console.connections import broker_access, equity
 from console.connections.equity import Point
+from console.connections.models import Connection
+from console.journal import performance, realized_profit
+from console.journal.profit_rollups import ProfitSum
 from mcpserver.context import ToolCall
 from mcpserver.result_schemas import Instant, Number, Rows
 from mcpserver.tools.render import check_span, compact, day_of
@@ -30,12 +33,8 @@ _MOST_POINTS = 300
 _MOST_GROUPS = 200
 _MOST_DAYS = 31
 
-_KEYS: dict[str, Callable[[Fill], str]] = {
-    "symbol": lambda fill: fill.symbol,
-    "day": lambda fill: fill.filled_at.strftime("%Y-%m-%d"),
-    "month": lambda fill: fill.filled_at.strftime("%Y-%m"),
-}
-GROUPS = tuple(_KEYS)
+GROUPS = tuple(performance.GROUPS)
+_NOTHING = ProfitSum()
 METHOD = (
     "Average cost over all fills, per symbol. realized_pnl is before fees; net_realized_pnl is after fees paid in the "
     "requested period."
@@ -118,26 +117,27 @@ class Watermarks(TypedDict):
 def get_pnl(call: ToolCall) -> dict[str, Any]:
     args = call.args
     check_span(args)
+    group_by = args.get("group_by")
+    connection = Connection.objects.get(pk=call.principal.connection_id)
     with broker_access.account_for(call.principal, args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
-        fills = pnl.history(broker, account.account_id)
+        span = {"start": args.get("start"), "end": args.get("end")}
+        earned = realized_profit.up_to_now(
+            broker, connection, account.account_id, group_by, **span, most=_MOST_GROUPS + 1
+        )
         held = broker.positions(account.account_id)
-    realized = list(pnl.realize(fills))
-    span = {"start": args.get("start"), "end": args.get("end")}
-    totals = {currency: each for (currency, _), each in pnl.totals(realized, lambda fill: "", **span).items()}
     open_profit = _open_profit(held, lambda position: "")
     answer: dict[str, Any] = {
         "totals": [
-            _profit(currency, totals.get(currency, pnl.Sum()), open_profit.get((currency, ""), Decimal(0)))
-            for currency in sorted({*totals, *(currency for currency, _ in open_profit)} or {account.currency})
+            _profit(currency, earned.totals.get(currency, _NOTHING), open_profit.get((currency, ""), Decimal(0)))
+            for currency in sorted({*earned.totals, *(currency for currency, _ in open_profit)} or {account.currency})
         ]
     }
-    if group_by := args.get("group_by"):
-        found = pnl.totals(realized, _KEYS[group_by], **span)
+    if group_by:
         by_symbol = _open_profit(held, lambda position: position.symbol) if group_by == "symbol" else {}
-        keys = sorted({*found, *by_symbol}, key=lambda key: (key[1], key[0]), reverse=group_by != "symbol")
+        keys = sorted({*earned.groups, *by_symbol}, key=lambda key: (key[1], key[0]), reverse=group_by != "symbol")
         answer["groups"] = [
-            {group_by: key[1]} | _profit(key[0], found.get(key, pnl.Sum()), by_symbol.get(key))
+            {group_by: key[1]} | _profit(key[0], earned.groups.get(key, _NOTHING), by_symbol.get(key))
             for key in keys[:_MOST_GROUPS]
         ]
         answer |= compact(truncated=len(keys) > _MOST_GROUPS or None)
@@ -147,16 +147,20 @@ def get_pnl(call: ToolCall) -> dict[str, Any]:
 def get_portfolio_history(call: ToolCall) -> dict[str, Any]:
     period = call.args.get("period", "1m")
     bar = call.args.get("bar", _BAR_OF.get(period, "1d"))
-    state, known = _known(call, period, BARS[bar])
-    first = known[0]
-    change = state.equity - first.opened
+    state, account_id = _state(call)
+    connection_id, now, back = call.principal.connection_id, timezone.now(), PERIODS[period]
+    since = now - back if back else None
+    known = equity.points(connection_id, account_id, since=since, bar=BARS[bar], most=_MOST_POINTS + 1)
+    known = equity.with_current(known, state, now, BARS[bar])
+    first = equity.first_in(connection_id, account_id, since) or (known[0].opened, known[0].opened_at)
+    change = state.equity - first[0]
     return compact(
         currency=state.currency,
         bar=bar,
         equity=state.equity,
         change=change,
-        change_percent=percent_of(change, first.opened),
-        since=first.opened_at,
+        change_percent=percent_of(change, first[0]),
+        since=first[1],
         truncated=len(known) > _MOST_POINTS or None,
         points=[
             compact(start=each.start, equity=each.equity, high=each.high, low=each.low)
@@ -166,16 +170,21 @@ def get_portfolio_history(call: ToolCall) -> dict[str, Any]:
 
 
 def get_watermarks(call: ToolCall) -> dict[str, Any]:
-    state, known = _known(call, call.args.get("period", "all"), equity.FINE)
-    high, low = max(known, key=lambda each: each.high), min(known, key=lambda each: each.low)
-    deepest = equity.max_drawdown(known)
-    below = high.high - state.equity
+    state, account_id = _state(call)
+    connection_id, now, back = call.principal.connection_id, timezone.now(), PERIODS[call.args.get("period", "all")]
+    since = now - back if back else None
+    days = equity.points(connection_id, account_id, since=since, bar=equity.DAY, most=_MOST_DAYS)
+    days = equity.with_current(days, state, now, equity.DAY)
+    known = equity.points(connection_id, account_id, since=since) if back else []
+    marks = (None if back else equity.marks(connection_id, account_id)) or equity.marks_of(known or days)
+    marks = marks.with_reading(state.equity, now)
+    deepest, below = marks.deepest, marks.high - state.equity
     return compact(
         currency=state.currency,
         equity=state.equity,
-        high=compact(equity=high.high, at=high.high_at),
-        low=compact(equity=low.low, at=low.low_at),
-        drawdown=compact(amount=below, percent=percent_of(below, high.high), peak=high.high, peak_at=high.high_at)
+        high=compact(equity=marks.high, at=marks.high_at),
+        low=compact(equity=marks.low, at=marks.low_at),
+        drawdown=compact(amount=below, percent=percent_of(below, marks.high), peak=marks.high, peak_at=marks.high_at)
         if below > 0
         else None,
         max_drawdown=compact(
@@ -188,34 +197,21 @@ def get_watermarks(call: ToolCall) -> dict[str, Any]:
         )
         if deepest
         else None,
-        days=_days(known),
+        days=_days(days),
         note="Equity as sampled, at most every 30 seconds; deposits and withdrawals move it too.",
     )
 
 
-def _known(call: ToolCall, period: str, bar: timedelta) -> tuple[AccountState, list[Point]]:
-    """What the account is worth now, and its history up to and with now; at least one point."""
+def _state(call: ToolCall) -> tuple[AccountState, str]:
+    """What the account is worth now, and its id."""
     with broker_access.account_for(call.principal, call.args.get("account_id")) as (broker, account):
         call.account_id = account.account_id
-        state = broker.account_state(account.account_id)
-    now = timezone.now()
-    back = PERIODS[period]
-    known = equity.points(call.principal.connection_id, account.account_id, since=now - back if back else None, bar=bar)
-    return state, equity.with_current(known, state, now, bar)
+        return broker.account_state(account.account_id), account.account_id
 
 
-def _days(known: Iterable[Point]) -> list[dict[str, Any]]:
-    days: dict[str, list[Point]] = {}
-    for point in known:
-        days.setdefault(day_of(point.start), []).append(point)
+def _days(days: Sequence[Point]) -> list[dict[str, Any]]:
     return [
-        compact(
-            day=day,
-            high=max(each.high for each in points),
-            low=min(each.low for each in points),
-            close=points[-1].equity,
-        )
-        for day, points in list(days.items())[-_MOST_DAYS:]
+        compact(day=day_of(each.start), high=each.high, low=each.low, close=each.equity) for each in days[-_MOST_DAYS:]
     ]
 
 
@@ -229,10 +225,10 @@ def _open_profit(held: Iterable[Position], key: Callable[[Position], str]) -> di
     return found
 
 
-def _profit(currency: str, total: pnl.Sum, unrealized: Decimal | None) -> dict[str, Any]:
+def _profit(currency: str, total: ProfitSum, unrealized: Decimal | None) -> dict[str, Any]:
     return compact(
         currency=currency,
-        realized_pnl=to_cents(total.profit),
+        realized_pnl=to_cents(total.realized),
         fees=to_cents(total.fees),
         net_realized_pnl=to_cents(total.net),
         unrealized_pnl=None if unrealized is None else to_cents(unrealized),

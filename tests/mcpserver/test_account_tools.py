@@ -186,6 +186,7 @@ def test_history_and_watermarks_read_what_was_kept(server: Server, read: Wire, d
             " VALUES (?, ?, 'USD', ?, 300, ?, ?, ?, ?, ?, ?, '1')",
             *(connection_id, account_id, at, at, value, at, value, value, value),
         )
+    server.query("DELETE FROM connections_equitymarks")  # as before there were any
     marks = read.result("get_watermarks", {})
     assert marks["high"] == {"equity": "150000.5", "at": f"{noon - timedelta(days=30):%Y-%m-%dT%H:%M:%S}.000Z"}
     assert marks["low"]["equity"] == "60000.2"

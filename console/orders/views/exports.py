@@ -11,6 +11,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from console import keyset
 from console.accounts.request_user import user_of
 from console.audit import export_limit
 from console.audit import log as audit_log
@@ -22,7 +23,6 @@ from console.orders.views.orders import own_orders
 
 EXPORTED = "orders exported"
 """What the audit log calls it."""
-_ROWS = 1000
 _COLUMNS = (
     *("order_id", "created_at", "connection", "environment", "account_id", "app", "side", "symbol", "asset_class"),
     *("type", "time_in_force", "quantity", "notional", "limit_price", "stop_price", "trail_amount", "trail_percent"),
@@ -71,7 +71,7 @@ def _found(request: HttpRequest, form: str) -> QuerySet[Order] | HttpResponse:
 
 
 def _rows(found: QuerySet[Order]) -> Iterator[list[Cell]]:
-    for order in found.order_by("-pk").iterator(chunk_size=_ROWS):
+    for order in keyset.walk(found, newest_first=True):
         connection, app = order.connection, "" if order.app.is_console else order.app.name
         yield [
             *(order.public_id, order.created_at, connection.name, connection.environment, order.account_id, app),

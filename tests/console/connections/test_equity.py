@@ -1,5 +1,6 @@
 """What an account was worth over time: kept fine for days, coarse for years, and never a high or a low lost."""
 
+import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -8,7 +9,7 @@ from django.utils import timezone
 
 from console.accounts.models import User
 from console.connections import equity, health
-from console.connections.models import Connection, EquitySnapshot
+from console.connections.models import Connection, EquityMarks, EquitySnapshot
 from console.onboarding import connection_lifecycle
 
 pytestmark = pytest.mark.django_db
@@ -120,3 +121,46 @@ def test_what_was_known_at_a_moment_is_the_last_before_it_else_the_first(blank: 
     assert equity.equity_at(blank.pk, "A", START + timedelta(minutes=6)) == (Decimal(101), START + timedelta(minutes=5))
     assert equity.equity_at(blank.pk, "A", START) == (Decimal(100), START)
     assert equity.equity_at(blank.pk, "A") == (Decimal(100), START)
+
+
+def test_the_marks_are_those_of_every_reading_though_thinning_has_put_them_together(blank: Connection) -> None:
+    rng = random.Random(7)  # noqa: S311  the same at every run
+    values = [Decimal(rng.randrange(50_000, 150_000)) / 100 for _ in range(150)]
+    each = [
+        equity.Point(start=at, opened_at=at, opened=value, at=at, equity=value, high=value, low=value, cash=value)
+        for at, value in ((START + timedelta(minutes=13 * place), value) for place, value in enumerate(values))
+    ]
+    for point in each:
+        keep(blank, str(point.equity), start=point.at)
+    assert equity.marks(blank.pk, "A") == equity.marks_of(each)
+    equity.compact(START + timedelta(days=120))
+    assert EquitySnapshot.objects.count() == 2
+    assert equity.marks(blank.pk, "A") == equity.marks_of(each)
+    assert equity.max_drawdown(equity.points(blank.pk, "A")) != equity.max_drawdown(each), "thinned points do not tell"
+
+
+def test_an_account_from_before_there_were_marks_has_those_of_its_points(blank: Connection) -> None:
+    keep(blank, "100", "150", "120", "160", "112")
+    known = equity.marks(blank.pk, "A")
+    EquityMarks.objects.all().delete()
+    assert equity.marks(blank.pk, "A") == known
+    keep(blank, "111", start=START + timedelta(minutes=30))
+    marks = equity.marks(blank.pk, "A")
+    assert EquityMarks.objects.get().trough == 111
+    assert marks is not None and marks.deepest is not None and marks.deepest.peak == 160
+
+
+def test_the_newest_points_are_read_backwards_and_only_so_many(blank: Connection) -> None:
+    keep(blank, *(str(100 + place) for place in range(40)))
+    every = equity.points(blank.pk, "A", bar=equity.HOUR)
+    assert equity.points(blank.pk, "A", bar=equity.HOUR, most=2) == every[-2:]
+    assert len(every) == 4
+
+
+def test_an_account_that_starts_anew_has_new_marks(blank: Connection) -> None:
+    keep(blank, "100", "10")
+    equity.forget(blank.pk, "A")
+    assert equity.marks(blank.pk, "A") is None
+    keep(blank, "50")
+    marks = equity.marks(blank.pk, "A")
+    assert marks is not None and marks.high == marks.low == 50 and marks.deepest is None
