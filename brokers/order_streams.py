@@ -29,7 +29,7 @@ class StreamAddress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class FrameMeaning:
     """What one frame came to."""
 
     ready: bool = False
@@ -43,10 +43,10 @@ class Heard:
     """Why this connection is of no more use: a gap in its numbers, a subscription that ended. "" while it is."""
 
 
-NOTHING = Heard()
+NOTHING = FrameMeaning()
 
 
-class NewsKind(StrEnum):
+class StreamEventKind(StrEnum):
     UP = "up"
     """It stands. What moved before it did is not known."""
     MOVED = "moved"
@@ -54,10 +54,10 @@ class NewsKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class StreamEvent:
     """What a stream comes to for who looks at orders."""
 
-    kind: NewsKind
+    kind: StreamEventKind
     client_order_ids: tuple[str, ...] = ()
     """Of what moved, where the broker named them; none: anything of the account may have."""
     reason: str = ""
@@ -79,7 +79,7 @@ class OrderStream:
         self.address = address
         self.greeting = greeting
 
-    def heard(self, frame: str) -> Heard:
+    def heard(self, frame: str) -> FrameMeaning:
         """Raises AuthFailed where the broker refuses the sign-in, ValueError for a frame that cannot be read."""
         raise NotImplementedError
 

@@ -18,7 +18,7 @@ from websockets.exceptions import WebSocketException
 
 from brokers import http
 from brokers.errors import AuthFailed, BrokerError, OtherCertificate
-from brokers.order_streams import News, NewsKind, OrderStream, StreamAddress
+from brokers.order_streams import OrderStream, StreamAddress, StreamEvent, StreamEventKind
 
 OPENED_WITHIN = 10.0
 """Seconds, for the connection and again for the broker's yes to the subscription."""
@@ -34,11 +34,11 @@ _silent = logging.Logger("brokers.stream_connection.silent")
 _silent.addHandler(logging.NullHandler())
 
 
-class _Broken(Exception):
+class _StreamBroken(Exception):
     """``str`` of it is safe to show."""
 
 
-async def follow(open_stream: Callable[[], OrderStream]) -> AsyncGenerator[News, None]:
+async def follow(open_stream: Callable[[], OrderStream]) -> AsyncGenerator[StreamEvent, None]:
     """What the stream says, for ever: after a break it is opened anew, each time a little later.
 
     ``open_stream`` may call the broker and block; it is called in a thread. Raises nothing of its own.
@@ -50,15 +50,15 @@ async def follow(open_stream: Callable[[], OrderStream]) -> AsyncGenerator[News,
         try:
             stream = await asyncio.to_thread(open_stream)
             async with _connected(stream.address) as connection:
-                async for news in _listened(stream, connection):
-                    yield news
+                async for event in _listened(stream, connection):
+                    yield event
         except AuthFailed:
             refused, reason = True, "The broker refused the sign-in."
-        except (BrokerError, _Broken) as error:
+        except (BrokerError, _StreamBroken) as error:
             reason = str(error)
         except (OSError, TimeoutError, WebSocketException, ValueError):
             pass  # never their own words: they may hold the address or what was sent
-        yield News(kind=NewsKind.DOWN, reason=reason)
+        yield StreamEvent(kind=StreamEventKind.DOWN, reason=reason)
         if time.monotonic() - began > _STEADY_SECONDS:
             failures = 0
         pause = max(PAUSES[min(failures, len(PAUSES) - 1)], _PAUSE_AFTER_REFUSAL if refused else 0.0)
@@ -67,7 +67,7 @@ async def follow(open_stream: Callable[[], OrderStream]) -> AsyncGenerator[News,
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  no secret
 
 
-async def _listened(stream: OrderStream, connection: ClientConnection) -> AsyncGenerator[News, None]:
+async def _listened(stream: OrderStream, connection: ClientConnection) -> AsyncGenerator[StreamEvent, None]:
     """Raises what ``follow`` makes a break of."""
     for words in stream.greeting:
         await connection.send(words)
@@ -84,24 +84,24 @@ async def _listened(stream: OrderStream, connection: ClientConnection) -> AsyncG
             frame = await asyncio.wait_for(connection.recv(), None if until == math.inf else max(until - clock(), 0))
         except TimeoutError:
             if not is_up and clock() >= greeted_by:
-                raise _Broken("The broker did not answer the subscription.") from None
+                raise _StreamBroken("The broker did not answer the subscription.") from None
             if clock() >= heard_at + silent_after:
-                raise _Broken("The broker went silent.") from None
+                raise _StreamBroken("The broker went silent.") from None
             continue
         heard_at = clock()
         try:
             heard = stream.heard(frame if isinstance(frame, str) else frame.decode())
         except (ValueError, TypeError, KeyError, AttributeError):
-            raise _Broken("The broker sent something that could not be read.") from None
+            raise _StreamBroken("The broker sent something that could not be read.") from None
         for words in heard.send:
             await connection.send(words)
         if heard.ready and not is_up:
             is_up = True
-            yield News(kind=NewsKind.UP)
+            yield StreamEvent(kind=StreamEventKind.UP)
         if heard.moved:
-            yield News(kind=NewsKind.MOVED, client_order_ids=heard.client_order_ids)
+            yield StreamEvent(kind=StreamEventKind.MOVED, client_order_ids=heard.client_order_ids)
         if heard.broken:
-            raise _Broken(heard.broken)
+            raise _StreamBroken(heard.broken)
 
 
 class _Connect(connect):

@@ -7,7 +7,7 @@ answers the protocol's own pings.
 import json
 
 from brokers.errors import AuthFailed
-from brokers.order_streams import NOTHING, Heard, OrderStream, StreamAddress, names, record, socket_url
+from brokers.order_streams import NOTHING, FrameMeaning, OrderStream, StreamAddress, names, record, socket_url
 
 _UPDATES = "trade_updates"
 
@@ -17,7 +17,7 @@ class AlpacaStream(OrderStream):
         sign_in = {"action": "auth", "key": key_id, "secret": secret}
         super().__init__(StreamAddress(url=socket_url(trading_url, "/stream")), (json.dumps(sign_in),))
 
-    def heard(self, frame: str) -> Heard:
+    def heard(self, frame: str) -> FrameMeaning:
         told = record(frame)
         data = told.get("data")
         if not isinstance(data, dict):
@@ -26,11 +26,11 @@ class AlpacaStream(OrderStream):
             case "authorization":
                 if data.get("status") != "authorized":
                     raise AuthFailed("Alpaca refused the key.")
-                return Heard(send=(json.dumps({"action": "listen", "data": {"streams": [_UPDATES]}}),))
+                return FrameMeaning(send=(json.dumps({"action": "listen", "data": {"streams": [_UPDATES]}}),))
             case "listening":
                 if _UPDATES not in (data.get("streams") or ()):
-                    return Heard(broken="Alpaca ended the subscription.")
-                return Heard(ready=True)
+                    return FrameMeaning(broken="Alpaca ended the subscription.")
+                return FrameMeaning(ready=True)
             case "trade_updates":
-                return Heard(moved=True, client_order_ids=names([data.get("order")], "client_order_id"))
+                return FrameMeaning(moved=True, client_order_ids=names([data.get("order")], "client_order_id"))
         return NOTHING

@@ -135,7 +135,7 @@ class Connection(models.Model):
         return began
 
 
-class OrderStream(models.Model):
+class OrderStreamStatus(models.Model):
     """Whether a worker hears the broker's own order updates; written by ``console.connections.order_streams`` alone."""
 
     connection = models.OneToOneField(

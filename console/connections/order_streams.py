@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from brokers import registry
-from console.connections.models import Connection, OrderStream
+from console.connections.models import Connection, OrderStreamStatus
 
 LOST_AFTER = timedelta(seconds=30)
 """Without a word of its worker a stream counts as down."""
@@ -39,24 +39,24 @@ def record(connection_id: int, *, is_up: bool, trouble: str = "") -> None:
     """Raises django.db.Error."""
     now = timezone.now()
     told = {"is_up": is_up, "seen_at": now, "trouble": trouble[:300]}
-    row, made = OrderStream.objects.get_or_create(connection_id=connection_id, defaults={**told, "since": now})
+    row, made = OrderStreamStatus.objects.get_or_create(connection_id=connection_id, defaults={**told, "since": now})
     if not made:
         since = {} if row.is_up is is_up else {"since": now}
-        OrderStream.objects.filter(connection_id=connection_id).update(**told, **since)
+        OrderStreamStatus.objects.filter(connection_id=connection_id).update(**told, **since)
 
 
 def renew(connection_ids: Collection[int]) -> None:
     """Their worker is still there. Raises django.db.Error."""
-    OrderStream.objects.filter(connection_id__in=connection_ids).update(seen_at=timezone.now())
+    OrderStreamStatus.objects.filter(connection_id__in=connection_ids).update(seen_at=timezone.now())
 
 
 def forget(connection_ids: Collection[int]) -> None:
     """Nobody listens to them any more, and nobody has to. Raises django.db.Error."""
-    OrderStream.objects.filter(connection_id__in=connection_ids).delete()
+    OrderStreamStatus.objects.filter(connection_id__in=connection_ids).delete()
 
 
-def up(now: datetime | None = None) -> QuerySet[OrderStream]:
-    return OrderStream.objects.filter(_is_up(now or timezone.now()))
+def up(now: datetime | None = None) -> QuerySet[OrderStreamStatus]:
+    return OrderStreamStatus.objects.filter(_is_up(now or timezone.now()))
 
 
 def _is_up(now: datetime) -> Q:
@@ -66,14 +66,14 @@ def _is_up(now: datetime) -> Q:
 
 def counts() -> StreamCounts:
     """Of those that somebody listens to, or should."""
-    of_linked = OrderStream.objects.filter(connection__closed_at=None)
+    of_linked = OrderStreamStatus.objects.filter(connection__closed_at=None)
     running = up().filter(connection__closed_at=None).count()
     return StreamCounts(running, of_linked.count() - running)
 
 
 def state_of(connection: Connection) -> StreamState | None:
     """None where nobody listens: no order rests there, or its broker has no such stream."""
-    row = OrderStream.objects.filter(connection=connection).first()
+    row = OrderStreamStatus.objects.filter(connection=connection).first()
     if row is None:
         return None
     now = timezone.now()

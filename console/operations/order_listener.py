@@ -25,7 +25,7 @@ from django.db import Error, close_old_connections
 from django.db.models import Exists, OuterRef, QuerySet
 
 from brokers.errors import BrokerError
-from brokers.order_streams import News, NewsKind
+from brokers.order_streams import StreamEvent, StreamEventKind
 from console.connections import broker_access, order_streams
 from console.connections.models import Connection
 from console.operations import lease
@@ -107,7 +107,7 @@ class Listener:
 
     def __init__(self) -> None:
         self._held: dict[int, _Held] = {}
-        self._news: queue.SimpleQueue[tuple[int, News] | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[tuple[int, StreamEvent] | None] = queue.SimpleQueue()
         """None: something else is to be done."""
         self._stopping = threading.Event()
         self._followed = self._renewed = -_RENEW_EVERY
@@ -130,7 +130,7 @@ class Listener:
     def stop(self) -> None:
         """Ends every stream and gives the leases back."""
         self._stopping.set()
-        self._news.put(None)
+        self._events.put(None)
         if self._thread is not None:
             self._thread.join(timeout=_STOPS_WITHIN)
 
@@ -193,7 +193,7 @@ class Listener:
 
         Raises django.db.Error.
         """
-        self._take_news(seconds)
+        self._take_events(seconds)
         now = time.monotonic()
         if now - self._followed >= _LOOK_EVERY:
             self._followed = now
@@ -235,40 +235,40 @@ class Listener:
 
     # -- what they say ---------------------------------------------------------------------------------------------
 
-    def _take_news(self, seconds: float) -> None:
+    def _take_events(self, seconds: float) -> None:
         with contextlib.suppress(queue.Empty):
-            told = self._news.get(timeout=seconds) if seconds else self._news.get_nowait()
+            told = self._events.get(timeout=seconds) if seconds else self._events.get_nowait()
             while True:
                 if told is not None:
                     self._hear(*told)
-                told = self._news.get_nowait()
+                told = self._events.get_nowait()
 
-    def _hear(self, pk: int, news: News) -> None:
+    def _hear(self, pk: int, event: StreamEvent) -> None:
         held = self._held.get(pk)
         if held is None:  # it has ended meanwhile
             return
-        if news.kind is NewsKind.DOWN:
-            order_streams.record(pk, is_up=False, trouble=news.reason)
+        if event.kind is StreamEventKind.DOWN:
+            order_streams.record(pk, is_up=False, trouble=event.reason)
             return
-        if news.kind is NewsKind.UP:
+        if event.kind is StreamEventKind.UP:
             order_streams.record(pk, is_up=True)
-        held.notice(time.monotonic(), news.client_order_ids)
+        held.notice(time.monotonic(), event.client_order_ids)
 
     def _look(self, pk: int, held: _Held) -> None:
         named, held.named = frozenset(held.named), set()
         held.looked = time.monotonic()
         held.look_at, held.looks_again = (held.looked + _AGAIN_AFTER if held.looks_again else None), False
         held.looking = self._looks.submit(_look_at, pk, named)
-        held.looking.add_done_callback(lambda done: self._news.put(None))
+        held.looking.add_done_callback(lambda done: self._events.put(None))
 
     # -- the sockets -----------------------------------------------------------------------------------------------
 
     async def _listen(self, connection: Connection) -> None:
-        follow: Callable[..., AsyncGenerator[News, None]] = import_module("brokers.stream_connection").follow
-        news = follow(lambda: broker_access.broker_of(connection).order_stream())
-        async with contextlib.aclosing(news):
-            async for each in news:
-                self._news.put((connection.pk, each))
+        follow: Callable[..., AsyncGenerator[StreamEvent, None]] = import_module("brokers.stream_connection").follow
+        events = follow(lambda: broker_access.broker_of(connection).order_stream())
+        async with contextlib.aclosing(events):
+            async for each in events:
+                self._events.put((connection.pk, each))
 
     def _event_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:

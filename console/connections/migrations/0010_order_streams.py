@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="OrderStream",
+            name="OrderStreamStatus",
             fields=[
                 ("connection", models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name="order_stream", serialize=False, to="connections.connection")),
                 ("is_up", models.BooleanField(default=False)),

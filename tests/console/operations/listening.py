@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from console.connections.models import OrderStream
+from console.connections.models import OrderStreamStatus
 from console.operations.order_listener import Listener
 from tests.patience import at_most
 
@@ -17,5 +17,5 @@ def until(listener: Listener, so: Callable[[], bool]) -> None:
 
 def heard_by(listener: Listener, connection_id: int) -> None:
     """It listens to the stream of this connection, and its first looks are over."""
-    until(listener, lambda: OrderStream.objects.filter(connection_id=connection_id, is_up=True).exists())
+    until(listener, lambda: OrderStreamStatus.objects.filter(connection_id=connection_id, is_up=True).exists())
     until(listener, lambda: not listener.is_looking)

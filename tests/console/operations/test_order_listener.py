@@ -16,7 +16,7 @@ from brokers.types import OrderType, Side, TimeInForce
 from console.accounts.models import User
 from console.authority import bearer
 from console.connections import order_streams
-from console.connections.models import Connection, OrderStream
+from console.connections.models import Connection, OrderStreamStatus
 from console.keys import minting
 from console.operations import metrics, order_listener
 from console.operations.models import Lease
@@ -226,7 +226,7 @@ def test_where_the_stream_is_down_the_sweep_settles_them_at_once(
 ) -> None:
     exchange.faults.set(*[Fault(kind="503", effect=False, method="STREAM")] * 1000)
     exchange.sockets[0].drop()
-    until(listener, lambda: not OrderStream.objects.get().is_up)
+    until(listener, lambda: not OrderStreamStatus.objects.get().is_up)
     fill(exchange, order)
     reconcile.sweep()
     assert state(order) is Status.FILLED
@@ -247,7 +247,7 @@ def test_the_stream_of_a_connection_that_was_unlinked_ends(
     Connection.objects.filter(pk=order.connection_id).update(closed_at=timezone.now())
     asked = len(exchange.received)
     until(listener, lambda: not exchange.sockets)
-    assert not OrderStream.objects.exists() and not Lease.objects.filter(name__startswith="order-stream").exists()
+    assert not OrderStreamStatus.objects.exists() and not Lease.objects.filter(name__startswith="order-stream").exists()
     assert len(exchange.received) == asked
 
 
@@ -264,7 +264,7 @@ def test_a_key_that_is_refused_is_said_and_not_tried_again_and_again(
 ) -> None:
     monkeypatch.setattr("tests.brokers.alpaca.fake.SECRET", "another")
     listening = make()
-    until(listening, lambda: OrderStream.objects.filter(trouble="The broker refused the sign-in.").exists())
+    until(listening, lambda: OrderStreamStatus.objects.filter(trouble="The broker refused the sign-in.").exists())
     until(listening, lambda: not exchange.sockets)
     for _ in "123":
         listening.step(0.01)
@@ -277,7 +277,7 @@ def test_nothing_is_listened_to_where_no_order_rests_or_the_broker_has_no_stream
     assert not order_listener.has_work()
     listening = make()
     listening.step()
-    assert not OrderStream.objects.exists() and not Lease.objects.exists()
+    assert not OrderStreamStatus.objects.exists() and not Lease.objects.exists()
 
 
 def test_no_frame_and_no_credential_is_logged(
@@ -295,7 +295,7 @@ def test_the_page_of_the_connection_says_which_of_both_it_is(listener: Listener,
     order_streams.record(order.connection_id, is_up=False, trouble="The connection was cut.")
     words = words_of(browser.get(page))
     assert "Asked for every few seconds" in words and "The connection was cut." in words
-    OrderStream.objects.update(is_up=True, seen_at=timezone.now() - timedelta(seconds=31))
+    OrderStreamStatus.objects.update(is_up=True, seen_at=timezone.now() - timedelta(seconds=31))
     assert "The worker that listened has stopped." in words_of(browser.get(page))
 
 
