@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from brokers import http
-from brokers.errors import AuthFailed, BrokerError, OtherCertificate
+from brokers.errors import AuthFailed, BrokerError, NeedsLogin, OtherCertificate
 from brokers.order_streams import OrderStream, StreamAddress, StreamEvent, StreamEventKind
 
 OPENED_WITHIN = 10.0
@@ -52,6 +52,8 @@ async def follow(open_stream: Callable[[], OrderStream]) -> AsyncGenerator[Strea
             async with _connected(stream.address) as connection:
                 async for event in _listened(stream, connection):
                     yield event
+        except NeedsLogin as error:
+            refused, reason = True, str(error)
         except AuthFailed:
             refused, reason = True, "The broker refused the sign-in."
         except (BrokerError, _StreamBroken) as error:
