@@ -293,6 +293,7 @@ async def _finish() -> None:
     for each in others:
         each.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0.05)  # a connection that was cut off is closed in the loop's next rounds
     asyncio.get_running_loop().stop()
 
 
