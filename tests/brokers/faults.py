@@ -109,6 +109,8 @@ class FakeBroker:
     def __init__(self) -> None:
         self.sockets: list[FakeSocket] = []
         """Those that are open now."""
+        self.streams_opened: list[FakeSocket] = []
+        """All that ever were."""
         self.faults = Switchboard()
         self.lock = threading.RLock()
         self.received: list[tuple[str, str]] = []
@@ -263,6 +265,7 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
                     broker.stream_told(wire, told)
 
             broker.sockets.append(wire)
+            broker.streams_opened.append(wire)
             try:
                 wire.serve(hear, broker.stream_opened)
             finally:
