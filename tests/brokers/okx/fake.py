@@ -153,9 +153,9 @@ class OkxFake(AlgoFake):
                 wire.notes["subscribed"] = wire.notes.get("subscribed") or about["channel"] == "orders"
                 wire.say({"event": "subscribe", "arg": about, "connId": "a4d3ae55"})
 
-    def _sign_in(self, told: Mapping[str, str]) -> tuple[str, str]:
+    def _sign_in(self, told: Mapping[str, Any]) -> tuple[str, str]:
         """sign is base64 of HMAC-SHA256 over timestamp + "GET" + "/users/self/verify"; the time is within 30 s."""
-        text = told["timestamp"] + "GET/users/self/verify"
+        text = f"{told['timestamp']}GET/users/self/verify"  # a number or text: OKX's own client sends a number
         wanted = base64.b64encode(hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).digest()).decode()
         if told["apiKey"] != KEY:
             return "60005", "Invalid apiKey"
