@@ -45,9 +45,9 @@ def record(connection_id: int, *, is_up: bool, trouble: str = "") -> None:
         OrderStreamStatus.objects.filter(connection_id=connection_id).update(**told, **since)
 
 
-def renew(connection_ids: Collection[int]) -> None:
-    """Their worker is still there. Raises django.db.Error."""
-    OrderStreamStatus.objects.filter(connection_id__in=connection_ids).update(seen_at=timezone.now())
+def renew(connection_ids: Collection[int]) -> int:
+    """Their worker is still there. How many of them are on record. Raises django.db.Error."""
+    return OrderStreamStatus.objects.filter(connection_id__in=connection_ids).update(seen_at=timezone.now())
 
 
 def forget(connection_ids: Collection[int]) -> None:

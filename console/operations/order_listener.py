@@ -81,6 +81,7 @@ class _Held:
     opens_with: tuple[str, str]
     """What the connection was opened with: another key means another stream."""
     task: Future[None]
+    is_up: bool = False
     needed_at: float = field(default_factory=time.monotonic)
     """When an order last rested there."""
     named: set[str] = field(default_factory=set)
@@ -209,12 +210,15 @@ class Listener:
             if pk in wanted:
                 held.needed_at = now
             row = linked.get(pk)
-            is_over = row is None or _opens_with(row) != held.opens_with or now - held.needed_at > _KEPT_IDLE
-            if is_over or not held.holder.hold():
+            if not held.holder.hold():
+                self._drop(pk)  # another worker's by now, and what is on record of it too
+            elif row is None or _opens_with(row) != held.opens_with or now - held.needed_at > _KEPT_IDLE:
                 self._end(pk)
         if self._held and now - self._renewed >= _RENEW_EVERY:
             self._renewed = now
-            order_streams.renew(list(self._held))
+            if order_streams.renew(list(self._held)) < len(self._held):
+                for pk, held in self._held.items():
+                    order_streams.record(pk, is_up=held.is_up)
         if missing := wanted.keys() - self._held.keys():
             for pk in sorted(missing - _leased())[: _MOST - len(self._held)]:
                 self._begin(wanted[pk])
@@ -228,10 +232,14 @@ class Listener:
         self._held[connection.pk] = _Held(holder=holder, opens_with=_opens_with(connection), task=task)
 
     def _end(self, pk: int) -> None:
-        held = self._held.pop(pk)
-        held.task.cancel()
+        held = self._drop(pk)
         order_streams.forget([pk])
         held.holder.release()
+
+    def _drop(self, pk: int) -> _Held:
+        held = self._held.pop(pk)
+        held.task.cancel()
+        return held
 
     # -- what they say ---------------------------------------------------------------------------------------------
 
@@ -247,6 +255,8 @@ class Listener:
         held = self._held.get(pk)
         if held is None:  # it has ended meanwhile
             return
+        if event.kind is not StreamEventKind.MOVED:
+            held.is_up = event.kind is StreamEventKind.UP
         if event.kind is StreamEventKind.DOWN:
             order_streams.record(pk, is_up=False, trouble=event.reason)
             return

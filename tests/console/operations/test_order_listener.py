@@ -208,6 +208,28 @@ def test_a_worker_that_was_killed_loses_its_stream_after_half_a_minute(
     heard_by(make(), order.connection_id)
 
 
+def test_a_worker_whose_lease_another_has_lets_go_and_leaves_what_that_one_says(
+    listener: Listener, exchange: Exchange, order: Order
+) -> None:
+    Lease.objects.filter(name__startswith="order-stream").update(
+        holder="another", until=timezone.now() + timedelta(seconds=20)
+    )
+    for held in listener._held.values():
+        held.holder._good_until = 0.0
+    until(listener, lambda: not exchange.sockets)
+    assert OrderStreamStatus.objects.get().is_up
+    assert Lease.objects.filter(holder="another").exists()
+
+
+def test_what_is_lost_of_the_record_is_written_again(
+    listener: Listener, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_listener, "_RENEW_EVERY", 0.0)
+    OrderStreamStatus.objects.all().delete()
+    listener.step()
+    assert OrderStreamStatus.objects.get().is_up
+
+
 def test_while_the_stream_is_up_the_sweep_leaves_its_orders_alone_and_without_it_settles_them(
     listener: Listener, exchange: Exchange, order: Order
 ) -> None:
