@@ -313,10 +313,10 @@ def test_no_frame_and_no_credential_is_logged(
 
 def test_the_page_of_the_connection_says_which_of_both_it_is(listener: Listener, browser: Client, order: Order) -> None:
     page = f"/connections/{order.connection_id}/"
-    assert "Sent by the broker, since" in words_of(browser.get(page))
+    assert "Sent by the broker since" in words_of(browser.get(page))
     order_streams.record(order.connection_id, is_up=False, trouble="The connection was cut.")
     words = words_of(browser.get(page))
-    assert "Asked for every few seconds" in words and "The connection was cut." in words
+    assert "Checked every few seconds The broker\u2019s stream is down: The connection was cut." in words
     OrderStreamStatus.objects.update(is_up=True, seen_at=timezone.now() - timedelta(seconds=31))
     assert "The worker that listened has stopped." in words_of(browser.get(page))
 
@@ -325,3 +325,12 @@ def test_metrics_count_streams_and_name_no_account(listener: Listener, order: Or
     assert b'tradelatch_order_streams{state="up"} 1.0' in metrics.text()
     order_streams.record(order.connection_id, is_up=False)
     assert b'tradelatch_order_streams{state="down"} 1.0' in metrics.text()
+
+
+def test_the_operator_sees_how_many_are_up_and_how_many_are_down(
+    listener: Listener, operators_browser: Client, order: Order
+) -> None:
+    assert "Order streams 1 up" in words_of(operators_browser.get("/operator/system/"))
+    order_streams.record(order.connection_id, is_up=False)
+    words = words_of(operators_browser.get("/operator/system/"))
+    assert "0 up, 1 down: those orders are checked every few seconds" in words
