@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from brokers.errors import NotSupported
+from brokers.order_streams import OrderStream
 from brokers.types import (
     Account,
     AccountState,
@@ -55,6 +56,13 @@ class Extras(Protocol):
     def instrument_events(self, symbol: str) -> InstrumentEvents:
         """Dividend, earnings and halt, as far as ``capabilities.events`` has them. Raises InvalidSymbol."""
         return InstrumentEvents()
+
+    def order_stream(self) -> OrderStream:
+        """A new connection's worth of the broker's own order updates, where ``capabilities.order_stream``.
+
+        What it needs of the broker, such as a token, is asked for here. Raises BrokerError.
+        """
+        raise NotSupported("This broker has no stream of order updates.")
 
     def largest_quantity(self, account_id: str, request: OrderRequest) -> Decimal | None:
         """The largest quantity of an order of these terms by the broker's own word, its margin counted in.

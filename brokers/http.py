@@ -242,7 +242,7 @@ class _Stream(httpcore2.NetworkStream):
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> "_Stream":
         secured = self._stream.start_tls(ssl_context, server_hostname, timeout)
-        if self._fingerprint and _digest(secured.get_extra_info("ssl_object")) != self._fingerprint:
+        if self._fingerprint and digest(secured.get_extra_info("ssl_object")) != self._fingerprint:
             secured.close()
             raise OtherCertificate(
                 "The gateway shows a different certificate from the one you confirmed. Nothing was sent."
@@ -253,7 +253,8 @@ class _Stream(httpcore2.NetworkStream):
         return self._stream.get_extra_info(info)
 
 
-def _digest(secured: ssl.SSLSocket | ssl.SSLObject) -> str:
+def digest(secured: ssl.SSLSocket | ssl.SSLObject) -> str:
+    """SHA-256 of the certificate that the other side shows, in hexadecimal."""
     return hashlib.sha256(secured.getpeercert(True) or b"").hexdigest()
 
 
@@ -283,8 +284,7 @@ class _Transport(httpx2.HTTPTransport):
     """The library's own, its connections held to the deadline."""
 
     def __init__(self, access: HostAccess | None) -> None:
-        pinned = access is not None and access.fingerprint
-        tls = _takes_any() if pinned else httpx2.create_ssl_context(trust_env=False)
+        tls = tls_context(pinned=access is not None and bool(access.fingerprint))
         super().__init__(verify=tls, trust_env=False, retries=0)
         self._pool = httpcore2.ConnectionPool(
             ssl_context=tls,
@@ -294,6 +294,11 @@ class _Transport(httpx2.HTTPTransport):
             retries=0,
             network_backend=_Backend(access),
         )
+
+
+def tls_context(*, pinned: bool) -> ssl.SSLContext:
+    """``pinned``: the caller compares the certificate's fingerprint before anything is said."""
+    return _takes_any() if pinned else httpx2.create_ssl_context(trust_env=False)
 
 
 def _takes_any() -> ssl.SSLContext:
@@ -319,10 +324,10 @@ def certificate(base_url: str, reach: AllowedHosts, broker: str, seconds: float 
     for tls, vouched in ((httpx2.create_ssl_context(trust_env=False), True), (_takes_any(), False)):
         try:
             with (
-                _first(addresses, port, seconds) as plain_socket,
+                first_socket(addresses, port, seconds) as plain_socket,
                 tls.wrap_socket(plain_socket, server_hostname=host) as secured,
             ):
-                return Certificate(_digest(secured), vouched)
+                return Certificate(digest(secured), vouched)
         except ssl.SSLCertVerificationError:
             continue
         except (OSError, ValueError) as error:
@@ -330,7 +335,8 @@ def certificate(base_url: str, reach: AllowedHosts, broker: str, seconds: float 
     raise BrokerUnavailable(f"{broker} shows no certificate. Nothing was sent.")
 
 
-def _first(addresses: list[str], port: int, seconds: float) -> socket.socket:
+def first_socket(addresses: list[str], port: int, seconds: float) -> socket.socket:
+    """A connection to the first of them that takes one. Raises OSError."""
     *others, last = addresses
     for address in others:
         with suppress(OSError):

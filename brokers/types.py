@@ -960,6 +960,8 @@ class Capabilities:
     """``preview`` reports the effect on margin, where the account has margin."""
     events: frozenset[InstrumentEvent] = frozenset()
     """What ``instrument_events`` reports."""
+    order_stream: bool = False
+    """It says by itself when an order moved: see ``brokers.order_streams``."""
     adjustments: frozenset[Adjustment] = frozenset({Adjustment.NONE})
 
     def times_in_force(self, order_type: OrderType) -> frozenset[TimeInForce]:

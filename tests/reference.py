@@ -126,6 +126,7 @@ _FLAG_NOTES = {
     "spreads": "spreads of options in one order",
     "bars_outside_hours": "bars outside regular hours",
     "margin_in_preview": "margin effect in a preview",
+    "order_stream": "order updates by a stream",
 }
 # Not in the table: all take orders, whether a broker's money is simulated is in its name, and nobody sees our ids.
 _NO_ROW = frozenset({"practice", "change_may_rename", Ability.ORDERS})

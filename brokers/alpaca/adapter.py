@@ -23,6 +23,7 @@ from urllib.parse import quote as encoded
 
 from brokers import http, spread_prices, spreads, symbol_lookup
 from brokers.alpaca import parse, rules
+from brokers.alpaca.stream import AlpacaStream
 from brokers.base import Extras
 from brokers.decimals import closest, plain
 from brokers.errors import (
@@ -188,6 +189,10 @@ class AlpacaBroker(Extras):
         with _parsing():
             there = parse.moment(parse.record(self._get("/v2/clock")).get("timestamp"))
         return Health(latency=time.monotonic() - started, clock_skew=(there - datetime.now(UTC)).total_seconds())
+
+    def order_stream(self) -> AlpacaStream:
+        secret, key_id = self._secrets
+        return AlpacaStream(self._trading_url, key_id, secret)
 
     # -- account -------------------------------------------------------------------------------------------------
 

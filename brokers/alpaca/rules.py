@@ -45,6 +45,7 @@ CAPABILITIES = Capabilities(
     extended_hours=True,
     spreads=True,
     events=frozenset({InstrumentEvent.DIVIDEND}),
+    order_stream=True,
 )
 
 _TYPES = {

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from brokers.binance import order_lists, parse
+from brokers.binance import stream as order_updates
 from brokers.crypto import parse as crypto_parse
 from brokers.crypto.adapter import PAGES, CryptoBroker, environment
 from brokers.crypto.client import Venue
@@ -88,6 +89,7 @@ class BinanceBroker(CryptoBroker):
         never_changes=frozenset({Unchangeable.TIME_IN_FORCE, Unchangeable.WITH_EXITS}),
         notional=True,
         post_only=True,
+        order_stream=True,
     )
     CURRENCY = "USDT"
     NAMES = ("orderId", "clientOrderId", "symbol")
@@ -107,6 +109,11 @@ class BinanceBroker(CryptoBroker):
             can_withdraw = key.get("enableWithdrawals") is not False or key.get("enableInternalTransfer") is True
         account = Account(account_id=str(mine["uid"]), name="Binance spot", currency=self.CURRENCY, environment=proved)
         return ConnectionInfo(accounts=(account,), environment=proved, can_trade=can_trade, can_withdraw=can_withdraw)
+
+    def order_stream(self) -> order_updates.BinanceStream:
+        paper = environment(self._settings) is Environment.PAPER
+        url = self._stream_url(order_updates.TESTNET if paper else order_updates.LIVE, order_updates.PATH)
+        return order_updates.BinanceStream(url, self._settings, self._venue_time())
 
     def _create(self, request: OrderRequest, market: crypto_parse.Answer) -> tuple[str, Any]:
         if request.order_class is not OrderClass.SIMPLE:

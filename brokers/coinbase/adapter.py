@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from brokers import leg_ids, symbol_lookup
 from brokers.coinbase import conversions, parse
+from brokers.coinbase import stream as order_updates
 from brokers.crypto import order_checks, unknown_word_counts
 from brokers.crypto import parse as crypto_parse
 from brokers.crypto.adapter import PAGE, PAGES, CryptoBroker, environment
@@ -93,6 +94,7 @@ class CoinbaseBroker(CryptoBroker):
         notional=True,
         post_only=True,
         firm_quotes=True,
+        order_stream=True,
     )
     CURRENCY = "USD"
     NAMES = ("order_id", "client_order_id", "product_id")
@@ -121,6 +123,10 @@ class CoinbaseBroker(CryptoBroker):
             # What it does not deny, it may do.
             can_withdraw=may.get("can_transfer") is not False,
         )
+
+    def order_stream(self) -> order_updates.CoinbaseStream:
+        signed = order_updates.token(str(self._settings["api_key"]), str(self._settings["secret"]), self._venue_time())
+        return order_updates.CoinbaseStream(self._stream_url(order_updates.HOST), signed)
 
     def _instrument(self, symbol: str) -> Instrument:
         try:

@@ -30,6 +30,7 @@ from brokers.errors import (
     UnknownOutcome,
 )
 from brokers.json_values import quoted_text
+from brokers.order_streams import socket_url
 from brokers.types import (
     Ability,
     Account,
@@ -111,6 +112,15 @@ class CryptoBroker(Extras, ABC):
     def open(cls, settings: Mapping[str, Any]) -> Self:
         """Makes no call. Raises AuthFailed when a credential is missing."""
         return cls(client_for(cls.VENUE, settings), settings)
+
+    def _stream_url(self, host: str, path: str = "") -> str:
+        """At the venue's own address for streams, or beside the address that the connection names."""
+        base = str(self._settings.get("base_url", ""))
+        return socket_url(base, path) if base else host + path
+
+    def _venue_time(self) -> float:
+        """Seconds since 1970 by the venue's clock, read now."""
+        return time.time() + self._client.skew()
 
     # What each venue does in its own way.
 

@@ -38,6 +38,7 @@ from brokers.ibkr import parse, refusals, rules
 from brokers.ibkr import session as sessions
 from brokers.ibkr.session import BROKER, Session, error_of
 from brokers.ibkr.signing import Credentials
+from brokers.ibkr.stream import IbkrStream
 from brokers.instrument_id import InstrumentId, InstrumentKind, venue_of
 from brokers.json_values import code, number, parsing, quoted_text, record, records, text
 from brokers.spreads import Spread
@@ -151,6 +152,9 @@ class IbkrBroker(Lacking, Extras):
         started = time.monotonic()
         self._session.ready(now=True)
         return Health(latency=time.monotonic() - started, clock_skew=None)
+
+    def order_stream(self) -> IbkrStream:
+        return self._session.stream()
 
     # -- account -----------------------------------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ CAPABILITIES = Capabilities(
     spreads=True,
     # Earnings as well, for who subscribes to them: what IBKR does not send is not known to be none.
     events=frozenset({InstrumentEvent.DIVIDEND, InstrumentEvent.HALT}),
+    order_stream=True,
 )
 
 

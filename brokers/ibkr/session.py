@@ -5,12 +5,13 @@ and only a person can begin it again at the gateway: each of its three ends is N
 """
 
 import hashlib
+import json
 import os
 import threading
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from brokers import http
 from brokers.errors import (
@@ -26,7 +27,9 @@ from brokers.errors import (
 from brokers.http import Garbled, HostAccess, HttpAnswer, Timeouts
 from brokers.ibkr import signing
 from brokers.ibkr.signing import Credentials, LiveToken
+from brokers.ibkr.stream import IbkrStream
 from brokers.json_values import code, quoted_text, record, records, text
+from brokers.order_streams import StreamAddress, socket_url
 from brokers.types import Instrument
 
 BROKER = "Interactive Brokers"
@@ -50,6 +53,7 @@ class Session:
         self._client = http.shared(f"{parts.scheme}://{parts.netloc}", BROKER, access)
         self._credentials = credentials
         self._timeouts = timeouts
+        self._access = access
         self._token: LiveToken | None = None
         self._lock = threading.RLock()
         self._good_until = 0.0
@@ -91,6 +95,22 @@ class Session:
             except Garbled as error:
                 raise BrokerUnavailable(f"{BROKER} gave an answer that could not be understood.") from error
             self._good_until = time.monotonic() + TICKLE_EVERY
+
+    def stream(self) -> IbkrStream:
+        """Of this session, which is signed in. Raises as ``ready`` does."""
+        accounts = self.accounts()
+        session_id = quoted_text(self.ask("/tickle").get("session"))
+        if not session_id:
+            raise BrokerUnavailable(f"{BROKER} did not name this session.")
+        mine, access = self._credentials, self._access
+        token = "" if mine is None else "?" + urlencode({"oauth_token": mine.access_token})
+        address = StreamAddress(
+            url=socket_url(self._url, "/ws" + token),
+            headers={"Cookie": "api=" + json.dumps({"session": session_id})},
+            reach=None if access is None else access.reach,
+            fingerprint="" if access is None else access.fingerprint,
+        )
+        return IbkrStream(address, session_id, accounts)
 
     # -- calls -------------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from brokers.errors import (
     NotSupported,
 )
 from brokers.kraken import parse
+from brokers.kraken import stream as order_updates
 from brokers.types import (
     USUAL,
     Ability,
@@ -84,6 +85,7 @@ class KrakenBroker(CryptoBroker):
         replace=True,
         never_changes=frozenset({Unchangeable.TIME_IN_FORCE}),
         post_only=True,
+        order_stream=True,
     )
     CURRENCY = "USD"
     ROWS = 50
@@ -99,6 +101,14 @@ class KrakenBroker(CryptoBroker):
             can_withdraw=None,
             note="Kraken does not report what a key can do: check there that it cannot withdraw.",
         )
+
+    def order_stream(self) -> order_updates.KrakenStream:
+        told = self._client.read("private_post_getwebsocketstoken")
+        result = told.get("result") if isinstance(told, dict) else None
+        token = result.get("token") if isinstance(result, dict) else None
+        if not isinstance(token, str) or not token:
+            raise BrokerUnavailable("Kraken gave no token for its order updates.")
+        return order_updates.KrakenStream(self._stream_url(order_updates.HOST, order_updates.PATH), token)
 
     def _check_order(self, request: OrderRequest, found: Instrument, price: Decimal | None = None) -> None:
         super()._check_order(request, found, price)

@@ -15,6 +15,7 @@ from brokers.crypto.client import Venue
 from brokers.decimals import plain
 from brokers.errors import BrokerUnavailable, InvalidOrder, InvalidRequest, InvalidSymbol, NotSupported, OrderNotFound
 from brokers.okx import algo_orders, options, parse
+from brokers.okx import stream as order_updates
 from brokers.types import (
     USUAL,
     Ability,
@@ -118,6 +119,7 @@ class OkxBroker(CryptoBroker):
         reduce_only=True,
         never_reduce_only=frozenset({AssetClass.CRYPTO}),
         post_only=True,
+        order_stream=True,
     )
     CURRENCY = "USDT"
     NAMES = ("ordId", "clOrdId", "instId")
@@ -150,6 +152,12 @@ class OkxBroker(CryptoBroker):
             if unbound
             else "",
         )
+
+    def order_stream(self) -> order_updates.OkxStream:
+        host = order_updates.host(
+            str(self._settings.get("region", "")), demo=environment(self._settings) is Environment.PAPER
+        )
+        return order_updates.OkxStream(self._stream_url(host, order_updates.PATH), self._settings, self._venue_time())
 
     def preview(self, account_id: str, request: OrderRequest) -> Preview:
         """Of a contract with the leverage and the position mode that the account has set for it at OKX."""

@@ -20,6 +20,7 @@ CAPABILITIES = replace(
     margin_in_preview=False,
     spreads=False,
     events=frozenset(),
+    order_stream=False,
 )
 
 _FLOAT_DIGITS = 15

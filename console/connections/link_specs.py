@@ -233,6 +233,7 @@ _ALL = (
         rights=(
             Right(name="Query funds, orders, trades and ledgers", wanted=True, why=_READ),
             Right(name="Create, modify, cancel and close orders", wanted=True, why=_TRADE),
+            Right(name="Access WebSockets API", wanted=True, why="to hear from Kraken at once when an order fills"),
             Right(
                 name="Withdraw funds", wanted=False, why="Kraken does not report this, so double-check that it is off"
             ),

@@ -135,6 +135,24 @@ class Connection(models.Model):
         return began
 
 
+class OrderStreamStatus(models.Model):
+    """Whether a worker hears the broker's own order updates; written by ``console.connections.order_streams`` alone."""
+
+    connection = models.OneToOneField(
+        Connection, on_delete=models.CASCADE, related_name="order_stream", primary_key=True
+    )
+    is_up = models.BooleanField(default=False)
+    since = models.DateTimeField()
+    """When ``is_up`` last changed."""
+    seen_at = models.DateTimeField()
+    """When its worker last said so: one that died says nothing."""
+    trouble = models.CharField(max_length=300, blank=True)
+    """Why it is down."""
+
+    def __str__(self) -> str:
+        return f"Order updates of {self.connection_id}: {'up' if self.is_up else 'down'}"
+
+
 class EquitySnapshot(models.Model):
     """What one account was worth in one slot of time; written by ``console.connections.equity`` alone."""
 

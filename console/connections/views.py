@@ -21,7 +21,7 @@ from console.accounts.request_user import user_of
 from console.audit import log as audit_log
 from console.audit import queries as call_queries
 from console.connected_apps import queries as app_queries
-from console.connections import gateways, health, link_specs, linking
+from console.connections import gateways, health, link_specs, linking, order_streams
 from console.connections import queries as connection_queries
 from console.connections import services as connections
 from console.connections.forms import CredentialsForm, LimitsForm, LinkForm, PaperConnectionForm
@@ -233,6 +233,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "practises": practice.can_practise(connection),
         "halted": halts.halts_on(connection).filter(account_id="").exists(),
         "open_orders": working.count(),
+        "stream": order_streams.state_of(connection),
     }
     return render(request, "connections/detail.html", context)
 

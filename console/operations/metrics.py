@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from starlette.types import Receive, Scope, Send
 
 from console.audit import call_counts
+from console.connections import order_streams
 from console.operations import heartbeat
 from console.operator import system
 from console.orders import states
@@ -90,6 +91,13 @@ def _of_the_database() -> Iterator[Metric]:
     """Raises django.db.Error."""
     open_orders = Order.objects.filter(status__in=states.OPEN).count()
     yield GaugeMetricFamily("tradelatch_open_orders", "Orders that can still fill", open_orders)
+    streams = GaugeMetricFamily(
+        "tradelatch_order_streams", "Brokers' streams of order updates that are wanted, by state", labels=["state"]
+    )
+    told = order_streams.counts()
+    for state, number in (("up", told.up), ("down", told.down)):
+        streams.add_metric([state], number)
+    yield streams
     waiting, failed = system.letters()
     yield GaugeMetricFamily("tradelatch_emails_waiting", "E-mails that are not sent yet", waiting)
     yield GaugeMetricFamily("tradelatch_emails_failed_24h", "E-mails given up in the last 24 hours", failed)

@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from console.operations import heartbeat
+from console.operations import heartbeat, order_listener
 
 
 @shared_task(bind=True)
@@ -11,3 +11,8 @@ def seen(self) -> None:  # type: ignore[no-untyped-def]  # Celery's task, whose 
 @shared_task
 def forget() -> None:
     heartbeat.delete_old()
+
+
+@shared_task
+def listen_to_orders() -> None:
+    order_listener.ensure_listening()

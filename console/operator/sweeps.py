@@ -32,6 +32,7 @@ WORDS = {
     "console.connections.tasks.check_all": "Check connections",
     "console.recent_errors.tasks.sweep": "Count calls and errors",
     "console.operations.tasks.seen": "Note that the worker is running",
+    "console.operations.tasks.listen_to_orders": "Listen for order updates",
     "console.operations.tasks.forget": "Forget workers that ended",
     "console.audit.tasks.seal_record": "Seal the record",
     "console.audit.tasks.drop_old_rows": "Delete old rows of the record",

@@ -15,6 +15,7 @@ from console.audit.seals import state
 from console.clients import registration
 from console.clients.models import Client
 from console.connected_apps import grants
+from console.connections import order_streams
 from console.connections.health import state as connection_state
 from console.halts import services as halts
 from console.operator import access, broker_checks, sweeps
@@ -51,6 +52,7 @@ def system(request: HttpRequest) -> HttpResponse:
         "backup": instance.last_backup(),
         "letters_waiting": waiting,
         "letters_failed": failed,
+        "streams": order_streams.counts(),
     }
     return render(request, "operator/system.html", context)
 

@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 from tests.brokers.faults import Asked, FakeBroker, Reply
+from tests.brokers.sockets import FakeSocket
 
 
 def now_ms() -> int:
@@ -205,6 +206,7 @@ class CryptoFake(FakeBroker):
         if crosses and made.post_only and not self.POST_ONLY_STANDS:
             raise VenueRefuses("post")
         self.orders[made.order_id] = made
+        self.moved(made)
         if made.trail:
             self.follow(made, Decimal(listing.last))
         if crosses and made.post_only:
@@ -264,10 +266,21 @@ class CryptoFake(FakeBroker):
             coins, money = sign * part - fee * in_base, -sign * worth - fee * (not in_base)
             self.balances[listing.base] = self.balances.get(listing.base, Decimal(0)) + coins
             self.balances[listing.quote] = self.balances.get(listing.quote, Decimal(0)) + money
+        self.moved(order)
         self.filled(order, part)
 
     def filled(self, order: SimOrder, part: Decimal) -> None:
         """Where the venue places something after a fill."""
+
+    def moved(self, order: SimOrder) -> None:
+        """Said on every stream that is signed in."""
+        for wire in self.sockets:
+            if wire.notes.get("subscribed"):
+                wire.say(self.update(wire, order))
+
+    def update(self, wire: FakeSocket, order: SimOrder) -> Any:
+        """What the venue's stream says of an order."""
+        raise NotImplementedError
 
     def move(self, symbol: str, price: str) -> None:
         """The market trades at ``price``: trailing stops follow, stops trigger, and what rests there fills."""
@@ -303,6 +316,7 @@ class CryptoFake(FakeBroker):
         if order.status != "open":
             raise VenueRefuses("ended")
         order.status, order.updated = "canceled", self.now()
+        self.moved(order)
         return order
 
     def change(self, order: SimOrder | None, *, amount: str = "", price: str = "", stop: str = "") -> SimOrder:
@@ -312,6 +326,7 @@ class CryptoFake(FakeBroker):
             raise VenueRefuses("ended")
         order.amount, order.price, order.stop = amount or order.amount, price or order.price, stop or order.stop
         order.updated = self.now()
+        self.moved(order)
         listing = self.listings[order.wire]
         best = Decimal(listing.ask if order.side == "buy" else listing.bid)
         if order.stop:

@@ -16,9 +16,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from tests.brokers.sockets import FakeSocket
 from tests.patience import at_most, lasting
 
 
@@ -102,8 +103,14 @@ class FakeBroker:
 
     patience = lasting(0.5)
     """Seconds a hang lasts: longer than the client's timeout under test."""
+    STREAMS: ClassVar[tuple[str, ...]] = ()
+    """Paths at which a WebSocket can be opened."""
 
     def __init__(self) -> None:
+        self.sockets: list[FakeSocket] = []
+        """Those that are open now."""
+        self.streams_opened: list[FakeSocket] = []
+        """All that ever were."""
         self.faults = Switchboard()
         self.lock = threading.RLock()
         self.received: list[tuple[str, str]] = []
@@ -116,6 +123,13 @@ class FakeBroker:
 
     def posted(self, asked: Asked) -> None:
         """Called for every request as it arrives, before any fault: where orders are counted."""
+
+    def stream_opened(self, wire: FakeSocket) -> None:
+        """A client opened a stream, and has not said anything yet."""
+
+    def stream_told(self, wire: FakeSocket, told: Any) -> None:
+        """A client said something on its stream: JSON as it reads, anything else as text."""
+        raise NotImplementedError
 
     def duplicate(self) -> Reply:
         """How this broker says that it has seen the id before."""
@@ -147,6 +161,8 @@ class FakeBroker:
     def __exit__(self, *error: object) -> None:
         self.server.shutdown()
         self.server.server_close()
+        for wire in list(self.sockets):
+            wire.drop()
         self._thread.join(timeout=at_most(5))
         out = [(method, path) for method, path in self.received if method != "GET" and _WAY_OUT.search(path)]
         assert out == [], "a call that moves money reached the broker"
@@ -201,6 +217,9 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
 
         def _do(self) -> None:
             asked = self._read()
+            if asked.path in broker.STREAMS and self.headers.get("Upgrade", "").lower() == "websocket":
+                self._stream(asked)
+                return
             if asked.path.startswith("/-/"):
                 self._json(200, broker.control(asked.path.removeprefix("/-/"), asked.body))
                 return
@@ -232,6 +251,25 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
                 raw=raw,
                 target=self.path,
             )
+
+        def _stream(self, asked: Asked) -> None:
+            self.close_connection = True
+            if fault := broker.faults.take("STREAM", asked.path):
+                self._break(asked, fault)
+                return
+            self.connection.settimeout(None)
+            wire = FakeSocket(self.connection, asked.target, asked.headers)
+
+            def hear(wire: FakeSocket, told: Any) -> None:
+                with broker.lock:
+                    broker.stream_told(wire, told)
+
+            broker.sockets.append(wire)
+            broker.streams_opened.append(wire)
+            try:
+                wire.serve(hear, broker.stream_opened)
+            finally:
+                broker.sockets.remove(wire)
 
         def _answer(self, asked: Asked) -> Reply:
             with broker.lock:

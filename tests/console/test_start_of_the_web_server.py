@@ -40,4 +40,4 @@ def test_a_start_loads_nothing_that_the_default_instance_does_not_use(tmp_path: 
         check=True,
         timeout=at_most(60),
     )
-    assert not {"aiohttp", "ccxt", "numpy", "redis"} & set(ran.stdout.split())
+    assert not {"aiohttp", "ccxt", "numpy", "redis", "websockets"} & set(ran.stdout.split())

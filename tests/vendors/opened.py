@@ -22,7 +22,7 @@ Opening = Callable[[], AbstractContextManager[tuple[Given, Callable[[], Ours]]]]
 _ORDERS = (
     *("rests", "market", "stop", "ioc", "moved", "before_moved", "ended", "ended_by_our_id", "too_big", "never"),
     *("stop_limit", "trail", "spend", "bracket", "target", "exit", "asked", "sale", "spread"),
-    *("pair", "pair_stop", "entry", "exit_stop"),
+    *("pair", "pair_stop", "entry", "exit_stop", "streamed"),
 )
 IDS = {name: f"{place:032x}".replace("0", "a", 8) for place, name in enumerate(_ORDERS, 1)}
 _SLOW = {"connect": 5, "read": 5, "total": 10}

@@ -56,6 +56,7 @@ class Ours:
         if name in self._ids:
             return self._order(name, theirs)
         reads: Mapping[str, Callable[[Any], Any]] = {
+            "order_stream": self._stream,
             "list_open": self._open,
             "list_of_symbol": self._open,
             "only_validated": self._open,
@@ -79,6 +80,11 @@ class Ours:
             **dict.fromkeys(("convert_quote", "convert_commit", "convert_get"), self._conversion),
         }
         return reads[call](theirs) if call in reads else "an answer of another kind"
+
+    def _stream(self, theirs: Mapping[str, str]) -> Any:
+        """What our reader makes of the frame that the client was sent."""
+        meant = self._broker.order_stream().heard(theirs["frame"])
+        return {**theirs, "named": meant.client_order_ids[0] if meant.moved and meant.client_order_ids else ""}
 
     def _order(self, name: str, theirs: Mapping[str, str]) -> Any:
         found = self._broker.order(self._account, self._ids[name], symbol=self._symbol)

@@ -15,7 +15,8 @@ _WORDS = """# The brokers' own clients
 The tests of our adapters run against fakes of the brokers on loopback. So that adapter and fake are not wrong together,
 each broker's own client library, or the one its users take, is run against the same fake: it places, changes, cancels
 and reads orders, fills, balances, positions, prices and rules, and our adapter then reads the same state. A call is
-**alike** when both read the same sides, statuses, quantities, prices, fees and coins. No broker was called.
+**alike** when both read the same sides, statuses, quantities, prices, fees and coins; of a stream, when both read the
+same order in the same frame. No broker was called.
 """
 
 

@@ -4,7 +4,9 @@ Nothing of ours is imported but this, and this imports nothing beside the standa
 """
 
 import json
+import queue
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -70,6 +72,33 @@ def fill(*, quantity: Any, price: Any, fee: Any, coin: Any) -> dict[str, str]:
 
 class Refused(Exception):
     """The venue said no, in its client's words."""
+
+
+def streamed(
+    begin: Callable[[Callable[[Any], None]], None],
+    is_ready: Callable[[Any], bool],
+    named: Callable[[Any], Any],
+    place: Callable[[], Any],
+    cancel: Callable[[], Any],
+    wanted: str,
+) -> dict[str, str]:
+    """The first frame of the client's stream that names our order, which stands from when the stream is ready until
+    then.
+
+    ``begin`` runs in a thread and hands over every frame as the client gives it: as text, or read.
+    """
+    frames: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=begin, args=[frames.put], daemon=True).start()
+    placed = False
+    while True:
+        frame = frames.get(timeout=20)
+        read = json.loads(frame) if isinstance(frame, str) else frame
+        if placed and named(read) == wanted:
+            cancel()
+            return {"frame": json.dumps(read), "named": wanted}
+        if not placed and is_ready(read):
+            placed = True
+            place()
 
 
 def run(calls: Iterable[tuple[str, Callable[[], Any]]]) -> None:

@@ -10,6 +10,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from brokers.errors import BrokerError, Rejected
+from console.connections import order_streams
 from console.errors import Code, Refusal, refusal_of
 from console.orders import states
 from console.orders.checks import check_rows, check_subject, pipeline
@@ -29,6 +30,7 @@ _UNANSWERED = f"Nobody answered the broker's question within {settings.CONFIRMAT
 _STALE_AFTER = timedelta(seconds=settings.CONFIRMATION_SECONDS)
 _LOOK_AGAIN_FOR = timedelta(days=1)
 _LOOK_AGAIN_EVERY = timedelta(minutes=1)
+_STREAMED_EVERY = timedelta(seconds=30)
 
 
 def sweep(now: datetime | None = None) -> None:
@@ -42,7 +44,7 @@ def sweep(now: datetime | None = None) -> None:
     answerable = Question.objects.filter(answer="", expires_at__gt=now).values("order")
     for_each(_with(Status.ASKED).filter(parent=None).exclude(pk__in=answerable), _unanswered)
     at_broker = _with(Status.UNKNOWN, Status.WORKING, Status.PARTIALLY_FILLED)
-    for_each(at_broker.filter(cancel_requested_at=None), sync.refresh)
+    for_each(_not_streamed(at_broker.filter(cancel_requested_at=None), now), sync.refresh)
     for_each(at_broker.filter(cancel_requested_at__isnull=False), cancelling.cancel_at_broker)
     changing = Order.objects.filter(modifications__status=AmendmentStatus.UNKNOWN, status__in=states.ENDED)
     changing = changing.filter(connection__closed_at=None)
@@ -94,6 +96,12 @@ def _with(*statuses: Status) -> QuerySet[Order]:
         .select_related("app", "connection", "confirmation")
         .order_by(F("looked_up_at").asc(nulls_first=True), "pk")
     )
+
+
+def _not_streamed(orders: QuerySet[Order], now: datetime) -> QuerySet[Order]:
+    """Without those whose broker says by itself when they move, but for a look now and then all the same."""
+    rests = Q(status__in=states.AT_BROKER, looked_up_at__gte=now - _STREAMED_EVERY, looked_up_at__lte=now)
+    return orders.exclude(rests & Q(connection__in=order_streams.up(now).values("connection")))
 
 
 def refresh_all(orders: QuerySet[Order], at_broker: AtBroker) -> None:

@@ -25,6 +25,7 @@ from typing import Any
 import jsonschema_rs
 
 from tests.brokers.faults import Asked, FakeBroker, Reply, as_sent, run_alone
+from tests.brokers.sockets import FakeSocket
 from tests.secrets.known import mint
 
 KEY_ID = mint("Alpaca key", 20, string.ascii_uppercase + string.digits)
@@ -149,6 +150,8 @@ _COIN = {"min_order_size": "0.000000001", "min_trade_increment": "0.000000001", 
 
 
 class FakeAlpaca(FakeBroker):
+    STREAMS = ("/stream",)
+
     def __init__(self, cash: Decimal = Decimal(10_000_000)) -> None:
         super().__init__()
         self.cash = cash
@@ -210,6 +213,35 @@ class FakeAlpaca(FakeBroker):
     def not_understood(self, error: Exception) -> Reply:
         self.violations.append(repr(error))
         return 422, {"code": 42210000, "message": "request could not be understood"}
+
+    # -- the stream -----------------------------------------------------------------------------------------------
+
+    def stream_opened(self, wire: FakeSocket) -> None:
+        wire.binary = True  # the paper address; the live one sends text
+
+    def stream_told(self, wire: FakeSocket, told: Any) -> None:
+        """docs.alpaca.markets, "Websocket Streaming"; its own client signs in by the older words of that page."""
+        match told:
+            case {"action": "auth", "key": key, "secret": secret}:
+                self._sign_in(wire, (key, secret))
+            case {"action": "authenticate", "data": {"key_id": key, "secret_key": secret}}:
+                self._sign_in(wire, (key, secret))
+            case {"action": "listen", "data": {"streams": list(wanted)}} if wire.notes.get("authorized"):
+                wire.notes["streams"] = wanted
+                wire.say({"stream": "listening", "data": {"streams": wanted}})
+            case _:
+                wire.say({"stream": "listening", "data": {"error": "not authenticated"}})
+
+    def _sign_in(self, wire: FakeSocket, key: tuple[str, str]) -> None:
+        wire.notes["authorized"] = key == (KEY_ID, SECRET)
+        status = "authorized" if wire.notes["authorized"] else "unauthorized"
+        wire.say({"stream": "authorization", "data": {"status": status, "action": "authenticate"}})
+
+    def _tell(self, event: str, order: Mapping[str, Any], **more: str) -> None:
+        for wire in self.sockets:
+            if "trade_updates" in wire.notes.get("streams", ()):
+                data = {"event": event, "order": _told(order), "timestamp": self._now(), **more}
+                wire.say({"stream": "trade_updates", "data": data | {"execution_id": str(uuid.uuid4())}})
 
     # -- the protocol ---------------------------------------------------------------------------------------------
 
@@ -397,6 +429,7 @@ class FakeAlpaca(FakeBroker):
         self.orders[order["id"]] = order
         answered = self._nested(order)
         order["status"] = "new"
+        self._tell("new", order)
         self._match(order)
         if order["time_in_force"] in ("ioc", "fok") and order["status"] in OPEN:
             order["status"], order["canceled_at"] = "canceled", self._now()
@@ -542,6 +575,8 @@ class FakeAlpaca(FakeBroker):
         if whole:
             order["filled_at"] = self._now()
             self._end_others(order)
+        fill = {"price": _plain(price), "qty": _plain(quantity)}
+        self._tell("fill" if whole else "partial_fill", order, **fill)
         sign = 1 if order["side"] == "buy" else -1
         self.cash -= sign * quantity * price
         self.held[order["symbol"]] += sign * quantity  # type: ignore[assignment]  # a Counter of decimals
@@ -575,6 +610,7 @@ class FakeAlpaca(FakeBroker):
         if asked.method == "DELETE":
             order["status"], order["canceled_at"] = "canceled", self._now()
             self._end_others(order)
+            self._tell("canceled", order)
             return 204, None
         if any(o["client_order_id"] == asked.body.get("client_order_id") for o in self.orders.values()):
             return self.duplicate()

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from tests.brokers.binance.requests import CALLS
 from tests.brokers.exchange import Asked, Listing, Reply, SimOrder, VenueRefuses
 from tests.brokers.requests import misfit
+from tests.brokers.sockets import FakeSocket
 from tests.brokers.waiting import HELD, Group, WaitingOrders
 from tests.secrets.known import mint
 
@@ -50,6 +51,7 @@ _NEEDS = {
 
 
 class BinanceFake(WaitingOrders):
+    STREAMS = ("/ws-api/v3",)
     CLOSED_IDS_STAY = False
     POST_ONLY_STANDS = False
     BAD = 400, {"code": -1102, "msg": "A mandatory parameter was not sent, was empty/null, or malformed."}
@@ -164,6 +166,36 @@ class BinanceFake(WaitingOrders):
     def _no(self, status: int, code: int, message: str) -> Reply:
         self.distrust(message)
         return status, {"code": code, "msg": message}
+
+    # -- the stream: developers.binance.com, "User Data Stream requests" -------------------------------------------
+
+    def stream_told(self, wire: FakeSocket, told: Any) -> None:
+        params = told.get("params", {})
+        signed = {name: value for name, value in params.items() if name != "signature"}
+        text = "&".join(f"{name}={signed[name]}" for name in sorted(signed))
+        wanted = hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
+        error: tuple[int, str] | None = None
+        if told.get("method") != "userDataStream.subscribe.signature":
+            error = -1003, "Unknown method."
+        elif params.get("apiKey") != KEY:
+            error = -2015, "Invalid API-key, IP, or permissions for action."
+        elif params.get("signature") != wanted:
+            error = -1022, "Signature for this request is not valid."
+        elif abs(self.now() - int(params["timestamp"])) > int(params.get("recvWindow", 5000)):
+            error = -1021, "Timestamp for this request is outside of the recvWindow."
+        if error:
+            wire.say({"id": told.get("id"), "status": 400, "error": {"code": error[0], "msg": error[1]}})
+            return
+        wire.notes["subscribed"] = True
+        wire.say({"id": told["id"], "status": 200, "result": {"subscriptionId": 0}, "rateLimits": []})
+
+    def update(self, wire: FakeSocket, order: SimOrder) -> Any:
+        ended = order.status == "canceled"
+        event = {"e": "executionReport", "E": self.now(), "s": order.wire, "S": order.side.upper(),
+                 "c": "cancelOf" + order.client_id if ended else order.client_id, "C": order.client_id if ended else "",
+                 "x": "CANCELED" if ended else "TRADE" if order.trades else "NEW", "i": int(order.order_id),
+                 "z": order.filled, "T": self.now()}  # fmt: skip
+        return {"subscriptionId": 0, "event": event}
 
     # -- wallet: developers.binance.com/docs/wallet/ and /docs/simple_earn/ ------------------------------------------
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.brokers.exchange import Asked, CryptoFake, Listing, Reply, SimOrder, VenueRefuses
+from tests.brokers.sockets import FakeSocket
 from tests.secrets.known import keep
 
 KEY = "organizations/3b910e93-1f6e/apiKeys/9ba1-coinbase-key"
@@ -65,7 +66,15 @@ _CONVERTED = ({"USDC", "USD"}, {"PYUSD", "USD"}, {"PYUSD", "USDC"}, {"EURC", "EU
 _ORDERS = "/api/v3/brokerage/orders"
 
 
+def _read_token(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Head and claims. Raises jwt.InvalidTokenError."""
+    unchecked: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False}
+    told = jwt.decode(token, _PRIVATE.public_key(), algorithms=["ES256"], options=unchecked)
+    return jwt.get_unverified_header(token), told
+
+
 class CoinbaseFake(CryptoFake):
+    STREAMS = ("/",)
     POST_ONLY_STANDS = False
     BAD = 400, {"error": "INVALID_ARGUMENT", "error_details": "", "message": "argument missing"}
     REFUSES_SAME_ID = False
@@ -200,13 +209,7 @@ class CoinbaseFake(CryptoFake):
         headers = {name.lower(): value for name, value in asked.headers.items()}
         token = headers.get("authorization", "").removeprefix("Bearer ")
         try:
-            head = jwt.get_unverified_header(token)
-            told = jwt.decode(
-                token,
-                _PRIVATE.public_key(),
-                algorithms=["ES256"],
-                options={"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False},
-            )
+            head, told = _read_token(token)
         except jwt.InvalidTokenError as error:
             return str(error)
         place = told["uri"].removeprefix(asked.method + " ")
@@ -224,6 +227,43 @@ class CoinbaseFake(CryptoFake):
             return "nonce used"
         self.nonces.add(nonce)
         return None
+
+    # -- the stream -----------------------------------------------------------------------------------------------
+
+    def stream_told(self, wire: FakeSocket, told: Any) -> None:
+        """ "Sending Messages with CDP Keys", "User Channel" and "Heartbeats Channel" of the documents."""
+        try:
+            head, claims = _read_token(told["jwt"])
+        except (jwt.InvalidTokenError, KeyError):
+            head, claims = {}, {}
+        now = self.now() / 1000
+        believed = claims.get("sub") == KEY == head.get("kid") and claims["nbf"] - 5 <= now <= claims["exp"]
+        if not believed or "uri" in claims or told["type"] != "subscribe":
+            wire.say({"type": "error", "message": "authentication failure"})
+            return
+        wire.notes.setdefault("channels", []).append(told["channel"])
+        named = {each: [""] if each == "user" else ["heartbeats"] for each in wire.notes["channels"]}
+        self._say(wire, "subscriptions", [{"subscriptions": named}])
+        if told["channel"] == "user":
+            wire.notes["subscribed"] = True
+            self._say(wire, "user", [{"type": "snapshot", "orders": [], "positions": {}}])
+        else:
+            counted = {"current_time": "2026-11-30 12:00:00.000000000 +0000 UTC m=+1.5", "heartbeat_counter": 1}
+            self._say(wire, "heartbeats", [counted])
+
+    def _say(self, wire: FakeSocket, channel: str, events: list[Any]) -> None:
+        wire.say(self._numbered(wire, channel, events))
+
+    def _numbered(self, wire: FakeSocket, channel: str, events: list[Any]) -> Any:
+        number = wire.notes["number"] = wire.notes.get("number", -1) + 1
+        head = {"channel": channel, "client_id": "", "timestamp": "2026-11-30T12:00:00.000000000Z"}
+        return {**head, "sequence_num": number, "events": events}
+
+    def update(self, wire: FakeSocket, order: SimOrder) -> Any:
+        row = {"order_id": order.order_id, "client_order_id": order.client_id, "product_id": order.wire,
+               "status": _STATES[order.status], "cumulative_quantity": order.filled,
+               "order_side": order.side.upper()}  # fmt: skip
+        return self._numbered(wire, "user", [{"type": "update", "orders": [row], "positions": {}}])
 
     # -- public ---------------------------------------------------------------------------------------------------
 

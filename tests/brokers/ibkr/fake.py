@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.brokers.faults import Asked, FakeBroker, Fault, Reply, Switchboard
 from tests.brokers.ibkr.requests import CALLS
 from tests.brokers.requests import misfit
+from tests.brokers.sockets import FakeSocket
 from tests.secrets.known import keep
 
 PAPER, LIVE = "DU1234567", "U7654321"
@@ -114,7 +115,12 @@ def _changed(now: Decimal, change: Decimal) -> dict[str, str]:
     return {"current": f"{now:,}", "change": f"{change:,}", "after": f"{now + change:,}"}
 
 
+_SESSION_ID = "cb0f2f5202aab5d3ca020c118356f315"
+
+
 class FakeIbkr(FakeBroker):
+    STREAMS = (f"{BASE}/ws",)
+
     def __init__(self, keys: Keys | None = None, account: str = PAPER) -> None:
         super().__init__()
         self.faults = _OrderFaults()
@@ -192,7 +198,7 @@ class FakeIbkr(FakeBroker):
         match asked.method, path:
             case "POST", "/tickle":
                 return 200, {
-                    "session": "cb0f2f5202aab5d3ca020c118356f315",
+                    "session": _SESSION_ID,
                     "ssoExpires": 460311,
                     "collission": False,
                     "userId": 123456789,
@@ -498,6 +504,7 @@ class FakeIbkr(FakeBroker):
             "lastExecutionTime_r": int(time.time() * 1000),
             **{name: str(ticket[name]) for name in ("price", "auxPrice") if name in ticket},
         }
+        self._tell(self.live[order_id])
         if ticket["orderType"] == "MKT":
             self.fill(ticket["cOID"], ticket["quantity"], self._net(conidex) if conidex else self.price)
         return {
@@ -518,6 +525,7 @@ class FakeIbkr(FakeBroker):
                 if each["order_ref"] in others and each["status"] in WORKING:
                     each["status"] = "Cancelled"
         order["avgPrice"] = f"{price:,}"
+        self._tell(order)
         if order["secType"] != "BAG":
             self._trade(order, order["conid"], order["side"], quantity, price, commission)
             return
@@ -552,6 +560,36 @@ class FakeIbkr(FakeBroker):
             }
         )
 
+    # -- the stream: ibkrcampus.com, "Websockets" ------------------------------------------------------------------
+
+    def stream_opened(self, wire: FakeSocket) -> None:
+        cookie = next((value for name, value in wire.headers.items() if name.lower() == "cookie"), "")
+        knows = self.keys is None or f"oauth_token={self.keys.settings['access_token']}" in wire.path
+        if knows and cookie == "api=" + json.dumps({"session": _SESSION_ID}):
+            self._welcome(wire)
+        else:
+            wire.say({"message": "waiting for session"})
+
+    def _welcome(self, wire: FakeSocket) -> None:
+        wire.notes["signed in"] = True
+        wire.say({"topic": "system", "success": "tester", "isFT": False, "isPaper": self.account == PAPER})
+        wire.say({"topic": "sts", "args": {"authenticated": True, "competing": False, "connected": True}})
+
+    def stream_told(self, wire: FakeSocket, told: Any) -> None:
+        if isinstance(told, dict) and told.get("session") == _SESSION_ID:
+            self._welcome(wire)
+        elif told == "tic":
+            wire.say({"topic": "system", "hb": int(time.time() * 1000)})
+        elif str(told).startswith("sor+") and wire.notes.get("signed in"):
+            wire.notes["subscribed"] = True
+            for order in self.live.values():
+                self._tell(order)
+
+    def _tell(self, order: Mapping[str, Any]) -> None:
+        for wire in self.sockets:
+            if wire.notes.get("subscribed"):
+                wire.say({"topic": "sor", "args": [dict(order)]})
+
     def _modify(self, order_id: int, ticket: dict[str, Any]) -> Reply:
         order = self.live.get(order_id)
         if order is None or order["status"] not in WORKING:
@@ -575,6 +613,7 @@ class FakeIbkr(FakeBroker):
         if self.fills_before_cancel:
             self.fill(order["order_ref"], self.fills_before_cancel, self.price)
         order["status"] = "Cancelled"
+        self._tell(order)
         return 200, {
             "msg": "Request was submitted",
             "order_id": order_id,

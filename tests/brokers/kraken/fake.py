@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.brokers.exchange import Asked, CryptoFake, Listing, Reply, SimOrder, VenueRefuses
+from tests.brokers.sockets import FakeSocket
 from tests.secrets.known import keep, mint
 
 KEY = mint("Kraken key", 56)
@@ -30,6 +31,7 @@ _ASSETS = {"BTC": "XXBT", "USD": "ZUSD", "EUR": "ZEUR"}
 
 
 class KrakenFake(CryptoFake):
+    STREAMS = ("/v2",)
     CLOSED_IDS_STAY = False
     BAD = 200, {"error": ["EGeneral:Invalid arguments"]}
 
@@ -49,6 +51,8 @@ class KrakenFake(CryptoFake):
         )  # fmt: skip
         self.balances.pop("USDT")
         self.nonce = 0
+        self.tokens: set[str] = set()
+        """For streams."""
         self.page = 50
         self.closes_late = False
         """A conditional close is not placed yet when its order has filled."""
@@ -100,6 +104,38 @@ class KrakenFake(CryptoFake):
             return "EAPI:Invalid nonce"
         self.nonce = int(nonce)
         return None
+
+    # -- the stream -----------------------------------------------------------------------------------------------
+
+    def _getwebsocketstoken(self, body: Any) -> Any:
+        token = f"1Dwc4lzSwNWOAwkMdqhssNNFhs1ed606d1WcF3XfEMw{next(self._ids)}"
+        self.tokens.add(token)
+        return {"token": token, "expires": 900}
+
+    def stream_opened(self, wire: FakeSocket) -> None:
+        wire.say({"channel": "status", "type": "update", "data": [{"system": "online", "api_version": "v2"}]})
+
+    def stream_told(self, wire: FakeSocket, told: Any) -> None:
+        """ "Executions" and "Ping" of the documents of WebSocket API v2."""
+        asked = told.get("params", {})
+        at = {"time_in": "2026-11-30T12:00:00.000000Z", "time_out": "2026-11-30T12:00:00.000100Z"}
+        if told["method"] == "ping":
+            wire.say({"method": "pong", **at})
+        elif asked.get("token") not in self.tokens:
+            wire.say({"error": "ESession:Invalid session", "method": told["method"], "success": False, **at})
+        elif told["method"] == "subscribe" and asked.get("channel") == "executions":
+            wire.notes |= {"subscribed": True, "sequence": 1}
+            taken = {"channel": "executions", "snap_orders": False, "snap_trades": False}
+            wire.say({"method": "subscribe", "result": taken, "success": True, **at})
+            wire.say({"channel": "executions", "type": "snapshot", "data": [], "sequence": 1})
+            wire.say({"channel": "heartbeat"})
+
+    def update(self, wire: FakeSocket, order: SimOrder) -> Any:
+        wire.notes["sequence"] += 1
+        row = {"order_id": order.order_id, "exec_type": "trade" if order.trades else "new", "symbol": "BTC/USD",
+               "side": order.side, "order_status": order.status, "timestamp": "2026-11-30T12:00:00.0Z"}  # fmt: skip
+        named = {"cl_ord_id": order.client_id} if order.client_id else {}
+        return {"channel": "executions", "type": "update", "data": [row | named], "sequence": wire.notes["sequence"]}
 
     # -- public ---------------------------------------------------------------------------------------------------
 

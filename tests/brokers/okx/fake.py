@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.brokers.exchange import Asked, Listing, Reply, SimOrder, VenueRefuses
 from tests.brokers.okx.algos import AlgoFake, AlgoRefused
+from tests.brokers.sockets import FakeSocket
 from tests.secrets.known import mint
 
 KEY, SECRET, PASSPHRASE = mint("OKX key"), mint("OKX secret"), mint("OKX passphrase", 14) + "!9"
@@ -38,6 +39,7 @@ _STATES = {"open": "live", "filled": "filled", "canceled": "canceled"}
 
 
 class OkxFake(AlgoFake):
+    STREAMS = ("/ws/v5/private",)
     BAD = 200, {"code": "51000", "msg": "Parameter error", "data": []}
 
     def __init__(self) -> None:
@@ -132,6 +134,42 @@ class OkxFake(AlgoFake):
         price, step = Decimal(asked.query.get("px") or 30_000), Decimal(listing.lot)
         most = str(self.balances["USDT"] * 5 / price // step * step)
         return _ok([{"ccy": "USDT", "instId": asked.query["instId"], "maxBuy": most, "maxSell": most}])
+
+    # -- the stream -----------------------------------------------------------------------------------------------
+
+    def stream_told(self, wire: FakeSocket, told: Any) -> None:
+        """ "WebSocket", "Login" and "Order channel" of the documents."""
+        if told == "ping":
+            wire.say("pong")
+        elif told.get("op") == "login":
+            code, message = self._sign_in(told["args"][0])
+            wire.notes["signed in"] = not code
+            event = {"event": "error" if code else "login", "code": code or "0", "msg": message}
+            wire.say(event | {"connId": "a4d3ae55"})
+        elif not wire.notes.get("signed in"):
+            wire.say({"event": "error", "code": "60011", "msg": "Please log in", "connId": "a4d3ae55"})
+        elif told.get("op") == "subscribe":
+            for about in told["args"]:
+                wire.notes["subscribed"] = wire.notes.get("subscribed") or about["channel"] == "orders"
+                wire.say({"event": "subscribe", "arg": about, "connId": "a4d3ae55"})
+
+    def _sign_in(self, told: Mapping[str, Any]) -> tuple[str, str]:
+        """sign is base64 of HMAC-SHA256 over timestamp + "GET" + "/users/self/verify"; the time is within 30 s."""
+        text = f"{told['timestamp']}GET/users/self/verify"  # a number or text: OKX's own client sends a number
+        wanted = base64.b64encode(hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).digest()).decode()
+        if told["apiKey"] != KEY:
+            return "60005", "Invalid apiKey"
+        if told["passphrase"] != PASSPHRASE:
+            return "60024", "Wrong passphrase"
+        if abs(int(told["timestamp"]) * 1000 - self.now()) > 30_000:
+            return "60006", "Timestamp request expired"
+        return ("", "") if told["sign"] == wanted else ("60007", "Invalid sign")
+
+    def update(self, wire: FakeSocket, order: SimOrder) -> Any:
+        about = {"channel": "orders", "instType": "ANY", "uid": UID}
+        row = {"clOrdId": order.client_id, "ordId": order.order_id, "instId": order.wire, "accFillSz": order.filled,
+               "state": _STATES[order.status], "uTime": str(self.now())}  # fmt: skip
+        return {"arg": about, "data": [row]}
 
     # -- public ---------------------------------------------------------------------------------------------------
 

@@ -1,12 +1,14 @@
 """A gateway is a person's own program without a password: where it may be, whose it is, and that it is the same one."""
 
+import asyncio
 import datetime
 import hashlib
 import ipaddress
 import re
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
@@ -19,9 +21,10 @@ from cryptography.x509.oid import NameOID
 from django.test import Client as Browser
 from django.test import override_settings
 
-from brokers import http
+from brokers import allowed_hosts, http, stream_connection
 from brokers.errors import BrokerError
 from brokers.ibkr import session
+from brokers.order_streams import OrderStream, StreamEvent, StreamEventKind
 from brokers.tws import api_connection
 from brokers.types import Side
 from console.accounts.models import User
@@ -42,6 +45,7 @@ from tests.console.connections.steps import link, linked, refusal
 from tests.console.pages import text_of, words_of
 from tests.console.passkeys import Passkey
 from tests.console.present import at_the_browser
+from tests.patience import at_most
 
 gateways = pytest.mark.parametrize("linkable", [IBKR, TWS], ids=lambda each: each.broker)
 
@@ -342,6 +346,40 @@ def test_a_certificate_that_changes_between_looking_and_confirming_is_shown_agai
         assert "a different certificate from the one you just confirmed" in words
         assert fake.fingerprint in words
         assert fake.received == []
+
+
+# -- its stream of order updates -------------------------------------------------------------------------------
+
+
+def _first_event(stream: OrderStream) -> StreamEvent:
+    async def run() -> StreamEvent:
+        async with asyncio.timeout(at_most(10)), aclosing(stream_connection.follow(lambda: stream)) as events:
+            return await anext(events)
+
+    return asyncio.run(run())
+
+
+def test_its_stream_is_reached_by_the_confirmed_certificate_and_by_no_other(browser: Browser, tmp_path: Path) -> None:
+    with _gateway(tmp_path) as (secured, fake):
+        made = linked(browser, secured, fake, **_confirmed(fake))
+        stream = broker_access.broker_of(made).order_stream()
+        assert _first_event(stream).kind is StreamEventKind.UP
+        fake.fingerprint = fake.show_another()
+        opened = len(fake.streams_opened)
+        event = _first_event(stream)
+        assert event.kind is StreamEventKind.DOWN
+        assert "a different certificate from the one you confirmed" in event.reason
+        assert len(fake.streams_opened) == opened
+
+
+def test_its_stream_is_reached_only_where_the_operator_listed_it(browser: Browser) -> None:
+    with IBKR.running() as fake:
+        made = linked(browser, IBKR, fake)
+        stream = broker_access.broker_of(made).order_stream()
+        stream.address = replace(stream.address, reach=allowed_hosts.parse(["10.0.0.0/8"]))
+        event = _first_event(stream)
+        assert "TRADELATCH_BROKER_ADDRESSES" in event.reason
+        assert fake.streams_opened == []
 
 
 # -- what it says of itself ------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def test_who_has_the_token_reads_figures_that_name_nobody(either: Server) -> Non
     assert {"tradelatch_emails_waiting", "tradelatch_worker_seen_seconds", "tradelatch_queue_length"} <= told.keys()
     assert "no_such_tool" not in answer.text
     labels = set(re.findall(r'(\w+)="', answer.text))
-    assert labels == {"tool", "outcome", "le"}
+    assert labels == {"tool", "outcome", "le", "state"}
 
 
 def test_without_a_token_there_is_no_such_address(shared_server: Server) -> None:

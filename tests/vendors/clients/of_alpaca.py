@@ -1,5 +1,7 @@
 """alpaca-py: every answer goes through a model of its own, every request is made from one."""
 
+import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from importlib import import_module
@@ -214,6 +216,36 @@ def main() -> None:
         kinds: dict[str, type[Enum]] = {name: getattr(enums, theirs) for name, theirs in _WORDS.items()}
         return {name: sorted(str(each.value) for each in kind) for name, kind in kinds.items()}
 
+    def stream() -> dict[str, str]:
+        """Its model reads every field of the order; it keeps the broker's yes to itself."""
+        updates = import_module("alpaca.trading.stream").TradingStream(
+            *keys, url_override=given.url.replace("http", "ws") + "/stream"
+        )
+
+        def begin(tell: Callable[[Any], None]) -> None:
+            async def heard(update: Any) -> None:
+                tell({"stream": "trade_updates", "data": update.model_dump(mode="json")})
+
+            async def listen() -> None:
+                running = asyncio.ensure_future(updates._run_forever())
+                while not updates._running:
+                    await asyncio.sleep(0.05)
+                await asyncio.sleep(0.5)
+                tell({"is_ready": True})
+                await running
+
+            updates.subscribe_trade_updates(heard)
+            asyncio.run(listen())
+
+        return probe.streamed(
+            begin,
+            lambda frame: "is_ready" in frame,
+            lambda frame: frame["data"]["order"]["client_order_id"],
+            lambda: place("streamed", limit_price=90),
+            lambda: trading.cancel_order_by_id(theirs["streamed"]),
+            ids["streamed"],
+        )
+
     probe.run(
         (
             *((f"words_{kind}", lambda told=told: told) for kind, told in words().items()),
@@ -254,6 +286,7 @@ def main() -> None:
             ("option_contracts", contracts),
             ("option_contract", contract),
             ("option_chain", chain),
+            ("order_stream", stream),
         )
     )
 

@@ -1,5 +1,7 @@
 """binance-sdk-spot: typed answers; what its models do not know it keeps apart."""
 
+import asyncio
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -130,6 +132,37 @@ def main() -> None:
         )  # fmt: skip
         return "taken"
 
+    def told(event: Any) -> Any:
+        """As it was sent: the client makes a class of the word for the kind."""
+        kind = type(event).__name__
+        return {"e": kind[0].lower() + kind[1:], **event.to_dict()}
+
+    def stream() -> dict[str, str]:
+        def begin(tell: Callable[[Any], None]) -> None:
+            async def listen() -> None:
+                known = import_module("binance_common.configuration").ConfigurationWebSocketAPI(
+                    api_key=given.key,
+                    api_secret=given.secret,
+                    stream_url=given.url.replace("http", "ws") + "/ws-api/v3",
+                )
+                sockets = import_module("binance_sdk_spot").Spot(config_ws_api=known).websocket_api
+                connection = await sockets.create_connection()
+                answer = await connection.user_data_stream_subscribe_signature()
+                answer.stream.on("message", lambda event: tell({"event": told(event.actual_instance)}))
+                tell({"is_ready": True})
+                await asyncio.Event().wait()
+
+            asyncio.run(listen())
+
+        return probe.streamed(
+            begin,
+            lambda frame: "is_ready" in frame,
+            lambda frame: frame["event"]["c"],
+            lambda: place("streamed"),
+            lambda: data(api.delete_order(PAIR, order_id=theirs["streamed"])),
+            ids["streamed"],
+        )
+
     probe.run(
         (
             ("place_limit", lambda: place("rests")),
@@ -162,6 +195,7 @@ def main() -> None:
             ("instrument", instrument),
             ("quote", quote),
             ("fees", fees),
+            ("order_stream", stream),
         )
     )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """coinbase-advanced-py: an exception for an HTTP error, none for ``success`` that is false."""
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -146,6 +147,28 @@ def main() -> None:
     def convert_too_much() -> Any:
         return probe.refused(lambda: client.create_convert_quote("USDC", "USD", "900000"))
 
+    def stream() -> dict[str, str]:
+        def begin(tell: Callable[[Any], None]) -> None:
+            updates = import_module("coinbase.websocket").WSUserClient(
+                api_key=given.key,
+                api_secret=given.secret,
+                base_url=given.url.replace("http", "ws"),
+                on_message=tell,
+                retry=False,
+            )
+            updates.open()
+            updates.subscribe([], ["heartbeats", "user"])
+            updates.run_forever_with_exception_check()
+
+        return probe.streamed(
+            begin,
+            lambda frame: frame.get("channel") == "user",
+            lambda frame: frame.get("channel") == "user" and frame["events"][0]["orders"][0]["client_order_id"],
+            lambda: limit("streamed"),
+            lambda: client.cancel_orders([theirs["streamed"]]),
+            ids["streamed"],
+        )
+
     probe.run(
         (
             ("place_limit", lambda: limit("rests")),
@@ -181,6 +204,7 @@ def main() -> None:
             ("instrument", instrument),
             ("quote", quote),
             ("fees", fees),
+            ("order_stream", stream),
         )
     )  # fmt: skip
 

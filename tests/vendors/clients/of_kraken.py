@@ -1,5 +1,7 @@
 """python-kraken-sdk, spot: an exception for each error it knows by name; other errors come back as the answer."""
 
+import asyncio
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -92,6 +94,31 @@ def main() -> None:
     def open_ids() -> list[str]:
         return sorted(each["cl_ord_id"] for each in told(user.get_open_orders())["open"].values())
 
+    def stream() -> dict[str, str]:
+        def begin(tell: Callable[[Any], None]) -> None:
+            async def heard(frame: Any) -> None:
+                tell(frame)
+
+            async def listen() -> None:
+                sockets = given.url.replace("http", "ws")
+                updates = spot.SpotWSClient(
+                    given.key, given.secret, heard, no_public=True, rest_url=given.url, auth_ws_url=sockets
+                )
+                await updates.start()
+                await updates.subscribe(params={"channel": "executions"})
+                await asyncio.Event().wait()
+
+            asyncio.run(listen())
+
+        return probe.streamed(
+            begin,
+            lambda frame: frame.get("method") == "subscribe" and frame["success"],
+            lambda frame: frame.get("channel") == "executions" and frame["data"] and frame["data"][0]["cl_ord_id"],
+            lambda: place("streamed", price="15000"),
+            lambda: told(trade.cancel_order(txid=theirs["streamed"])),
+            ids["streamed"],
+        )
+
     probe.run(
         (
             ("place_limit", lambda: place("rests", price="15000")),
@@ -122,6 +149,7 @@ def main() -> None:
             ("balances", balances),
             ("instrument", instrument),
             ("quote", quote),
+            ("order_stream", stream),
         )
     )  # fmt: skip
 

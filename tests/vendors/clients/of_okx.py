@@ -1,5 +1,7 @@
 """python-okx: plain dictionaries, no exception for a refusal."""
 
+import asyncio
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -122,6 +124,30 @@ def main() -> None:
         spot, swap = (rows(account.get_fee_rates(kind))[0] for kind in ("SPOT", "SWAP"))
         return {"spot": spot["taker"].lstrip("-"), "contract": swap["takerU"].lstrip("-")}
 
+    def stream() -> dict[str, str]:
+        """The client opens no address without TLS, so the connection is made for it; the rest is its own."""
+
+        def begin(tell: Callable[[Any], None]) -> None:
+            async def listen() -> None:
+                url = given.url.replace("http", "ws") + "/ws/v5/private"
+                updates = import_module("okx.websocket.WsPrivateAsync").WsPrivateAsync(
+                    given.key, given.passphrase, given.secret, url
+                )
+                updates.websocket = await import_module("websockets").connect(url)
+                await updates.subscribe([{"channel": "orders", "instType": "ANY"}], tell)
+                await updates.consume()
+
+            asyncio.run(listen())
+
+        return probe.streamed(
+            begin,
+            lambda frame: frame.get("event") == "subscribe",
+            lambda frame: "data" in frame and frame["data"][0]["clOrdId"],
+            lambda: place("streamed", px="15000"),
+            lambda: done(trade.cancel_order(PAIR, ordId=theirs["streamed"])),
+            ids["streamed"],
+        )
+
     probe.run(
         (
             ("place_limit", lambda: place("rests", px="15000")),
@@ -165,6 +191,7 @@ def main() -> None:
             ("instrument", instrument),
             ("quote", quote),
             ("fees", fees),
+            ("order_stream", stream),
         )
     )
 

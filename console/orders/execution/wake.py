@@ -1,0 +1,35 @@
+"""Looking at one connection's orders now, because its broker's stream says that something moved there.
+
+What the stream said of the order is not known here: the broker is asked, by the same look-ups as in a sweep.
+"""
+
+from collections.abc import Collection
+
+from console.connections import broker_access
+from console.orders import states
+from console.orders.execution import reconcile, sync
+from console.orders.execution.external_orders import AtBroker
+from console.orders.models import Order
+from console.orders.states import Status
+
+_AT_BROKER = (*states.AT_BROKER, Status.UNKNOWN)
+
+
+def wake(connection_id: int, named: Collection[str] = ()) -> None:
+    """Bring the orders of one connection up to date: those ``named`` by our id one by one, the others by one list.
+
+    Nothing is asked of a connection that was unlinked. Raises BrokerError where its credentials do not open.
+    """
+    orders = (
+        Order.objects.filter(connection_id=connection_id, connection__closed_at=None, status__in=_AT_BROKER)
+        .select_related("app", "connection", "confirmation")
+        .order_by("pk")
+    )
+    first = list(orders.filter(wire_id__in=list(named))) if named else []
+    reconcile.for_each(first, sync.refresh)
+    others = orders.exclude(pk__in=[each.pk for each in first])
+    for account_id in others.order_by("account_id").values_list("account_id", flat=True).distinct():
+        of_account = others.filter(account_id=account_id)
+        if (any_of_them := of_account.first()) is not None:
+            broker = broker_access.broker_of(any_of_them.connection)
+            reconcile.refresh_all(of_account, AtBroker(broker, account_id))
