@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("connections", "0009_approval_wait_and_policy_set_at"),
+        ("connections", "0010_equity_marks"),
     ]
 
     operations = [
