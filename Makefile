@@ -1,7 +1,7 @@
 # Needs make and Python 3.11. Everything else is installed into .venv from the lock files.
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: help run rotate dev demo screens quick test clients hosts vendors mutations calendars conformance bench bench-growth bench-paper \
+.PHONY: help run rotate dev demo example-chat screens quick test clients hosts vendors mutations calendars conformance bench bench-growth bench-paper \
 	bench-bulkhead bench-order bench-resting bench-fast-path bench-console races chaos soak docs lint lock clean
 
 BIN := .venv/bin
@@ -29,6 +29,10 @@ dev: .venv/.runs $(BIN)/tradelatch ## while changing code: an instance that relo
 # On a home and a port of its own, made anew each time: DEMO_HOME, PORT.
 demo: .venv/.tests ## to look at pages: orders in every status, a month of journal, errors
 	@PORT=$${PORT:-8010} TRADELATCH_HOME="$(DEMO_HOME)" exec $(PYTHON) -m tests.demo
+
+# Its own README says what it needs: deploy/examples/chat.
+example-chat: .venv/.runs ## a chat page on the platform API; to start a product from
+	@cd deploy/examples/chat && exec "$(CURDIR)/$(PYTHON)" -m chat
 
 # Into a folder that git does not see: SCREENS. With ARGS="--only /orders/" pictures of those pages alone.
 SCREENS := $(CURDIR)/.cache/screens

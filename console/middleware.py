@@ -4,6 +4,7 @@ from collections.abc import Callable
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
+from django.contrib import messages
 from django.core.exceptions import BadRequest, DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
@@ -12,6 +13,7 @@ from django.utils import timezone
 from console import host_names, ip_addresses, refusal_rendering, request_origin
 from console.accounts import time_zones
 from console.accounts.models import User
+from console.audit import masking
 from console.errors import Code
 from console.help import error_links
 from console.untrusted_text import escape_hidden
@@ -131,6 +133,44 @@ def redirect_to_own_name(
             return get_response(request)
         port = "" if parts.port is None else f":{parts.port}"
         answer = HttpResponseRedirect(f"http://{own}{port}{request.get_full_path()}", status=307)
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+    return middleware
+
+
+def keep_keys_out_of_addresses(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """A whole key in the query of a page leads on to the same address with its beginning alone.
+
+    Addresses are kept by browsers, proxies and logs. What a page finds by a key it finds by its beginning too. The
+    list beneath the search box, which is no address of a page, is left as it is: it says what to do about the key.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        query = request.META.get("QUERY_STRING", "")
+        if (
+            "tl" not in query
+            or request.method not in ("GET", "HEAD")
+            or request.path.startswith(_FOR_PROGRAMS)
+            or "part" in request.GET
+        ):
+            return get_response(request)
+        shortened, is_changed = request.GET.copy(), False
+        for name, values in request.GET.lists():
+            kept = [masking.without_secrets(value) for value in values]
+            if kept != values:
+                shortened.setlist(name, kept)
+                is_changed = True
+        if not is_changed:
+            return get_response(request)
+        messages.warning(
+            request,
+            "That was a whole key. It was taken out of the address. If it was copied to where it does not belong, "
+            "report it under API keys, A key has leaked.",
+        )
+        answer = HttpResponseRedirect(f"{request.path}?{shortened.urlencode()}")
         answer["Cache-Control"] = "no-store"
         return answer
 

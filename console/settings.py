@@ -253,6 +253,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "console.accounts.second_factor_required.SecondFactorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "console.middleware.keep_keys_out_of_addresses",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 _LOADERS = ["console.page_templates.Loader", "console.page_templates.AppLoader"]

@@ -57,6 +57,8 @@ def find_hidden(text: str, *, lines: bool = False) -> list[int]:
     if text.isascii() and text.isprintable():
         return []
     suspects = {char for char in set(text) if _may_hide(char)}
+    if lines:
+        suspects.difference_update(_LINES)
     if not suspects:
         return []
     return [at for at, char in enumerate(text) if char in suspects and not _is_in_place(text, at, lines)]

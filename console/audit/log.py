@@ -1,6 +1,5 @@
 """The one writer of the audit tables."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -8,26 +7,21 @@ from typing import Any
 
 from django.utils import timezone
 
+from brokers import upstream_request
 from console import ids, request_origin
 from console.accounts.models import User
 from console.audit import call_counts
+from console.audit.call_context import UNKNOWN, CallContext
 from console.audit.group_commit import Done, Row, writer
+from console.audit.masking import mask, masked
 from console.audit.models import CallOutcome, Change, ChangeCategory
 from console.errors import Code
 from console.principal import Manager, Principal
 from console.scopes import Scope
 from console.untrusted_text import escape_hidden, truncate
 
-# A bearer, a key or a token that a caller put where it does not belong.
-_SECRET = re.compile(
-    r"tl_[a-z]+_[A-Za-z0-9]{8}_[A-Za-z0-9]+|tl[ar]_[A-Za-z0-9]{20,}|tl[cu]_secret_[A-Za-z0-9]+"
-    r"|bearer\s+\S+|eyJ[\w-]+\.[\w-]+\.[\w-]*",
-    re.IGNORECASE,
-)
 LONGEST_TOOL = 64
 """A name that no tool of ours has is the caller's own text: enough of it to know it again."""
-_SHORTEST_SECRET = 7
-_MASK = "[masked]"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,6 +41,7 @@ class Entry:
     user_agent: str = ""
     confirmed_after_ms: int | None = None
     """Of a call that confirmed something: how long that had been shown."""
+    context: CallContext = UNKNOWN
 
 
 def record_call(entry: Entry) -> None:
@@ -74,6 +69,7 @@ def _row(entry: Entry) -> Row:
     )
     who = entry.principal
     app = who if isinstance(who, Principal) else None
+    upstream = upstream_request.last()
     return (
         entry.request_id,
         timezone.now(),
@@ -87,7 +83,7 @@ def _row(entry: Entry) -> Row:
         app.connection_id if app else None,
         app.connection_label if app else "",
         app.environment.value if app else "",
-        _masked(entry.tool[:400], LONGEST_TOOL),
+        masked(entry.tool[:400], LONGEST_TOOL),
         _bounded(entry.arguments),
         entry.outcome.value,
         entry.code.value if entry.code else "",
@@ -95,8 +91,10 @@ def _row(entry: Entry) -> Row:
         entry.order_id[:40],
         entry.duration_us,
         entry.ip[:45],
-        _masked(entry.user_agent[:400], 200),
+        masked(entry.user_agent[:400], 200),
         entry.confirmed_after_ms,
+        *entry.context,
+        mask(upstream) if upstream else None,
     )
 
 
@@ -111,12 +109,6 @@ def _without_accounts(message: str, app: Principal | None, arguments: Mapping[st
         if len(number) > 4:
             message = message.replace(number, ids.mask_account(number))
     return message
-
-
-@lru_cache(maxsize=512)
-def _masked(name: str, longest: int) -> str:
-    """Of a tool, an argument or a program: the same few come with every call."""
-    return truncate(mask(name), longest)
 
 
 @lru_cache(maxsize=16)
@@ -170,7 +162,7 @@ def record_change(
         times=times,
         proof=origin.proof.value,
         ip=origin.ip[:45],
-        user_agent=_masked(origin.user_agent[:400], 200),
+        user_agent=masked(origin.user_agent[:400], 200),
         request_id=origin.request_id[:40],
         app_id=origin.app_id,
         app_label=origin.app_label[:255],
@@ -182,13 +174,6 @@ def record_system_act(action: str, target: str, count: int, **detail: Any) -> No
     """What a sweep did to many at once; nothing where it did nothing. Of one thing write ``record_change``."""
     if count:
         record_change(None, action, target, "", category=ChangeCategory.SYSTEM, times=count, **detail)
-
-
-def mask(text: str) -> str:
-    """The text without anything that looks like one of our secrets or a bearer, with what is hidden written out."""
-    if not text or (len(text) < _SHORTEST_SECRET and text.isascii() and text.isprintable()):
-        return text
-    return escape_hidden(_SECRET.sub(_MASK, text))
 
 
 _ACCOUNTS = frozenset({"account", "account_id", "from_account", "to_account", "from_account_id", "to_account_id"})
@@ -205,7 +190,7 @@ def _bounded(value: Any, depth: int = 0) -> Any:
         if depth > _DEEPEST:
             return "[nested too deep]"
         return {
-            _masked(str(key)[:400], 60): (
+            masked(str(key)[:400], 60): (
                 ids.mask_account(item[:64]) if key in _ACCOUNTS and type(item) is str else _bounded(item, depth + 1)
             )
             for key, item in list(value.items())[:30]

@@ -1,7 +1,8 @@
 """Sign-ins, those that failed, sign-outs and wrong proofs, on record.
 
 What failed is bounded: of one account, from one network, by one kind of proof, the first in five minutes is a row at
-once and all the others are one row with their number. Beyond a hundred such sets in a window all that fails is one.
+once and all the others are one row with their number. Beyond twenty such sets of one account in a window the rest of
+it is one more; addresses that nobody has share a hundred, and never hide what was tried on an account.
 """
 
 import hashlib
@@ -26,6 +27,8 @@ from console.request_origin import ProofKind
 
 WINDOW = timedelta(minutes=5)
 SETS_IN_A_WINDOW = 100
+"""Of addresses that nobody has."""
+SETS_OF_AN_ACCOUNT = 20
 FAILED, SIGNED_IN, SIGNED_OUT = "sign-in failed", "signed in", "signed out"
 THROTTLED, RECOVERY = "sign-ins held back", "recovery asked for"
 WRONG_PROOF = "proof failed"
@@ -53,8 +56,10 @@ def _count(email: str, user: User | None, action: str, proof: ProofKind) -> None
     digest = _digest(action, email, network, proof.value)
     with transaction.atomic():
         sets = FailedSignIns.objects.filter(window=window)
-        if not sets.filter(digest=digest).exists() and sets.count() >= SETS_IN_A_WINDOW:
-            digest, email, network, user = _digest("others"), "", "", None
+        alike = sets.filter(user_id=user.pk if user else None)
+        most = SETS_OF_AN_ACCOUNT if user else SETS_IN_A_WINDOW
+        if not sets.filter(digest=digest).exists() and alike.count() >= most:
+            digest, email, network = _digest("others", str(user.pk) if user else ""), user.email if user else "", ""
         _, is_first = sets.get_or_create(
             window=window,
             digest=digest,

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from console.audit import log as audit_log
+from console.audit import masking
 from console.connected_apps.models import ConnectedApp
 from console.keys import minting
 from console.keys.models import ApiKey, ManagementKey
@@ -33,7 +33,7 @@ def _record_app(app_id: int, *, ip: str, user_agent: str) -> None:
     now = timezone.now()
     ConnectedApp.objects.filter(
         Q(last_used_at=None) | Q(last_used_at__lt=now - _APP_EVERY) | ~Q(last_used_ip=ip[:45]), pk=app_id
-    ).update(last_used_at=now, last_used_ip=ip[:45], last_used_agent=audit_log.mask(user_agent)[:200])
+    ).update(last_used_at=now, last_used_ip=ip[:45], last_used_agent=masking.mask(user_agent)[:200])
 
 
 # As for apps: a person needs the minute, and a busy key must not cost a write per call.

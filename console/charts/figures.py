@@ -252,3 +252,32 @@ def _heading(unit: str) -> str:
 def _moment(at: datetime) -> str:
     at = at.astimezone(UTC)
     return f"{at.day} {at:%b %Y %H:%M} UTC"
+
+
+# -- bars small enough for a row -------------------------------------------------------------------------------
+
+SMALL_HEIGHT = 22
+SMALL_USUAL = 12
+"""So many bars have their width in the style sheet."""
+_SMALL_STEP, _SMALL_WIDTH, _MOST_WIDE = 8, 6, 16
+
+
+def small_width(counts: Sequence[int]) -> int:
+    return len(counts) * _small_step(counts)
+
+
+def small_path(counts: Sequence[int]) -> str:
+    """The counts as bars, the oldest first. One path: fifty rows of twelve rectangles each would be half a page."""
+    step, tallest = _small_step(counts), max(*counts, 1)
+    width = step * _SMALL_WIDTH // _SMALL_STEP
+    heights = [max(3, round(SMALL_HEIGHT * count / tallest)) if count else 0 for count in counts]
+    return "".join(
+        f"M{place * step} {SMALL_HEIGHT - height}h{width}v{height}h-{width}z"
+        for place, height in enumerate(heights)
+        if height
+    )
+
+
+def _small_step(counts: Sequence[int]) -> int:
+    """Many are drawn half as wide."""
+    return _SMALL_STEP if len(counts) <= _MOST_WIDE else _SMALL_STEP // 2

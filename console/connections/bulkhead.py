@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 
 from django.db import close_old_connections, connection
 
-from brokers import registry
+from brokers import registry, upstream_request
 from brokers.base import Broker
 from brokers.errors import BrokerUnavailable, Busy
 
@@ -113,10 +113,15 @@ class Compartment:
                 )
             taken.append(slots)
 
+        # The broker's ids of its answers are known to the thread that asked: on a failure too.
+        seen: list[str] = []
+
         def run() -> T:
+            upstream_request.forget()
             try:
                 return act(*args, **named)
             finally:
+                seen.append(upstream_request.last() or "")
                 _give_back(taken)
 
         try:
@@ -132,6 +137,9 @@ class Compartment:
             if asked.cancel():
                 _give_back(taken)
             raise BrokerUnavailable(f"{self._title} did not answer within {DEADLINE:.0f} s.") from None
+        finally:
+            for request_id in seen:
+                upstream_request.note(request_id, is_write=False)
 
 
 def _give_back(taken: list[threading.Semaphore]) -> None:

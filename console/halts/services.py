@@ -14,6 +14,7 @@ from brokers.types import Environment
 from console import untrusted_text
 from console.accounts.models import User
 from console.audit import log as audit_log
+from console.audit import masking
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
@@ -126,7 +127,7 @@ def _create(
         connection=connection,
         app=app,
         account_id=account_id,
-        reason=audit_log.mask(reason)[:300],
+        reason=masking.mask(reason)[:300],
         by_app=asked_by,
         by_label=label,
         by_operator=by_operator,

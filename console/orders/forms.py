@@ -67,6 +67,12 @@ class OrderFilter(forms.Form):
         apps = ConnectedApp.objects.filter(owner=owner, orders__isnull=False).distinct().select_related("connection")
         self.fields["app"].queryset = apps.order_by("name", "pk")  # type: ignore[attr-defined]  # set on the instance
 
+    def clean_symbol(self) -> str:
+        symbol: str = self.cleaned_data["symbol"].strip()
+        if "*" in symbol and (symbol.index("*") != len(symbol) - 1 or symbol == "*"):
+            raise forms.ValidationError("* can stand once, at the end, after at least one character: BTC*")
+        return symbol
+
     def clean(self) -> dict[str, Any]:
         asked: dict[str, Any] = super().clean() or self.cleaned_data
         if asked.get("start") and asked.get("end") and asked["start"] > asked["end"]:
@@ -109,7 +115,9 @@ class OrderFilter(forms.Form):
             if value := asked.get(name):
                 orders = orders.filter(**{name: value})
         if symbol := asked.get("symbol"):
-            orders = orders.filter(symbol__icontains=symbol.strip())
+            beginning = symbol.strip().removesuffix("*")
+            lookup = "symbol__icontains" if beginning == symbol.strip() else "symbol__istartswith"
+            orders = orders.filter(**{lookup: beginning})
         if order_type := asked.get("type"):
             orders = orders.filter(order_type=order_type)
         return orders

@@ -27,6 +27,8 @@ from console.recent_errors.models import ErrorGroup
 from console.recent_errors.next_steps import Reach
 from console.recent_errors.queries import GroupInSpan
 from console.scopes import Source
+from console.timeline import saved_views
+from console.timeline.models import ViewPage
 
 _LETTERS_SHOWN = 20
 _APPS_SHOWN = 8
@@ -38,6 +40,8 @@ def list_(request: HttpRequest) -> HttpResponse:
     """The newest cause is shown beside the list until one is chosen; a phone shows the list alone."""
     if "group" in request.GET and (pk := _pk_before(request)) is not None:
         return redirect("error-group", pk)
+    if default := saved_views.default_query(user_of(request), ViewPage.ERRORS, request.GET):
+        return redirect(f"{request.path}?{default}")
     return _page(request, None)
 
 

@@ -52,12 +52,22 @@ OUTCOME_LABELS: dict[EntryOutcome, str] = {
 
 NOT = "not_"
 """Before the name of a filter: everything else."""
+ANY = "*"
+"""At the end of a value: whatever follows."""
+_WITH_ANY = ("code", "symbol", "tool")
 MOST_VALUES = 20
 _LONGEST = 128
 _LARGEST_ID = 2**63 - 1
 _SPAN = re.compile(r"([1-9][0-9]{0,4})(m|h|d|w)", re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_TEXTS = {"credential": "credentials", "tool": "tools", "symbol": "symbols", "order": "orders"}
+_TEXTS = {
+    "credential": "credentials",
+    "tool": "tools",
+    "symbol": "symbols",
+    "order": "orders",
+    "trace": "traces",
+    "session": "sessions",
+}
 _IDS = {"person": "people", "app": "apps", "connection": "connections"}
 _CHOICES: dict[str, tuple[str, tuple[str, ...]]] = {
     "kind": ("kinds", tuple(Kind)),
@@ -66,7 +76,7 @@ _CHOICES: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 NAMES = (*_CHOICES, *_IDS, *_TEXTS)
 """Of the filters that take values; each may be given several times, and after ``not_``."""
-_ELSE = frozenset({"from", "to", "everyone", "before", "after", "part"})
+_ELSE = frozenset({"from", "to", "everyone", "before", "after", "part", "all"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +93,8 @@ class FilterValues:
     tools: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
     orders: tuple[str, ...] = ()
+    traces: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
 
     def given(self) -> dict[str, tuple[str, ...] | tuple[int, ...]]:
         return {each.name: value for each in fields(self) if (value := getattr(self, each.name))}
@@ -142,6 +154,9 @@ def _values(
     if len(values) > MOST_VALUES:
         problems.append(f"{name}: at most {MOST_VALUES} values.")
         values = values[:MOST_VALUES]
+    values = [value for value in values if _may_hold_any(name, bare, value, problems)]
+    if bare == "code":
+        values = list(dict.fromkeys(code for value in values for code in _codes(name, value, problems)))
     if bare in _CHOICES:
         attribute, choices = _CHOICES[bare]
         for value in values:
@@ -160,6 +175,28 @@ def _values(
     if any(len(value) > _LONGEST for value in values):
         problems.append(f"{name}: longer than {_LONGEST} characters.")
     return _TEXTS[bare], tuple(values)
+
+
+def _may_hold_any(name: str, bare: str, value: str, problems: list[str]) -> bool:
+    """Whether its ``*``, if it has one, stands where it can: it is then a beginning, which is quick to compare."""
+    if ANY not in value:
+        return True
+    if bare not in _WITH_ANY:
+        problems.append(f"{name}: write the whole value. Only code, symbol and tool can end in *.")
+    elif value.index(ANY) != len(value) - 1 or value == ANY:
+        problems.append(f"{name}: in {_quoted(value)}, * can stand once, at the end, after at least one character.")
+    else:
+        return True
+    return False
+
+
+def _codes(name: str, value: str, problems: list[str]) -> list[str]:
+    if not value.endswith(ANY):
+        return [value]
+    found = [code.value for code in Code if code.value.startswith(value[:-1].lower())]
+    if not found:
+        problems.append(f"{name}: no code begins with {_quoted(value[:-1])}.")
+    return found
 
 
 def _article(word: str) -> str:

@@ -4,7 +4,7 @@ A filter that an index serves narrows ``indexed``; what is left is looked for in
 that no query reads more, however many rows there are. What lies further back is another page.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from console.orders.models import Order, OrderEvent
 from console.outbox.models import OutgoingMail
 from console.timeline import entries
 from console.timeline.entries import EntryPosition, TimelineEntry
-from console.timeline.filters import EntryOutcome, FilterValues, Kind, TimelineFilters
+from console.timeline.filters import ANY, EntryOutcome, FilterValues, Kind, TimelineFilters
 
 WINDOW = 5_000
 """Rows of one source that are looked through for one page."""
@@ -165,10 +165,23 @@ def _call_kinds(kinds: Values) -> Q:
     return _of_two_kinds(kinds, Kind.REFUSAL, Q(outcome=CallOutcome.REFUSED), otherwise=Kind.CALL)
 
 
+def _begins_or_is(column: str, values: Sequence[str]) -> Q:
+    """One of the values, or a beginning, which ends in ``*``."""
+    whole = [value for value in values if not value.endswith(ANY)]
+    condition = Q(**{f"{column}__in": whole}) if whole else Q()
+    for value in values:
+        if value.endswith(ANY):
+            condition |= Q(**{f"{column}__istartswith": value[:-1]})
+    return condition
+
+
+def _symbols(column: str, symbols: Values) -> Q:
+    return _begins_or_is(column, [*dict.fromkeys(form for symbol in symbols for form in (symbol, symbol.upper()))])
+
+
 def _call_symbols(symbols: Values) -> Q:
-    spelled = [*dict.fromkeys(form for symbol in symbols for form in (symbol, symbol.upper()))]
-    ordered = Order.objects.filter(public_id=OuterRef("order_id"), symbol__in=spelled)
-    return Q(arguments__symbol__in=spelled) | (~Q(order_id="") & Q(Exists(ordered)))
+    ordered = Order.objects.filter(_symbols("symbol", symbols), public_id=OuterRef("order_id"))
+    return _symbols("arguments__symbol", symbols) | (~Q(order_id="") & Q(Exists(ordered)))
 
 
 def _one_app(filters: TimelineFilters, viewer: Viewer) -> int | None:
@@ -231,9 +244,11 @@ CALLS = EntrySource(
         "apps": lambda values: Q(app_id__in=values),
         "connections": lambda values: Q(connection_id__in=values),
         "credentials": lambda values: Q(credential_id__in=values),
-        "tools": lambda values: Q(tool__in=values),
+        "tools": lambda values: _begins_or_is("tool", values),
         "symbols": _call_symbols,
         "orders": lambda values: Q(order_id__in=values),
+        "traces": lambda values: Q(trace_id__in=[value.lower() for value in values]),
+        "sessions": lambda values: Q(session_id__in=values),
     },
     entry=entries.of_call,
     kind=Case(When(outcome=CallOutcome.REFUSED, then=Value(Kind.REFUSAL.value)), default=Value(Kind.CALL.value)),
@@ -287,7 +302,7 @@ EVENTS = EntrySource(
         "people": lambda values: Q(owner_id__in=values),
         "apps": lambda values: Q(order__app_id__in=values),
         "connections": lambda values: Q(order__connection_id__in=values),
-        "symbols": lambda values: Q(order__symbol__in=[*values, *(value.upper() for value in values)]),
+        "symbols": lambda values: _symbols("order__symbol", values),
         "orders": lambda values: Q(order__public_id__in=values),
     },
     entry=entries.of_event,

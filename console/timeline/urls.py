@@ -9,6 +9,9 @@ urlpatterns = [
     path("timeline/counts/", views.counts, name="counts"),
     path("timeline/export/<slug:form>/", views.export, name="export"),
     path("timeline/orders/<str:public_id>/", views.replay_order, name="replay"),
+    path("timeline/views/<slug:page>/", views.saved, name="views"),
+    path("timeline/views/<int:pk>/change/", views.change_saved, name="change-view"),
+    path("timeline/views/<int:pk>/delete/", views.delete_saved, name="delete-view"),
     path("timeline/<slug:source>/<int:pk>/", views.entry, name="entry"),
     path("search/", views.search_box, name="search"),
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -13,20 +14,23 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from brokers.compiled_queries import Instances, Statement
 from console.accounts.request_user import user_of
 from console.audit import queries as call_queries
 from console.audit.models import Verification
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
-from console.errors import Refusal, explanation_of
+from console.errors import Code, Refusal, explanation_of
 from console.file_responses import csv_response, ndjson_response
 from console.onboarding import context as menu
 from console.scopes import Source
-from console.timeline import copies, entries, exports, replay, search, stream
+from console.timeline import copies, entries, exports, replay, saved_views, search, stream
 from console.timeline.entries import EntryPosition
 from console.timeline.filters import KIND_LABELS, NAMES, NOT, OUTCOME_LABELS, EntryOutcome, Kind, parse
+from console.timeline.forms import SavedViewForm
+from console.timeline.models import SavedView, ViewPage
 from console.timeline.sources import SOURCES, Viewer
 
 _CHOICES_SHOWN = 100
@@ -48,7 +52,7 @@ def _viewer(request: HttpRequest) -> Viewer:
 def _asked(query: QueryDict, viewer: Viewer) -> QueryDict:
     """The query without where its page begins: what every link of the page carries on."""
     kept = query.copy()
-    for name in ("before", "after", "part"):
+    for name in ("before", "after", "part", saved_views.WHOLE):
         kept.pop(name, None)
     if not viewer.everyone:
         kept.pop("everyone", None)
@@ -60,6 +64,8 @@ def _asked(query: QueryDict, viewer: Viewer) -> QueryDict:
 @require_safe
 def list_(request: HttpRequest) -> HttpResponse:
     viewer, now = _viewer(request), timezone.now()
+    if default := saved_views.default_query(viewer.user, ViewPage.TIMELINE, request.GET):
+        return redirect(f"{request.path}?{default}")
     filters = parse(request.GET, now)
     asked = _asked(request.GET, viewer)
     names = {"app": _apps(viewer), "connection": _connections(viewer)}
@@ -71,7 +77,7 @@ def list_(request: HttpRequest) -> HttpResponse:
         "form": _form(request.GET, names),
         "kept": [(name, value) for name in asked if name not in _IN_FORM for value in asked.getlist(name)],
         "kept_for": _kept_for(),
-        "verified": Verification.objects.order_by("-at").first(),
+        "verified": _VERIFIED.first(),
         "oldest": None if filters.is_active or "before" in request.GET else stream.oldest(viewer),
     }
     if not filters.problems:
@@ -194,18 +200,27 @@ def _chips(asked: QueryDict, named: dict[str, Choices]) -> list[dict[str, str]]:
     return chips
 
 
+def _newest(found: QuerySet[Any]) -> QuerySet[Any, tuple[Any, ...]]:
+    return found.order_by("-id").values_list("pk", "name")[:_CHOICES_SHOWN]
+
+
+_EVERY_APP = Statement(lambda: _newest(ConnectedApp.objects.exclude(source=Source.CONSOLE)))
+_OWN_APPS = Statement(
+    lambda owner_id: _newest(ConnectedApp.objects.filter(owner_id=owner_id).exclude(source=Source.CONSOLE))
+)
+_EVERY_CONNECTION = Statement(lambda: _newest(Connection.objects.all()))
+_OWN_CONNECTIONS = Statement(lambda owner_id: _newest(Connection.objects.filter(owner_id=owner_id)))
+_VERIFIED = Instances(lambda: Verification.objects.order_by("-at")[:1])
+
+
 def _apps(viewer: Viewer) -> Choices:
-    apps = ConnectedApp.objects.exclude(source=Source.CONSOLE).order_by("-id")
-    if not viewer.everyone:
-        apps = apps.filter(owner=viewer.user)
-    return [(str(pk), name) for pk, name in apps.values_list("pk", "name")[:_CHOICES_SHOWN]]
+    found = _EVERY_APP.rows() if viewer.everyone else _OWN_APPS.rows(viewer.user.pk)
+    return [(str(pk), name) for pk, name in found]
 
 
 def _connections(viewer: Viewer) -> Choices:
-    connections = Connection.objects.order_by("-id")
-    if not viewer.everyone:
-        connections = connections.filter(owner=viewer.user)
-    return [(str(pk), name) for pk, name in connections.values_list("pk", "name")[:_CHOICES_SHOWN]]
+    found = _EVERY_CONNECTION.rows() if viewer.everyone else _OWN_CONNECTIONS.rows(viewer.user.pk)
+    return [(str(pk), name) for pk, name in found]
 
 
 def _form(query: QueryDict, named: dict[str, Choices]) -> dict[str, Any]:
@@ -300,8 +315,65 @@ def export(request: HttpRequest, form: str) -> HttpResponseBase:
         return redirect(back)
     name = f"timeline-{now:%Y-%m-%d}"
     if form == "csv":
-        return csv_response(request, name, exports.COLUMNS, (exports.cells(each) for each in found))
-    return ndjson_response(request, name, (each.as_json() for each in found))
+        return csv_response(request, name, exports.COLUMNS, (exports.cells(each) for each in exports.rows(found)))
+    return ndjson_response(request, name, exports.rows(found))
+
+
+# -- saved views ---------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def saved(request: HttpRequest, page: str) -> HttpResponse:
+    """The views of one page, to change; posted to, one more of them."""
+    if page not in ViewPage:
+        raise Http404
+    of, user = ViewPage(page), user_of(request)
+    if request.method == "POST":
+        form, query = SavedViewForm(request.POST), request.POST.get("query", "")
+        try:
+            view = saved_views.save(user, of, name=_name(form), query=query)
+        except Refusal as refusal:
+            messages.error(request, str(refusal))
+            return redirect(f"{_address(of)}?{saved_views.filter_of(of, QueryDict(query)) or 'all=1'}")
+        messages.success(request, f"Saved as {view.name}.")
+        return redirect(f"{_address(of)}?{view.query}")
+    context = {"page": of, "views": saved_views.own_views(user, of), "back": _address(of)}
+    return render(request, "timeline/views.html", context)
+
+
+def _name(form: SavedViewForm) -> str:
+    """Raises Refusal."""
+    if not form.is_valid():
+        why = next(iter(form.errors.get("name", [])), "This name cannot be used.")
+        raise Refusal(Code.INVALID_ARGUMENT, f"Name: {why}", field="name")
+    name: str = form.cleaned_data["name"]
+    return name
+
+
+def _address(page: ViewPage) -> str:
+    lists = {ViewPage.TIMELINE: "timeline:list", ViewPage.ORDERS: "orders:list", ViewPage.ERRORS: "errors"}
+    return reverse(lists[page])
+
+
+@require_POST
+def change_saved(request: HttpRequest, pk: int) -> HttpResponse:
+    view = get_object_or_404(SavedView, pk=pk, owner=user_of(request))
+    form = SavedViewForm(request.POST)
+    try:
+        saved_views.change(view, name=_name(form), is_default=form.cleaned_data["is_default"])
+    except Refusal as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, "Saved.")
+    return redirect("timeline:views", view.page)
+
+
+@require_POST
+def delete_saved(request: HttpRequest, pk: int) -> HttpResponse:
+    view = get_object_or_404(SavedView, pk=pk, owner=user_of(request))
+    view.delete()
+    messages.success(request, f"Deleted {view.name}.")
+    return redirect("timeline:views", view.page)
 
 
 # -- search --------------------------------------------------------------------------------------------------

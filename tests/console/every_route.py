@@ -31,6 +31,8 @@ from console.platforms.services import PaperTerms
 from console.recent_errors import rollup
 from console.recent_errors.models import ErrorGroup
 from console.scopes import Scope, Source
+from console.timeline import saved_views
+from console.timeline.models import ViewPage
 from tests.console.pages import log
 from tests.console.second_factors import give_app
 from tests.console.steps import made_elsewhere, prepared_order, traded
@@ -54,7 +56,7 @@ PUBLIC = frozenset(
         "help/<slug>",
         "help/errors/<code>",
     }
-    | {"timeline/export/<form>", "timeline/<source>"}
+    | {"timeline/export/<form>", "timeline/<source>", "timeline/views/<page>"}
     | {"sign-in/with/<slug>", "set-password/<token>", "people/<pk>/<action>"}
 )
 """Kinds of ids that are nobody's: a guide, a page of help, what is to be done."""
@@ -64,7 +66,8 @@ KEY = "nightly-report-of-all-positions-and-open-orders-in-every-acc"
 PROVISIONING = "provisioning-of-connections-for-every-new-customer-in-europe"
 LANTERN = "Lantern Kapitalverwaltungsgesellschaftsbeteiligungsverwalter"
 COMPASS = "Compass Finanzdienstleistungsinstitutsvermittlungsplattforme"
-PRIVATE = frozenset({DESK, HELPER, KEY, PROVISIONING, LANTERN, COMPASS, "olivia@example.com"})
+VIEW = "Refusals-of-all-orders-in-every-account-since-last-year-and-"
+PRIVATE = frozenset({VIEW, DESK, HELPER, KEY, PROVISIONING, LANTERN, COMPASS, "olivia@example.com"})
 """Names of what is Olivia's or the operator's: on no page of anybody else."""
 
 
@@ -149,6 +152,7 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
         message="Order entry is halted on this connection until its owner lifts the halt. " * 3,
         arguments={"symbol": OPTION, "note": "Donaudampfschifffahrtselektrizitätenhauptbetriebswerk" * 4},
     )
+    view = saved_views.save(owner, ViewPage.TIMELINE, name=VIEW, query="tool=get_*&outcome=failed")
     rollup.catch_up()
     topic = channels.add_topic(owner, server="https://ntfy.example.com", topic="orders-of-olivia", token="")
     platform, _ = platforms.create_platform(operator, name=COMPASS)
@@ -185,6 +189,8 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
         "timeline/<source>": "call",
         "timeline/<source>/<pk>": call.pk,
         "timeline/export/<form>": "csv",
+        "timeline/views/<page>": "timeline",
+        "timeline/views/<pk>": view.pk,
         "errors/<pk>": ErrorGroup.objects.get(user_id=owner.pk).pk,
         "orders/approvals/questions/<public_id>": question.public_id,
         **dict.fromkeys(("journal/<public_id>", "api/v1/journal/trades/<trade_id>"), trip.public_id),

@@ -6,7 +6,7 @@ from typing import Any
 from django import template
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.html import escape
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from console.charts import figures
@@ -27,6 +27,19 @@ def chart(drawn: LineChart | BarChart | Spark | None) -> SafeString:
     if isinstance(drawn, BarChart):
         shown["paths"] = _paths(drawn.rects)
     return render_to_string(drawn.template, shown)
+
+
+@register.simple_tag
+def small_bars(counts: Sequence[int], label: str, look: str = "") -> SafeString:
+    """A row of bars as high as a line. ``label`` is what a screen reader says, and the title."""
+    return format_html(
+        '<svg class="spark {}" width={} height={} role=img><title>{}</title><path d="{}"/></svg>',
+        look,
+        figures.small_width(counts),
+        figures.SMALL_HEIGHT,
+        label,
+        figures.small_path(counts),
+    )
 
 
 def _bands(bands: Iterable[Band]) -> SafeString:

@@ -96,6 +96,8 @@ def _guards_position(order: Order) -> bool:
     """Whether a position may lose its stop, its target or its way out with the order."""
     if order.parent_id is not None or order.order_class == OrderClass.OCO or order.reduce_only or order.closes:
         return True
+    if order.filled_quantity and order.has_legs:
+        return True  # its exits guard what it has filled, and most brokers end them with it
     try:
         positions = broker_access.broker_of(order.connection).positions(order.account_id)
     except BrokerError:

@@ -8,8 +8,10 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from brokers.compiled_queries import Statement
 from console.accounts.models import User
 from console.audit import log as audit_log
+from console.audit import masking
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.halts.services import Proof
@@ -72,8 +74,22 @@ def for_owner(owner: User) -> QuerySet[Confirmation]:
     return awaiting(owner).filter(OWNERS)
 
 
+def waiting_now(owner: User) -> list[tuple[str, str]]:
+    """The public id and the environment of each of ``for_owner``: every page asks."""
+    return _WAITING.rows(owner.pk, timezone.now())
+
+
 OWNERS = Q(rule=None) & (Q(redeemer=Redeemer.OWNER) | ~Q(app__connection__policy=Policy.TWO_STEP))
 """Confirmations that only the owner redeems, as ``Confirmation.decided_by`` has it, and no rule of theirs covers."""
+
+
+_WAITING = Statement(
+    lambda owner_id, now: (
+        undecided(now)
+        .filter(OWNERS, app__connection__owner_id=owner_id)
+        .values_list("public_id", "app__connection__environment")
+    )
+)
 
 
 def approve(
@@ -115,7 +131,7 @@ def reject(confirmation: Confirmation, *, by: User, reason: str, words: str = ""
     It needs no proof beyond the session: it only ever stops something. Raises Refusal when it has moved on.
     """
     _check_owner(confirmation.app.connection, by)
-    words = " ".join(audit_log.mask(words).split())[:MAX_REASON_LENGTH].rstrip()
+    words = " ".join(masking.mask(words).split())[:MAX_REASON_LENGTH].rstrip()
     said = " ".join(part for part in (REASONS[reason], words) if part)
     what = f'The owner declined it in the console and wrote: "{said}"' if said else "The owner declined it."
     orders = release.discard(confirmation, what, by=by.email, request_id=request_id, code=Code.REJECTED_BY_OWNER)

@@ -18,10 +18,7 @@ class PendingBadge:
 
     @classmethod
     def of(cls, owner: User) -> Self:
-        waiting = approvals.for_owner(owner).order_by().values_list("public_id", "app__connection__environment")
-        questions = broker_questions.open_questions(owner).order_by()
-        asked = list(questions.values_list("public_id", "order__connection__environment"))
-        found = list(waiting)
+        found, asked = approvals.waiting_now(owner), broker_questions.open_now(owner)
         return cls(
             count=len(found) + len(asked),
             newest="-".join(max((each for each, _ in kind), default="") for kind in (found, asked)).strip("-"),

@@ -4,6 +4,7 @@ A rule is made with a proof of presence for that very rule, a passkey's where re
 none: it only ever stops something.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
@@ -43,6 +44,8 @@ TYPE_NAMES = {
     OrderType.STOP_LIMIT: "stop-limit",
     OrderType.TRAIL: "trailing stop",
 }
+_OPTION = re.compile(r"(?:\d{6}[CP]\d{8}|[ -]\d+(?:\.\d+)?[ -][CP])$", re.ASCII)
+"""The end of an option's symbol: ``AAPL270115C00150000``, ``GOOGL 18SEP26 312.5 C``, ``BTC-27DEC26-50000-C``."""
 DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -232,10 +235,18 @@ def text_of(wanted: RuleTerms | StandingRule, currency: str) -> str:
     last = wanted.last_day if isinstance(wanted, RuleTerms) else last_day(wanted)
     count = f"{wanted.orders_a_day} order{'' if wanted.orders_a_day == 1 else 's'}"
     return (
-        f"{what} {_listed(wanted.symbols)}, {_listed(kinds)} orders of {whose}: at most "
-        f"{wanted.order_value:,.2f} {currency} an order, {wanted.day_value:,.2f} {currency} and {count} a day; "
-        f"{_hours(wanted)}; until the end of {last.day} {last:%b %Y}."
+        f"{what} {_listed(wanted.symbols)}, {_listed(kinds)} orders of {whose}, on every account of the connection: "
+        f"at most {wanted.order_value:,.2f} {currency} an order, {wanted.day_value:,.2f} {currency} and {count} a day; "
+        f"{_hours(wanted)}; until the end of {last.day} {last:%b %Y}.{_warning(wanted)}"
     )
+
+
+def _warning(wanted: RuleTerms | StandingRule) -> str:
+    """What the amounts of a rule do not bound."""
+    options = [symbol for symbol in wanted.symbols if _OPTION.search(symbol)]
+    if not options or Side.SELL not in [Side(each) for each in wanted.sides]:
+        return ""
+    return f" Selling {_listed(options)} can open a short option, which can lose more than these amounts."
 
 
 def _listed(names: Sequence[str]) -> str:

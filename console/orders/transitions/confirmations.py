@@ -119,9 +119,9 @@ def withdraw_question(confirmation: Confirmation, question: str) -> bool:
 
 
 def hold_for_owner(confirmation: Confirmation) -> None:
-    """From now on only its owner releases it, in the console."""
-    Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None).update(redeemer=Redeemer.OWNER)
-    confirmation.refresh_from_db(fields=["redeemer"])
+    """From now on only its owner releases it, in the console: no rule of theirs stands in for them any more."""
+    Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None).update(redeemer=Redeemer.OWNER, rule=None)
+    confirmation.refresh_from_db(fields=["redeemer", "rule"])
 
 
 def leave_to_owner(confirmation: Confirmation) -> None:

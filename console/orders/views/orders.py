@@ -31,6 +31,8 @@ from console.orders.owner import approvals, broker_questions, manual_settlement
 from console.orders.states import Status
 from console.orders.views import approvals as view_approvals
 from console.orders.views.approvals import SHOWN_TERMS
+from console.timeline import saved_views
+from console.timeline.models import ViewPage
 
 _ELSEWHERE = 50
 
@@ -44,6 +46,8 @@ def own_orders(user: User) -> QuerySet[Order]:
 def list_(request: HttpRequest) -> HttpResponse:
     """An open page asks again with the mark of what it shows, and is told nothing while nothing is new."""
     user = user_of(request)
+    if "X-Seen" not in request.headers and (default := saved_views.default_query(user, ViewPage.ORDERS, request.GET)):
+        return redirect(f"{request.path}?{default}")
     filters = OrderFilter(request.GET, owner=user)
     page = paging.page(order_queries.for_rows(filters.apply(own_orders(user))), request.GET.get("before", ""))
     mark = _mark(page.rows)

@@ -1,4 +1,4 @@
-"""A row of small bars, and in a word whose fault an error is."""
+"""The rows of the list of causes, and in a word whose fault an error is."""
 
 from collections.abc import Sequence
 
@@ -10,17 +10,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from brokers.types import Environment
+from console.charts.figures import SMALL_USUAL, small_path, small_width
 from console.errors import Blame, explanation_of
 from console.onboarding.templatetags.console_tags import relative
 from console.recent_errors.queries import GroupInSpan
 
 register = template.Library()
 
-_HEIGHT, _WIDTH, _STEP = 22, 6, 8
-_USUAL = 12
-"""Bars of the span that is shown at first; the style sheet has their width."""
-_NARROW = 16
-"""More bars than this are drawn half as wide."""
 _FAULTS: dict[str, str] = {
     Blame.CALLER: "Caller",
     Blame.GATEWAY: "Tradelatch",
@@ -30,34 +26,6 @@ _FAULTS: dict[str, str] = {
 }
 
 _LOOKS = {"broker": " class=outside", "network": " class=outside", "gateway": " class=ours"}
-
-
-@register.simple_tag
-def bars(counts: Sequence[int], label: str, kind: str = "") -> SafeString:
-    """The counts as bars, the oldest first. ``label`` is what a screen reader says, and the title."""
-    return format_html(
-        '<svg class="spark {}" width={} height={} role=img><title>{}</title><path d="{}"/></svg>',
-        kind,
-        *_across(counts),
-        label,
-        _path(counts),
-    )
-
-
-def _across(counts: Sequence[int]) -> tuple[int, int]:
-    return len(counts) * (_STEP if len(counts) <= _NARROW else _STEP // 2), _HEIGHT
-
-
-def _path(counts: Sequence[int]) -> str:
-    """One for all bars: fifty rows of twelve rectangles each would be half the page."""
-    width, step = (_WIDTH, _STEP) if len(counts) <= _NARROW else (_WIDTH // 2, _STEP // 2)
-    tallest = max(*counts, 1)
-    heights = [max(3, round(_HEIGHT * count / tallest)) if count else 0 for count in counts]
-    return "".join(
-        f"M{place * step} {_HEIGHT - height}h{width}v{height}h-{width}z"
-        for place, height in enumerate(heights)
-        if height
-    )
 
 
 @register.simple_tag(takes_context=True)
@@ -90,8 +58,8 @@ def error_rows(context: Context, groups: Sequence[GroupInSpan]) -> SafeString:
                 calls,
                 " \N{MIDDLE DOT} ".join(part for part in (group.tool, group.code or "no code") if part),
                 relative(each.last_seen, now),
-                "" if len(each.bars) == _USUAL else format_html(" width={}", _across(each.bars)[0]),
-                _path(each.bars),
+                "" if len(each.bars) == SMALL_USUAL else format_html(" width={}", small_width(each.bars)),
+                small_path(each.bars),
                 where,
                 tag,
                 SafeString(_LOOKS.get(fault_kind(group.code), "")),

@@ -1,5 +1,7 @@
 """One line of the timeline. Written in one piece: fifty of them are most of what the page costs."""
 
+from typing import Any
+
 from django import template
 from django.urls import reverse
 from django.utils import timezone
@@ -7,6 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from console.onboarding.templatetags.console_tags import brief_time, environment
+from console.timeline import saved_views as saved
 from console.timeline.entries import TimelineEntry
 
 register = template.Library()
@@ -35,3 +38,20 @@ def entry_line(entry: TimelineEntry, everyone: bool) -> SafeString:
         environment(entry.environment) if entry.environment == "live" else _NOTHING,
         brief_time(entry.at, timezone.now()),
     )
+
+
+@register.inclusion_tag("timeline/saved_views.html", takes_context=True)
+def saved_views(context: dict[str, Any], page: str, address: str) -> dict[str, Any]:
+    """The views somebody saved of a page, and the form that saves the filter of its address as another."""
+    request = context["request"]
+    views = saved.own_views(context["user"], page)
+    current = saved.filter_of(page, request.GET) if request.GET else ""
+    return {
+        "page": page,
+        "address": address,
+        "views": views,
+        "has_default": any(view.is_default for view in views),
+        "current": current,
+        "is_new": current and all(view.query != current for view in views),
+        "csrf_token": context.get("csrf_token"),
+    }

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
+from console import request_origin
 from console.accounts.models import User
 from console.audit import queries, sign_ins
 from console.audit.models import Change, ChangeCategory, FailedSignIns
@@ -87,6 +88,28 @@ def test_a_flood_of_made_up_addresses_is_bounded(db: None, monkeypatch: pytest.M
     assert len(rows(sign_ins.FAILED)) == 4
     assert FailedSignIns.objects.count() == 4
     assert FailedSignIns.objects.get(email="").times == 5
+
+
+def test_made_up_addresses_hide_nothing_that_was_tried_on_an_account(
+    owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sign_ins, "SETS_IN_A_WINDOW", 3)
+    for number in range(8):
+        sign_ins.failed(f"user{number}@example.com", ProofKind.PASSWORD)
+    sign_ins.failed(owner.email, ProofKind.PASSWORD)
+    assert [row.target_label for row in queries.own_changes(owner)] == [owner.email]
+
+
+def test_from_many_networks_an_account_has_a_bounded_number_of_rows_that_stay_its_own(
+    owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sign_ins, "SETS_OF_AN_ACCOUNT", 3)
+    for number in range(8):
+        with request_origin.coming_from(request_origin.Origin(ip=f"203.0.{number}.7")):
+            sign_ins.failed(owner.email, ProofKind.PASSWORD)
+    FailedSignIns.objects.update(window=timezone.now() - timedelta(minutes=10))
+    sign_ins.count_failed()
+    assert sorted(row.times for row in queries.own_changes(owner)) == [1, 1, 1, 1, 4]
 
 
 def test_who_is_held_back_is_a_row_once_however_often_they_go_on(owner: User) -> None:

@@ -347,6 +347,17 @@ def test_an_entry_is_the_apps_to_cancel_with_exits_or_without(
     assert state(bracket) is Status.CANCELLED
 
 
+def test_an_entry_that_has_filled_in_part_guards_what_it_filled(
+    asks: Connection, trader: Principal, owner: User
+) -> None:
+    exits: dict[str, Any] = {"order_type": OrderType.LIMIT, "limit_price": Decimal(1_000), **GUARDED["bracket"]}
+    terms = Terms(symbol="BTC/USD", side=Side.BUY, quantity=Decimal("0.1"), **exits)
+    [bracket] = release(preparing.prepare(trader, terms).confirmation, owner)
+    Order.objects.filter(pk=bracket.pk).update(filled_quantity=Decimal("0.04"), status=Status.PARTIALLY_FILLED)
+    assert by_mcp(trader)(bracket) == "approval_required"
+    assert state(bracket) is Status.PARTIALLY_FILLED
+
+
 def test_where_the_positions_are_not_known_it_waits_for_the_owner(
     asks: Connection, trader: Principal, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:

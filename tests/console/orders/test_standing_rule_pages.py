@@ -43,8 +43,9 @@ def test_the_rule_is_said_in_one_sentence_and_made_with_the_proof(
     shown = send(browser, asks, symbols="btc/usd, AAPL", starts="09:30", ends="16:00", time_zone="America/New_York")
     last = last_day()
     assert (
-        "Buy BTC/USD or AAPL, limit orders of any app that you let trade: at most 1,000.00 USD an order, "
-        "2,500.00 USD and 10 orders a day; every day, 09:30 to 16:00 (America/New_York); "
+        "Buy BTC/USD or AAPL, limit orders of any app that you let trade, on every account of the connection: "
+        "at most 1,000.00 USD an order, 2,500.00 USD and 10 orders a day; every day, "
+        "09:30 to 16:00 (America/New_York); "
         f"until the end of {last.day} {last:%b %Y}."
     ) in shown
     assert not StandingRule.objects.exists()

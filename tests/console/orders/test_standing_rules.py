@@ -28,6 +28,7 @@ from console.orders.models import Confirmation, Order, RuleRelease, StandingRule
 from console.orders.owner import approvals, notifications, standing_rules
 from console.orders.owner.approvals import Evidence
 from console.orders.states import Status
+from console.orders.transitions import confirmations
 from console.principal import Principal, Redeemer
 from console.scopes import Scope
 from mcpserver import elicitation, pipeline
@@ -547,3 +548,28 @@ def test_the_owner_can_decide_first_and_that_takes_nothing_of_the_rule(
     assert len(watch.submitted) == 1
     assert not RuleRelease.objects.exists()
     assert confirm(trader, placed)["error"]["code"] == Code.CONFIRMATION_USED
+
+
+# -- in words ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("symbol", ["AAPL270115C00150000", "GOOGL 18SEP26 312.5 C", "BTC-27DEC26-50000-P"])
+def test_a_rule_that_sells_options_warns_of_what_its_amounts_do_not_bound(symbol: str) -> None:
+    both = (Side.BUY, Side.SELL)
+    text = standing_rules.text_of(terms(symbols=("SPY", symbol), sides=both), "USD")
+    assert f"Selling {symbol} can open a short option, which can lose more than these amounts." in text
+    assert "on every account of the connection" in text
+    for harmless in (terms(symbols=("SPY", symbol)), terms(symbols=("SPY", "BTC/USD", "BRK.B"), sides=both)):
+        assert "Selling" not in standing_rules.text_of(harmless, "USD")
+
+
+def test_what_is_held_for_its_owner_is_released_by_no_rule_any_more(
+    trader: Principal, rule: StandingRule, watch: Watch
+) -> None:
+    placed = place(trader)
+    confirmation = row(placed).confirmation
+    assert confirmation.rule == rule
+    confirmations.hold_for_owner(confirmation)
+    assert Confirmation.objects.get().rule is None
+    confirm(trader, placed)
+    assert watch.submitted == []

@@ -1,6 +1,6 @@
 """A secret or a token that a caller puts where it does not belong never reaches the journal."""
 
-from console.audit import log as audit_log
+from console.audit import masking
 from console.platforms import credentials, token_signing
 from tests.console.platforms.conftest import Product
 
@@ -9,8 +9,8 @@ def test_neither_secret_nor_token_is_kept(product: Product) -> None:
     token = token_signing.sign({"sub": "tlu_x"})
     for prefix in ("tlc", "tlu"):
         raw, _ = credentials.new_secret(prefix)
-        assert audit_log.mask(f"my secret is {raw}, thanks") == "my secret is [masked], thanks"
-    assert audit_log.mask(f"see {token}") == "see [masked]"
+        assert masking.mask(f"my secret is {raw}, thanks") == "my secret is [masked], thanks"
+    assert masking.mask(f"see {token}") == "see [masked]"
 
 
 def test_only_hashes_are_stored(product: Product) -> None:

@@ -1,0 +1,1 @@
+"""A chat page on Tradelatch's platform API: a product to start from."""

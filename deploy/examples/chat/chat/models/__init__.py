@@ -1,0 +1,1 @@
+"""One module for each interface that models are reached by."""
