@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
 .PHONY: help run rotate dev demo example-chat screens quick test clients hosts vendors mutations calendars conformance bench bench-growth bench-paper \
-	bench-bulkhead bench-order bench-fast-path bench-console bench-profit races chaos soak docs lint lock clean
+	bench-bulkhead bench-order bench-resting bench-fast-path bench-console bench-profit races chaos soak docs lint lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -111,6 +111,10 @@ bench-growth: .venv/.tests ## the same with much data; after touching queries of
 # beside that revision, each in turn; some four minutes.
 bench-order: .venv/.tests ## an order, from quote to confirmation; after touching orders, checks or paper
 	@$(PYTHON) -m tests.bench.order $(if $(AGAINST),--against $(AGAINST))
+
+# What orders cost that rest: get_orders, a sweep, a quiet minute. With AGAINST=REV beside that revision. Five minutes.
+bench-resting: .venv/.tests ## orders that rest; after touching the sweep, lists of open orders or paper's matching
+	@$(PYTHON) -m tests.bench.resting $(if $(AGAINST),--against $(AGAINST))
 
 # What each piece of the fast path of /mcp gains: reads with it and without it. About two minutes.
 bench-fast-path: .venv/.tests ## what each piece of the fast path gains; before changing one

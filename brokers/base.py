@@ -259,6 +259,18 @@ class AskingBroker(Broker, Protocol):
         ...
 
 
+class TellingBroker(Broker, Protocol):
+    """A broker that keeps a row of each change of an order, see ``brokers.registry``: none need be asked for news."""
+
+    def named_orders(self, account_id: str, client_order_ids: Collection[str]) -> list[BrokerOrder]:
+        """Those of these ids that the account has, open or not, each as ``order`` tells it; newest first."""
+        ...
+
+    def open_names(self, account_id: str) -> list[str]:
+        """The client order ids of all that is open now, newest first."""
+        ...
+
+
 class QuotingBroker(Broker, Protocol):
     """A broker that fills some orders at a firm quote, and knows such an order by the id of its quote alone.
 

@@ -1,6 +1,6 @@
 """Broker name → its adapter. The one place that names every adapter."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -16,6 +16,7 @@ from brokers.kraken.adapter import KrakenBroker
 from brokers.krakenfutures.adapter import KrakenFuturesBroker
 from brokers.okx.adapter import OkxBroker
 from brokers.paper import adapter as paper
+from brokers.paper import changed_orders
 from brokers.paper import order_intake as paper_intake
 from brokers.tws import rules as tws_rules
 from brokers.types import Capabilities
@@ -79,6 +80,31 @@ CALLS_PER_MINUTE = {"alpaca": 180, "crosstrade": 140, "ibkr": 240}
 CrossTrade takes 180 requests a minute and 20 at once; IBKR 10 a second, and shuts out for ten minutes who sends more. A
 call can be several requests. ib_async, below tws, counts by itself.
 """
+
+
+TELLING = frozenset(name for name, known in _CAPABILITIES.items() if known.tells_changes)
+"""Those that keep a row of each change of an order: see ``brokers.base.TellingBroker``."""
+
+
+def has_changed_orders() -> bool:
+    """Whether an order of a telling broker has changed and nobody has followed it yet."""
+    return changed_orders.waiting()
+
+
+def read_changed_orders(limit: int, account_id: str = "") -> list[tuple[int, str]]:
+    """(row, client order id), the oldest change first, of one account or all. A row is read again until it is
+    forgotten."""
+    return changed_orders.read(limit, account_id)
+
+
+def forget_changed_orders(rows: Collection[int]) -> None:
+    """What they tell has been followed."""
+    changed_orders.forget(rows)
+
+
+def postpone_changed_orders(rows: Collection[int]) -> None:
+    """What they tell cannot be followed now: all others come first."""
+    changed_orders.postpone(rows)
 
 
 def is_remote(name: str) -> bool:

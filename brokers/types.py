@@ -950,6 +950,8 @@ class Capabilities:
     post_only: bool = False
     spreads: bool = False
     """Several options in one order, by the symbols of ``brokers.spreads``."""
+    tells_changes: bool = False
+    """It keeps a row of each change of an order: see ``brokers.base.TellingBroker``."""
     firm_quotes: bool = False
     """Some orders are filled at a quote of its own: see ``brokers.base.QuotingBroker``."""
     practice: bool = False

@@ -128,8 +128,9 @@ _FLAG_NOTES = {
     "margin_in_preview": "margin effect in a preview",
     "order_stream": "order updates by a stream",
 }
-# Not in the table: all take orders, whether a broker's money is simulated is in its name, and nobody sees our ids.
-_NO_ROW = frozenset({"practice", "change_may_rename", Ability.ORDERS})
+# Not in the table: all take orders, whether a broker's money is simulated is in its name, nobody sees our ids, and how
+# we learn of a change makes no difference to anybody.
+_NO_ROW = frozenset({"practice", "change_may_rename", "tells_changes", Ability.ORDERS})
 _SHORT_NAMES = {
     "paper": "Paper",
     "crosstrade": "CrossTrade",

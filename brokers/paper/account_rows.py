@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, transaction
-from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models.functions import Coalesce
 
 from brokers.compiled_queries import JsonRows, Statement
 from brokers.errors import InvalidAccount
@@ -52,16 +53,29 @@ def _build(key: str, named: str, first: str, second: str, at: datetime) -> Query
     )
 
 
+def _build_glance(key: str, first: str, second: str) -> QuerySet[PaperAccount, tuple[Any, ...]]:
+    mine = PaperOrder.objects.filter(account=OuterRef("pk"), status__in=[first, second]).order_by()
+    count = mine.values("account").annotate(count=Count("pk")).values("count")
+    return PaperAccount.objects.filter(key=key).values_list(
+        *_FIELDS,
+        Coalesce(Subquery(count), 0),
+        JsonRows(ImportedSeries.objects.all(), "id", "imported", "symbol", "name", "asset_class", "exchange"),
+        JsonRows(CorporateAction.objects.all(), "id", "at", "symbol", "kind", "value"),
+    )
+
+
 _ROWS = Statement(_build)
+_GLANCE = Statement(_build_glance)
 _LOCK = Statement(lambda key: PaperAccount.objects.select_for_update().filter(key=key).values_list("pk"))
 
 
 @dataclass(frozen=True, slots=True)
-class AccountRows:
-    """What was read of an account at one time."""
+class Glance:
+    """An account without what it has."""
 
     account: PaperAccount
-    state: AccountSnapshot
+    open_orders: int
+    """How many."""
     imported: tuple[tuple[Any, ...], ...]
     """As ``listings.market_for`` takes it."""
 
@@ -69,6 +83,29 @@ class AccountRows:
     def market(self) -> Market:
         """Raises BrokerUnavailable for a venue whose listing was never read."""
         return market_for(self.account.seed, self.account.hours, self.account.venue, self.imported)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRows(Glance):
+    """What was read of an account at one time."""
+
+    state: AccountSnapshot
+
+
+def glance(key: str) -> Glance:
+    """Raises InvalidAccount."""
+    row = _GLANCE.first(key, *OPEN_STATUSES)
+    if row is None:
+        raise InvalidAccount("There is no such paper account.")
+    *own, count, series, actions = row
+    return Glance(PaperAccount.from_db(DEFAULT_DB_ALIAS, _FIELDS, own), count, _imported(series, actions))
+
+
+def _imported(series: list[tuple[Any, ...]], actions: list[tuple[Any, ...]]) -> tuple[tuple[Any, ...], ...]:
+    return (
+        *((*one, None) for one in series),
+        *((pk, when, symbol, "", kind, "", value) for pk, when, symbol, kind, value in actions),
+    )
 
 
 def read(key: str, at: datetime, *, named: str = "") -> AccountRows:
@@ -84,11 +121,8 @@ def read(key: str, at: datetime, *, named: str = "") -> AccountRows:
         *(("unsettled", currency, amount, None) for currency, amount in coming),
     ]
     found = [_wider(OpenOrder(*order)) for order in orders]
-    imported = (
-        *((*one, None) for one in series),
-        *((pk, when, symbol, "", kind, "", value) for pk, when, symbol, kind, value in actions),
-    )
-    return AccountRows(account, AccountSnapshot(account, at, named=named, orders=found, book=book), imported)
+    state = AccountSnapshot(account, at, named=named, orders=found, book=book)
+    return AccountRows(account, len(state.orders), _imported(series, actions), state)
 
 
 def _wider(order: OpenOrder) -> OpenOrder:

@@ -3,18 +3,18 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, Min, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from brokers import market_hours
 from brokers.compiled_queries import Statement
 from brokers.paper import account_rows, buying_power, costs, engine, fill_rules, ledger, prices, public_price_feed
 from brokers.paper.listings import market_for, market_of
-from brokers.paper.models import OPEN_STATUSES, CashBalance, Holding, MatchedTape, PaperAccount, PaperOrder
+from brokers.paper.models import OPEN_STATUSES, CashBalance, Holding, LivePair, MatchedTape, PaperAccount, PaperOrder
 from brokers.types import BrokerStatus
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,13 @@ DEFAULT_SEED = 1
 """Accounts share one simulated market unless somebody asks for another."""
 LONGEST_SETTLEMENT = 5
 _BATCH = 500
+_FEW = 100
+"""Orders that are read with their account sooner than looked for one by one."""
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+_BY_CLOCK = ("expires_at", "arrives_at", "cancels_at")
+_FRESH_FROM_VENUE = Q(next_at=None) & Exists(
+    LivePair.objects.filter(venue=OuterRef("venue"), symbol=OuterRef("symbol"), known_until__gt=OuterRef("seen"))
+)
 _MARKS = Statement(lambda tape: MatchedTape.objects.filter(tape=tape).values_list("seen"))
 # Two statements in one, because each half has an index of its own, and in SQL, because it runs for every tick.
 _TABLE = PaperOrder._meta.db_table
@@ -170,9 +177,25 @@ def reset(account: PaperAccount, now: datetime, cash: Decimal | None = None) -> 
         mine.save(update_fields=["accrues_at", "starting_cash"])
 
 
-def has_work() -> bool:
-    """Whether any order rests: one short look, for the scheduler."""
-    return PaperOrder.objects.filter(status__in=OPEN_STATUSES).exists()
+def has_work(now: datetime | None = None) -> bool | datetime:
+    """Whether a new bar or the clock may move an order that rests: True, or when it may at the earliest.
+
+    False where nothing rests. Short looks at an index each, for the scheduler.
+    """
+    if not PaperOrder.objects.filter(status__in=OPEN_STATUSES).exists():
+        return False
+    if MatchedTape.objects.filter(_FRESH_FROM_VENUE).exists():
+        return True
+    marks = MatchedTape.objects.filter(next_at__gte=_EVER).order_by("next_at").values_list("next_at")
+    times = [
+        PaperOrder.objects.filter(**{f"{what}__gte": _EVER}, held=False).order_by(what).values_list(what)
+        for what in _BY_CLOCK
+    ]
+    nearest = [row[0] for rows in (marks, *times) for row in rows[:1]]
+    earliest = min(nearest, default=None)
+    if earliest is None:
+        return False
+    return True if earliest <= (now or timezone.now()) else earliest
 
 
 def match_resting(now: datetime) -> int:
@@ -183,15 +206,15 @@ def match_resting(now: datetime) -> int:
     """
     keys: dict[int, set[int]] = {}
     tapes: dict[int, set[str]] = {}
-    shown: dict[datetime, list[str]] = {}
+    shown: dict[tuple[datetime, datetime | None], list[str]] = {}
     markets: dict[tuple[int, str, str], prices.Market] = {}
-    for mark in MatchedTape.objects.order_by("pk"):
+    for mark in MatchedTape.objects.filter(Q(next_at__lte=now) | Q(next_at=None)).order_by("pk"):
         place = (mark.seed, mark.hours, mark.venue)
         if place not in markets:
             markets[place] = market_for(*place)
-        done, found = _touched(mark, markets[place], now)
+        done, next_at, found = _touched(mark, markets[place], now)
         if done is not None:
-            shown.setdefault(done, []).append(mark.tape)
+            shown.setdefault((done, next_at), []).append(mark.tape)
         for order, owner in found:
             keys.setdefault(owner, set()).add(order)
             tapes.setdefault(owner, set()).add(mark.tape)
@@ -208,10 +231,11 @@ def match_resting(now: datetime) -> int:
         except Exception:
             logger.exception("Matching the orders of paper account %s failed.", account.key)
             missed |= tapes.get(account.pk, set())
-    for done, names in shown.items():
+    for (done, next_at), names in shown.items():
         kept = [name for name in names if name not in missed]
         for start in range(0, len(kept), _BATCH):
-            MatchedTape.objects.filter(tape__in=kept[start : start + _BATCH], seen__lt=done).update(seen=done)
+            marks = MatchedTape.objects.filter(tape__in=kept[start : start + _BATCH], seen__lt=done)
+            marks.update(seen=done, next_at=next_at)
     return ended
 
 
@@ -220,7 +244,7 @@ def due_by_time(now: datetime) -> QuerySet[PaperOrder, tuple[int, int, str]]:
     # Apart, because each has an index of its own: asked for any of them at once, SQLite would read every order.
     expiring, arriving, cancelling = (
         PaperOrder.objects.filter(**{f"{what}__lte": now}, held=False).values_list("pk", "account", "tape")
-        for what in ("expires_at", "arrives_at", "cancels_at")
+        for what in _BY_CLOCK
     )
     return expiring.union(arriving, cancelling)
 
@@ -247,6 +271,35 @@ def bring_current(key: str, now: datetime, *, named: str = "") -> CurrentAccount
             account, market = mine.account, mine.market
             state = match_locked(account, now, market, mine.state)
     return CurrentAccount(account, market, now, state)
+
+
+def bring_matched(key: str, now: datetime) -> PaperAccount:
+    """As ``bring_current``, for whoever asks nothing of what the account has: where many orders rest, those that a bar
+    or the clock may have reached are looked for by indexes, and the others not read. Raises InvalidAccount."""
+    rows = account_rows.glance(key)
+    if rows.open_orders <= _FEW:
+        return bring_current(key, now).account
+    if engine.pending(rows.account, rows.market, now) or _is_due(rows.account, rows.market, now):
+        return bring_current(key, now).account
+    return rows.account
+
+
+def _is_due(account: PaperAccount, market: prices.Market, now: datetime) -> bool:
+    """Whether ``engine.due`` may find anything."""
+    if any(owner == account.pk for _, owner, _ in due_by_time(now)):
+        return True
+    open_ones = PaperOrder.objects.filter(account=account, status__in=OPEN_STATUSES).order_by()
+    seen = Subquery(MatchedTape.objects.filter(tape=OuterRef("tape")).values("seen"))
+    tapes = open_ones.values_list("tape").distinct().annotate(symbol=Min("symbol"), seen=seen)
+    for key, symbol, until in tapes:
+        if until is None:
+            return True
+        tape = market.tape(symbol)
+        first, end = market_hours.minute_of(until - engine.GRACE), prices.completed(tape, now)
+        bar = tape.aggregate(first - first % tape.step, end) if first < end else None
+        if bar is not None and any(owner == account.pk for _, owner in _touched_by(bar, key)):
+            return True
+    return False
 
 
 def match_locked(
@@ -282,32 +335,54 @@ def watch(account: PaperAccount, tape: prices.Tape, now: datetime) -> None:
             "hours": account.hours,
             "venue": account.venue,
             "seen": now,
+            "next_at": _next_bar(tape, now),
         },
     )
     # Where the clock was set back, bars that come again have not been shown to this order.
     if not made and mark.seen > now:
-        MatchedTape.objects.filter(pk=mark.pk).update(seen=now)
+        MatchedTape.objects.filter(pk=mark.pk).update(seen=now, next_at=_next_bar(tape, now))
 
 
-def _touched(mark: MatchedTape, market: prices.Market, now: datetime) -> tuple[datetime | None, list[tuple[int, int]]]:
-    """Up to when the tape is complete, None without a new bar, and (order, account) of those the new bars touch."""
+def _next_bar(tape: prices.Tape, now: datetime) -> datetime | None:
+    """When a bar will be complete that is not yet; None where only its venue can tell."""
+    if isinstance(tape, prices.StoredTape):
+        return None
+    return market_hours.at_minute(prices.completed(tape, now) + tape.step)
+
+
+_Touched = tuple[datetime | None, datetime | None, list[tuple[int, int]]]
+
+
+def _touched(mark: MatchedTape, market: prices.Market, now: datetime) -> _Touched:
+    """Up to when the tape is complete, None without a new bar; when its next bar will be; and (order, account) of those
+    the new bars touch, or a split cancels."""
     try:
         tape = market.tape(mark.symbol)
     except Exception:
         logger.exception("The bars of %s cannot be read.", mark.tape)
-        return None, []
+        return None, None, []
     end = prices.completed(tape, now)
-    done = market_hours.at_minute(end)
+    done, next_at = market_hours.at_minute(end), _next_bar(tape, now)
     if done <= mark.seen:
-        return None, []
+        if next_at != mark.next_at:
+            MatchedTape.objects.filter(pk=mark.pk, seen=mark.seen).update(next_at=next_at)
+        return None, None, []
+    if engine.was_split(mark.seed, market, mark.symbol, mark.seen - engine.GRACE, done):
+        rows = PaperOrder.objects.filter(tape=mark.tape, status__in=OPEN_STATUSES, held=False)
+        return done, next_at, list(rows.values_list("pk", "account"))
     first = market_hours.minute_of(mark.seen - engine.GRACE)
     bar = tape.aggregate(first - first % tape.step, end)
     if bar is None:
-        return done, []
+        return done, next_at, []
+    return done, next_at, _touched_by(bar, mark.tape)
+
+
+def _touched_by(bar: prices.Ohlcv, tape: str) -> list[tuple[int, int]]:
     low, high = engine.touched(bar)
     with connection.cursor() as cursor:
-        cursor.execute(_TOUCHED, [mark.tape, low, mark.tape, high])
-        return done, cursor.fetchall()
+        cursor.execute(_TOUCHED, [tape, low, tape, high])
+        found: list[tuple[int, int]] = cursor.fetchall()
+    return found
 
 
 def check_cash(starting_cash: Decimal) -> None:

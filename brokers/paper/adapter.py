@@ -31,7 +31,7 @@ from brokers.paper import (
     trading_sessions,
 )
 from brokers.paper import order_book as simulated_depth
-from brokers.paper.accounts import CurrentAccount, bring_current
+from brokers.paper.accounts import CurrentAccount, bring_current, bring_matched
 from brokers.paper.engine import Matcher
 from brokers.paper.listings import exchanges, market_of, market_shown, origin
 from brokers.paper.models import OPEN_STATUSES, LedgerEntry, PaperAccount, PaperFill, PaperOrder
@@ -84,11 +84,11 @@ class PaperBroker(Extras):
     def __init__(self, keys: Sequence[str], *, clock: Callable[[], datetime] = timezone.now) -> None:
         self._keys = keys
         self._clock = clock
-        self._just_read: tuple[float, account_rows.AccountRows] | None = None
+        self._just_read: tuple[float, account_rows.Glance] | None = None
 
     @cached_property
     def _accounts(self) -> dict[str, PaperAccount]:
-        found = [account_rows.read(key, self._clock()) for key in self._keys]
+        found = [account_rows.glance(key) for key in self._keys]
         self._just_read = time.monotonic(), found[0]
         return {rows.account.key: rows.account for rows in found}
 
@@ -176,7 +176,7 @@ class PaperBroker(Extras):
         kinds: Collection[str] = (),
         after: str = "",
     ) -> list[Transaction]:
-        account = self._current(account_id).account
+        account = self._matched(account_id)
         entries = account.ledger.order_by("-at", "-pk")
         if after:
             entries = entries.filter(_older_than(account.ledger.filter(pk=_number(after)).first()))
@@ -202,7 +202,7 @@ class PaperBroker(Extras):
         limit: int,
         after: str = "",
     ) -> list[Fill]:
-        account = self._current(account_id).account
+        account = self._matched(account_id)
         mine = PaperFill.objects.filter(account=account)
         rows = mine.select_related("order").order_by("-at", "-pk")
         if after:
@@ -316,20 +316,29 @@ class PaperBroker(Extras):
         return _broker_order(*order_intake.submit(account_id, request, now))
 
     def order(self, account_id: str, client_order_id: str, *, symbol: str = "") -> BrokerOrder | None:
-        account = self._current(account_id).account
+        account = self._matched(account_id)
         found = ledger.order(account, client_order_id)
         return None if found is None else _broker_order(found, ledger.fills(found))
 
     def orders(
         self, account_id: str, *, open_only: bool = False, since: datetime | None = None, limit: int = 100
     ) -> list[BrokerOrder]:
-        account = self._current(account_id).account
+        account = self._matched(account_id)
         found = account.orders.select_related("parent").prefetch_related("fills").order_by("-created", "-pk")
         if open_only:
             found = found.filter(status__in=OPEN_STATUSES)
         if since is not None:
             found = found.filter(created__gte=since)
         return [_broker_order(order) for order in found[: max(limit, 0)]]
+
+    def named_orders(self, account_id: str, client_order_ids: Collection[str]) -> list[BrokerOrder]:
+        found = self._matched(account_id).orders.filter(client_order_id__in=client_order_ids)
+        found = found.select_related("parent").prefetch_related("fills").order_by("-created", "-pk")
+        return [_broker_order(order) for order in found]
+
+    def open_names(self, account_id: str) -> list[str]:
+        found = self._matched(account_id).orders.filter(status__in=OPEN_STATUSES)
+        return list(found.order_by("-created", "-pk").values_list("client_order_id", flat=True))
 
     def replace(
         self, account_id: str, client_order_id: str, changes: OrderChanges, new_client_order_id: str = ""
@@ -373,6 +382,11 @@ class PaperBroker(Extras):
         """The account as it is now, with its orders matched up to then."""
         self._check(account_id)
         return bring_current(account_id, self._clock(), named=named)
+
+    def _matched(self, account_id: str) -> PaperAccount:
+        """As ``_current``, where nothing of what the account has is asked for."""
+        self._check(account_id)
+        return bring_matched(account_id, self._clock())
 
     def _priced(self, account_id: str) -> CurrentAccount:
         """As ``_current``, with prices of now for what it holds. Raises BrokerUnavailable."""

@@ -488,7 +488,7 @@ class Matcher:
                 continue
             leg.reserved_cash, leg.reserved_quantity = held.cash, held.units
             set_bounds(leg, tape)
-            leg.save()
+            ledger.save(leg)
             self._look(leg)
 
     def _take_from_pair(self, order: PaperOrder, quantity: Decimal, at: datetime) -> None:
@@ -505,7 +505,7 @@ class Matcher:
             else:
                 other.quantity -= quantity
                 ledger.shrink(other, before)
-                other.save()
+                ledger.save(other)
 
     def _act(self, action: SimulatedAction) -> None:
         tape = self.market.tape(action.symbol)
@@ -567,6 +567,15 @@ def _actions(account: PaperAccount, market: prices.Market, now: datetime) -> lis
     after = account.acted_until or account.created
     imported = [each for each in market.actions if after < each.at <= now]
     return [*simulated_corporate_actions.between(account.seed, after, now), *imported]
+
+
+def was_split(seed: int, market: prices.Market, symbol: str, after: datetime, until: datetime) -> bool:
+    """Whether a split of it took effect then: it ends every open order in it, wherever the price went."""
+    if market.venue or after.date() == until.date():
+        return False
+    imported = [each for each in market.actions if after < each.at <= until]
+    found = [*simulated_corporate_actions.between(seed, after, until), *imported]
+    return any(each.kind == "split" and each.symbol == symbol for each in found)
 
 
 def _seen(keys: Iterable[str]) -> dict[str, datetime]:

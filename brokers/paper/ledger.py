@@ -22,6 +22,7 @@ from brokers.paper import costs, fill_rules
 from brokers.paper.models import (
     OPEN_STATUSES,
     CashBalance,
+    ChangedOrder,
     Holding,
     LedgerEntry,
     MatchedTape,
@@ -122,6 +123,7 @@ _ORDERS = Statement(
 _FILL_FIELDS = [field.attname for field in PaperFill._meta.concrete_fields]
 _NEW_FILLS = Insertion(PaperFill)
 _NEW_ORDERS = Insertion(PaperOrder)
+_CHANGES = Insertion(ChangedOrder)
 _NEW_BALANCE = RowUpdate(CashBalance, "account_id", "currency")
 _NEW_POSITION = RowUpdate(Holding, "account_id", "symbol")
 _FILLS = Statement(lambda order: PaperFill.objects.filter(order=order).order_by("pk").values_list(*_FILL_FIELDS))
@@ -344,11 +346,13 @@ def fill(
 
 
 def save(order: PaperOrder) -> None:
-    """Raises IntegrityError for a new one whose client order id is taken."""
+    """And tell of its change, where it is not new: whoever places one is answered. Raises IntegrityError for a new one
+    whose client order id is taken."""
     if order._state.adding:
         _NEW_ORDERS.insert(order)
     else:
         order.save()
+        _CHANGES.create(account_id=order.account_id, client_order_id=order.client_order_id)
 
 
 def shrink(order: PaperOrder, before: Decimal) -> None:

@@ -135,12 +135,22 @@ class PaperOrder(models.Model):
             models.Index(fields=["expires_at"], name="paper_expiring"),
             models.Index(fields=["arrives_at"], name="paper_arriving"),
             models.Index(fields=["cancels_at"], name="paper_cancelling"),
-            models.Index(fields=["account", "status"], name="paper_orders_by_account"),
+            models.Index(fields=["account", "status", "tape"], name="paper_orders_by_account"),
             models.Index(fields=["status"], name="paper_orders_by_status"),
         ]
 
     def __str__(self) -> str:
         return f"{self.side} {self.quantity} {self.symbol} {self.order_type} ({self.status})"
+
+
+class ChangedOrder(models.Model):
+    """An order that changed after it was placed: a row for each change, until whoever follows the order has read it."""
+
+    account = models.ForeignKey(PaperAccount, on_delete=models.CASCADE, related_name="+")
+    client_order_id = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return self.client_order_id
 
 
 class PaperFill(models.Model):
@@ -254,6 +264,8 @@ class MatchedTape(models.Model):
     venue = models.CharField(max_length=16, blank=True, default="")
     """With ``seed`` and ``hours``: the market it belongs to, as an account has them."""
     seen = models.DateTimeField()
+    next_at = models.DateTimeField(null=True, db_index=True)
+    """When its next bar will be complete; null where bars come from a venue, and only their row says so."""
 
     def __str__(self) -> str:
         return f"{self.tape} until {self.seen:%Y-%m-%d %H:%M}"

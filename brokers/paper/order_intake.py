@@ -54,6 +54,7 @@ CAPABILITIES = Capabilities(
     order_classes=frozenset(OrderClass),
     pairs=dict.fromkeys(_STOPS, _WAITING),
     replace=True,
+    tells_changes=True,
     notional=True,
     short=True,
     crosses_zero=True,
@@ -273,7 +274,7 @@ def change(account: PaperAccount, order: PaperOrder, changes: OrderChanges, now:
     _check_prices(order, kind, tape.instrument)
     order.tif, order.updated = tif.value, now
     if order.held:
-        order.save()
+        ledger.save(order)
         return order
     delay = latency(account)
     order.arrives_at = now + delay if delay else None
@@ -282,7 +283,7 @@ def change(account: PaperAccount, order: PaperOrder, changes: OrderChanges, now:
     matcher = Matcher(account, market, now)
     arrival = matcher.arrival(order, tape)
     reserve(ledger.AccountSnapshot(account, now), market, order, tape, arrival, but=order)
-    order.save()
+    ledger.save(order)
     if not delay:
         _arrive(matcher, order, tape, arrival)
         order.refresh_from_db()

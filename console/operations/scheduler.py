@@ -4,7 +4,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from celery import beat
@@ -26,14 +26,17 @@ _JUMP_SECONDS = 5.0
 
 
 class Scheduler(beat.Scheduler):
-    """``SCHEDULE_GATES`` in the settings names, by entry, a function: only when it says True is the entry sent."""
+    """``SCHEDULE_GATES`` in the settings names, by entry, a function: only when it says True is the entry sent. It says
+    False where only a change of the database makes it True, and a time where the clock does."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._lease = Holder(LEASE)
         gates: Mapping[str, str] = settings.SCHEDULE_GATES
-        self._gates: dict[str, Callable[[], bool]] = {name: import_string(path) for name, path in gates.items()}
-        self._nothing_at: dict[str, int | None] = {}
-        """By entry: the version of the database at which its gate said no."""
+        self._gates: dict[str, Callable[[], bool | datetime]] = {
+            name: import_string(path) for name, path in gates.items()
+        }
+        self._nothing_at: dict[str, tuple[int | None, datetime | None]] = {}
+        """By entry: the version of the database at which its gate said no, and until when that holds."""
         self._is_restored = False
         self._ahead = _wall_ahead()
         self._said = False
@@ -70,15 +73,17 @@ class Scheduler(beat.Scheduler):
             ScheduledJob.objects.update_or_create(name=entry.name, defaults={"sent_at": timezone.now()})
 
     def _finds_nothing(self, name: str) -> bool:
-        """A gate turns True by a change of the database alone, never by time: without one it need not be asked."""
+        """A gate that said no turns True by a change of the database, or at the time it gave instead of a plain no:
+        before either it need not be asked."""
         if name not in self._gates:
             return False
         version = _data_version()
-        if version is not None and self._nothing_at.get(name) == version:
+        at, until = self._nothing_at.get(name, (None, None))
+        if version is not None and at == version and (until is None or timezone.now() < until):
             return True
         finds = self._gates[name]()
-        self._nothing_at[name] = None if finds else version
-        return not finds
+        self._nothing_at[name] = (None, None) if finds is True else (version, finds or None)
+        return finds is not True
 
     def schedules_equal(self, old_schedules: Any, new_schedules: Any) -> bool:
         """Ours comes from the settings and never changes; Celery would compare all of it at each step."""

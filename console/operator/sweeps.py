@@ -77,7 +77,7 @@ def sweeps(now: datetime) -> list[Sweep]:
     schedule: Iterable[tuple[str, dict[str, Any]]] = settings.CELERY_BEAT_SCHEDULE.items()
     for name, entry in schedule:
         gate = settings.SCHEDULE_GATES.get(name)
-        rests = gate is not None and not import_string(gate)()
+        rests = gate is not None and import_string(gate)() is not True
         every, task = timedelta(seconds=float(entry["schedule"])), str(entry["task"])
         run = ran.get(task)
         found.append(

@@ -231,6 +231,8 @@ class Order(models.Model):
             ),
             models.Index(fields=["connection", "symbol", "-id"], name="orders_by_symbol"),
             models.Index(fields=["connection", "-id"], name="orders_newest"),
+            models.Index(fields=["connection", "status"], name="orders_by_state"),
+            models.Index(fields=["status", "cancel_requested_at"], name="orders_to_cancel"),
             models.Index(fields=["broker_order_id"], name="orders_at_broker", condition=~models.Q(broker_order_id="")),
         ]
         constraints = [

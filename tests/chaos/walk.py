@@ -43,6 +43,7 @@ from hypothesis.stateful import (  # noqa: E402
 )
 
 from brokers import registry  # noqa: E402
+from brokers.paper import accounts as paper_accounts  # noqa: E402
 from brokers.paper.adapter import PaperBroker  # noqa: E402
 from brokers.paper.models import PaperAccount  # noqa: E402
 from brokers.types import (  # noqa: E402
@@ -286,6 +287,12 @@ class Books:
             self.held[fill.client_order_id] = cents(rest, ROUND_CEILING)
 
 
+def _beat() -> None:
+    """What the schedule does every two seconds."""
+    paper_accounts.match_resting(timezone.now())
+    reconcile.sweep()
+
+
 class Walk(RuleBasedStateMachine):
     accounts = 0
 
@@ -454,7 +461,7 @@ class Walk(RuleBasedStateMachine):
     @kept
     def sweep(self, dies: str) -> None:
         MortalBroker.dies = dies
-        self.asked("sweep", reconcile.sweep)
+        self.asked("sweep", _beat)
         MortalBroker.dies = ""
 
     # -- what must hold --------------------------------------------------------------------------------------------
@@ -548,7 +555,7 @@ class Walk(RuleBasedStateMachine):
         MortalBroker.dies = ""
         for _ in range(3):
             CLOCK.now += timedelta(seconds=130)
-            reconcile.sweep()
+            _beat()
         broker = self.broker()
         there = {each.client_order_id: each for each in broker.orders(self.account, limit=1000)}
         here = {order.wire_id: order for order in self.orders()}

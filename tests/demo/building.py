@@ -28,6 +28,7 @@ from django.db import connection as database  # noqa: E402
 from django.db import connections  # noqa: E402
 
 from brokers.ibkr.adapter import IbkrBroker  # noqa: E402
+from brokers.paper import tasks as paper_tasks  # noqa: E402
 from brokers.paper.adapter import PaperBroker  # noqa: E402
 from brokers.types import BrokerOrder, Environment, OrderRequest  # noqa: E402
 from console import ids  # noqa: E402
@@ -137,6 +138,12 @@ def _look(connection: Connection) -> None:
 # -- a month ---------------------------------------------------------------------------------------------------------
 
 
+def _beat() -> None:
+    """What the schedule does every two seconds."""
+    paper_tasks.match_resting()
+    reconcile.sweep()
+
+
 def _a_month(claude: App, reader: App, connection: Connection, start: datetime, now: datetime) -> None:
     for day in range(DAYS - 1):
         morning = start + timedelta(days=day, minutes=_dice.randrange(60))
@@ -149,7 +156,7 @@ def _a_month(claude: App, reader: App, connection: Connection, start: datetime, 
         CLOCK.set(morning + timedelta(hours=_dice.randrange(2, 9)))
         if day % 4 != 3:  # some positions are held overnight and added to
             claude.confirm(claude.call("close_position", symbol=symbol))
-        reconcile.sweep()
+        _beat()
         _look(connection)
     trades = claude.call("get_journal_trades")["trades"]
     for trade, note in zip(trades, ("Held too long.", "As planned.", "Entered late; size was right."), strict=False):
@@ -161,7 +168,7 @@ def _lapsed_and_expired(claude: App, connection: Connection, now: datetime) -> N
     claude.place("AAPL", "BUY", "3")
     claude.trade("AAPL", "BUY", "2", order_type="LMT", limit_price="20", tif="DAY")
     CLOCK.set(now - timedelta(hours=20))
-    reconcile.sweep()
+    _beat()
     _look(connection)
 
 

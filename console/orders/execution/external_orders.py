@@ -6,13 +6,14 @@ cancelling is done to them. What they fill counts as position, as everything the
 
 import logging
 import time
-from typing import Any
+from functools import cached_property
+from typing import Any, cast
 
 from django.db import DatabaseError, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from brokers.base import Broker
+from brokers.base import Broker, TellingBroker
 from brokers.decimals import grouped
 from brokers.errors import BrokerError, WriteOutcome
 from brokers.types import LONGEST_SYMBOL, BrokerOrder, LegRequest, OrderType, Side, TimeInForce
@@ -21,7 +22,7 @@ from console.audit import log as audit_log
 from console.connections import broker_access
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of, refusal_of_read
-from console.orders import terms
+from console.orders import states, terms
 from console.orders.models import LookedOutside, Modification, Order, OutsideOrder
 
 log = logging.getLogger(__name__)
@@ -34,20 +35,29 @@ _MOST = 500
 class AtBroker:
     """An account's open orders by the word of its broker, asked once, when they are first needed."""
 
-    def __init__(self, broker: Broker, account_id: str) -> None:
-        self.broker, self.account_id = broker, account_id
+    def __init__(self, broker: Broker, account_id: str, *, most: int = _MOST) -> None:
+        self.broker, self.account_id, self._most = broker, account_id, most
         self._told: list[BrokerOrder] | BrokerError | None = None
 
     def orders(self) -> list[BrokerOrder]:
         """Newest first. Raises BrokerError, the same each time."""
         if self._told is None:
             try:
-                self._told = self.broker.orders(self.account_id, open_only=True, limit=_MOST)
+                self._told = self.broker.orders(self.account_id, open_only=True, limit=self._most)
             except BrokerError as error:
                 self._told = error
         if isinstance(self._told, BrokerError):
             raise self._told
         return self._told
+
+    @property
+    def tells_changes(self) -> bool:
+        return self.broker.capabilities.tells_changes
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Of a broker that tells of changes: the client order ids of what is open, newest first. Raises BrokerError."""
+        return cast(TellingBroker, self.broker).open_names(self.account_id)
 
 
 def fetch(broker: Broker, connection_id: int, account_id: str) -> list[BrokerOrder]:
@@ -60,12 +70,21 @@ def fetch(broker: Broker, connection_id: int, account_id: str) -> list[BrokerOrd
 
 def made_elsewhere(at_broker: AtBroker, connection_id: int) -> list[BrokerOrder]:
     """As ``fetch``, of a list that may be at hand already."""
-    found = at_broker.orders()
+    found = _unknown_here(at_broker, connection_id) if at_broker.tells_changes else at_broker.orders()
     ids = {name for each in found for name in (each.client_order_id, each.parent_client_order_id) if name}
     ours = set(Order.objects.filter(connection_id=connection_id, wire_id__in=ids).values_list("wire_id", flat=True))
     changed = Modification.objects.filter(order__connection_id=connection_id, wire_id__in=ids)
     ours |= set(changed.values_list("wire_id", flat=True))
     return [each for each in found if not ours & {each.client_order_id, each.parent_client_order_id}]
+
+
+def _unknown_here(at_broker: AtBroker, connection_id: int) -> list[BrokerOrder]:
+    """Of a broker that gives the names alone: the orders whose names are those of no open order of ours."""
+    ours = Order.objects.filter(connection=connection_id, status__in=states.OPEN)
+    known = set(ours.values_list("wire_id", flat=True))
+    unknown = [name for name in at_broker.names if name not in known][:_MOST]
+    broker = cast(TellingBroker, at_broker.broker)
+    return broker.named_orders(at_broker.account_id, unknown) if unknown else []
 
 
 def store(connection: Connection) -> None:

@@ -5,7 +5,7 @@ outcome is recorded by another move.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
@@ -22,12 +22,10 @@ from console import ids
 from console.connections import broker_access
 from console.errors import Code, Refusal, code_of
 from console.halts.services import GatedAction
-from console.orders import states
 from console.orders.checks import check_rows, pipeline
 from console.orders.checks.check_subject import Subject
 from console.orders.checks.pipeline import About, Stage
 from console.orders.execution import sync
-from console.orders.execution.sync import IN_PROGRESS
 from console.orders.models import Modification, Order, Question
 from console.orders.states import AmendmentStatus, Status
 from console.orders.terms import shown_of_each
@@ -246,29 +244,3 @@ def _claim_amendment(change: Modification, by: str, request_id: str) -> None:
     )
     pipeline.require(asking, Stage.LOCKED, about={About.ASKER})
     amendment_state.move(change, AmendmentStatus.SENDING, "The change was sent to the broker.", by, request_id)
-
-
-def not_as_told(orders: Sequence[Order], told: Sequence[BrokerOrder]) -> list[Order]:
-    """Those of ``orders`` that have to be looked up one by one. The others rest as the broker's list of open orders
-    has them, unfilled and unchanged, and are noted as looked up.
-    """
-    listed = {each.client_order_id: each for each in told}
-    # One that was given up may still come.
-    may_change = (*IN_PROGRESS, AmendmentStatus.NOT_DONE)
-    changing = Modification.objects.filter(order__in=[order.pk for order in orders], status__in=may_change)
-    others = set(changing.values_list("order_id", flat=True))
-    same = {order.pk for order in orders if order.pk not in others and _rests_as(order, listed.get(order.wire_id))}
-    if same:
-        order_state.mark_still_working(same, timezone.now())
-    return [order for order in orders if order.pk not in same]
-
-
-def _rests_as(order: Order, answer: BrokerOrder | None) -> bool:
-    """Whatever else a list tells of an order may be less than what the broker tells of that order alone."""
-    return (
-        answer is not None
-        and answer.broker_order_id == order.broker_order_id
-        and states.FROM_BROKER[answer.status] is order.state is Status.WORKING
-        and not answer.filled_quantity
-        and not order.filled_quantity
-    )

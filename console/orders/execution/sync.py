@@ -24,8 +24,11 @@ from console.orders.transitions.order_state import ConcurrentUpdate
 log = logging.getLogger(__name__)
 
 
-def refresh(order: Order) -> None:
-    """Bring one order up to date with its broker. Raises BrokerError."""
+def refresh(order: Order, told: BrokerOrder | None = None) -> None:
+    """Bring one order up to date with its broker. Raises BrokerError.
+
+    ``told``: the order as its broker tells it by itself, where that was read a moment ago for several at once.
+    """
     sent_with_its_parent = order.parent_id is not None and order.state is Status.SENDING
     if (
         order.state in states.AT_BROKER
@@ -33,15 +36,15 @@ def refresh(order: Order) -> None:
         or sent_with_its_parent
         or order.modifications.filter(status=AmendmentStatus.UNKNOWN).exists()
     ):
-        _look_up(order, broker_access.broker_of(order.connection))
+        _look_up(order, broker_access.broker_of(order.connection), told)
 
 
-def _look_up(order: Order, broker: Broker) -> None:
+def _look_up(order: Order, broker: Broker, told: BrokerOrder | None = None) -> None:
     now = timezone.now()
     change = order.modifications.filter(status__in=IN_PROGRESS).first()
     answer = None if change is None else _under_new_id(order, change, broker)
     if answer is None:
-        answer = _asked(order, broker)
+        answer = told or _asked(order, broker)
         if change is not None and not _settle_amendment(change, answer, now, broker):
             order_state.mark_looked_up(order, now)
             return

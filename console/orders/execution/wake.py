@@ -20,12 +20,9 @@ def wake(connection_id: int, named: Collection[str] = ()) -> None:
 
     Nothing is asked of a connection that was unlinked. Raises BrokerError where its credentials do not open.
     """
-    orders = (
-        Order.objects.filter(connection_id=connection_id, connection__closed_at=None, status__in=_AT_BROKER)
-        .select_related("app", "connection", "confirmation")
-        .order_by("pk")
-    )
-    first = list(orders.filter(wire_id__in=list(named))) if named else []
+    orders = Order.objects.filter(connection_id=connection_id, connection__closed_at=None, status__in=_AT_BROKER)
+    orders = orders.order_by("pk")
+    first = list(orders.filter(wire_id__in=named).select_related("app", "connection", "confirmation")) if named else []
     reconcile.for_each(first, sync.refresh)
     others = orders.exclude(pk__in=[each.pk for each in first])
     for account_id in others.order_by("account_id").values_list("account_id", flat=True).distinct():

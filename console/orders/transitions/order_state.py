@@ -25,6 +25,8 @@ _TOGETHER = frozenset(
 )
 _NOT_THERE = (Status.AWAITING, Status.INTENT, Status.ASKED)
 """The broker has no such order."""
+_AT_ONCE = 5000
+"""Rows of one statement."""
 
 
 _EVENTS = Insertion(OrderEvent)
@@ -93,9 +95,12 @@ def mark_looked_up(order: Order, at: datetime) -> None:
     Order.objects.filter(pk=order.pk).update(looked_up_at=at)
 
 
-def mark_still_working(orders: Collection[int], at: datetime) -> None:
-    """Their broker lists them as they are here; one that has moved on meanwhile stays as it is."""
-    Order.objects.filter(pk__in=orders, status=Status.WORKING).update(looked_up_at=at)
+def mark_as_listed(orders: Collection[int], at: datetime) -> None:
+    """Their broker lists them as they are here; one that has ended meanwhile stays as it is."""
+    mine = list(orders)
+    for start in range(0, len(mine), _AT_ONCE):
+        listed = Order.objects.filter(pk__in=mine[start : start + _AT_ONCE], status__in=states.AT_BROKER)
+        listed.update(looked_up_at=at)
 
 
 def keep_quote(order: Order, quote_id: str) -> bool:

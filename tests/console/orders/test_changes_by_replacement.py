@@ -86,10 +86,23 @@ def open_there(exchange: Exchange) -> list[tuple[str, str]]:
     ]
 
 
+def list_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker's list is cut, so that each order is asked for by itself."""
+    monkeypatch.setattr(AlpacaBroker, "orders", lambda *args, **named: [])
+
+
+@pytest.mark.parametrize("question", ["order", "orders"])
 def test_a_look_that_a_change_overtakes_does_not_take_the_order_for_cancelled(
-    trader: Principal, resting: Order, change: Modification, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+    trader: Principal,
+    resting: Order,
+    change: Modification,
+    exchange: Exchange,
+    monkeypatch: pytest.MonkeyPatch,
+    question: str,
 ) -> None:
-    once(monkeypatch, "order", lambda: order_actions.confirm(trader, change.confirmation.public_id))
+    if question == "order":
+        list_nothing(monkeypatch)
+    once(monkeypatch, question, lambda: order_actions.confirm(trader, change.confirmation.public_id))
     reconcile.sweep()
     change.refresh_from_db()
     resting.refresh_from_db()
@@ -120,6 +133,7 @@ def test_nor_while_the_change_that_overtook_it_is_still_on_its_way(
         with pytest.raises(Died):
             order_actions.confirm(trader, change.confirmation.public_id)
 
+    list_nothing(monkeypatch)
     once(monkeypatch, "order", confirmed)
     reconcile.sweep()
     resting.refresh_from_db()

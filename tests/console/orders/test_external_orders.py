@@ -21,6 +21,7 @@ from console.orders import tasks
 from console.orders.execution import external_orders
 from console.orders.models import Order, OutsideOrder
 from console.principal import Principal
+from tests import watched_broker
 from tests.console.api.rest import Rest
 from tests.console.orders.conftest import bitcoin
 from tests.console.orders.steps import account_of, at_the_broker
@@ -144,6 +145,7 @@ def test_without_a_client_order_id_it_is_left_to_the_broker(
 def test_where_its_name_fits_two_orders_none_is_hit(
     owner: User, paper: Connection, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    watched_broker.without_telling(monkeypatch)  # on paper a name fits one order
     at_the_broker(paper)
     row = seen(paper)
     [one] = broker_access.broker_of(paper).orders(row.account_id, open_only=True)

@@ -1,5 +1,6 @@
 """Orders that rest are looked up by one list of their broker's open orders, and one by one where that says more."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,25 +11,30 @@ from django.utils import timezone
 from brokers.errors import BrokerUnavailable
 from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import PaperOrder
-from brokers.types import BrokerStatus
+from brokers.types import BrokerOrder, BrokerStatus
 from console.connections import broker_access
 from console.connections.models import Connection
 from console.orders import actions as order_actions
 from console.orders import prepare as preparing
 from console.orders import queries as order_queries
+from console.orders.execution import reconcile
 from console.orders.execution.external_orders import AtBroker
-from console.orders.models import Order
+from console.orders.models import Order, OrderEvent
 from console.orders.states import Status
 from console.principal import Principal
+from tests import watched_broker
 from tests.console.orders.conftest import bitcoin
 from tests.watched_broker import Watch
 
 pytestmark = pytest.mark.django_db
 
+LONG_AGO = timedelta(minutes=5)
+
 
 @pytest.fixture
-def looked_up(watch: Watch) -> list[str]:
+def looked_up(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids that the broker was asked for one by one."""
+    watched_broker.without_telling(monkeypatch)
     found: list[str] = []
     watch.on_lookup = found.append
     return found
@@ -115,3 +121,121 @@ def test_where_the_broker_does_not_list_them_each_is_looked_up(
     monkeypatch.setattr(PaperBroker, "orders", unlisted)
     assert listed(trader) == resting[::-1]
     assert sorted(looked_up) == sorted(order.wire_id for order in resting)
+
+
+@pytest.fixture
+def lists(watch: Watch) -> list[list[BrokerOrder]]:
+    """Those that the broker gave."""
+    found: list[list[BrokerOrder]] = []
+
+    def listed(told: list[BrokerOrder]) -> list[BrokerOrder]:
+        found.append(told)
+        return told
+
+    watch.on_list = listed
+    return found
+
+
+def test_a_sweep_asks_for_one_list_of_an_account_and_for_no_order_that_stands_in_it(
+    resting: list[Order], looked_up: list[str], lists: list[list[BrokerOrder]]
+) -> None:
+    before = timezone.now()
+    reconcile.sweep()
+    assert (len(lists), looked_up) == (1, [])
+    assert all((order.looked_up_at or before) > before for order in Order.objects.all())
+
+
+def test_an_order_missing_from_the_list_is_asked_for_by_itself_and_ends_by_its_own_answer_alone(
+    resting: list[Order], looked_up: list[str], watch: Watch
+) -> None:
+    watch.on_list = lambda told: told[:1]  # cut
+    PaperOrder.objects.filter(client_order_id=resting[0].wire_id).update(status=BrokerStatus.CANCELLED)
+    reconcile.sweep()
+    assert sorted(looked_up) == sorted(order.wire_id for order in resting[:2])
+    assert [Order.objects.get(pk=order.pk).state for order in resting] == [
+        Status.CANCELLED,
+        Status.WORKING,
+        Status.WORKING,
+    ]
+
+
+def test_of_many_missing_orders_a_sweep_asks_for_some_and_the_next_for_the_others(
+    resting: list[Order], looked_up: list[str], watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch.on_list = lambda told: []
+    monkeypatch.setattr(reconcile, "_ALONE", 2)
+    reconcile.sweep()
+    assert looked_up == [order.wire_id for order in resting[:2]]
+    looked_up.clear()
+    reconcile.sweep()
+    assert looked_up[0] == resting[2].wire_id
+
+
+def test_a_sweep_asks_for_few_orders_of_a_broker_that_gives_no_list(
+    resting: list[Order], looked_up: list[str], watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(told: list[BrokerOrder]) -> list[BrokerOrder]:
+        raise BrokerUnavailable("It lists none now.")
+
+    watch.on_list = silent
+    monkeypatch.setattr(reconcile, "_WITHOUT_LIST", 1)
+    reconcile.sweep()
+    assert looked_up == [resting[0].wire_id]
+
+
+def test_a_list_that_cannot_be_read_keeps_no_order_from_being_looked_up(
+    resting: list[Order], looked_up: list[str], watch: Watch
+) -> None:
+    def broken(told: list[BrokerOrder]) -> list[BrokerOrder]:
+        raise KeyError("a field that is not there")
+
+    watch.on_list = broken
+    reconcile.sweep()
+    assert sorted(looked_up) == sorted(order.wire_id for order in resting)
+
+
+def test_a_sweep_takes_over_what_has_filled_in_part_as_a_look_at_that_order_does(
+    resting: list[Order], looked_up: list[str]
+) -> None:
+    some = resting[0]
+    _fill_in_part(some)
+    reconcile.sweep()
+    assert looked_up == [some.wire_id]
+    some.refresh_from_db()
+    assert (some.state, some.filled_quantity) == (Status.PARTIALLY_FILLED, Decimal("0.05"))
+
+
+def test_what_has_filled_in_part_is_asked_for_by_itself_while_its_fees_may_follow_and_then_listed(
+    resting: list[Order], looked_up: list[str]
+) -> None:
+    some = resting[0]
+    _fill_in_part(some)
+    for _ in "12":
+        reconcile.sweep()
+    assert looked_up == [some.wire_id] * 2
+    OrderEvent.objects.update(at=timezone.now() - LONG_AGO)
+    reconcile.sweep()
+    assert looked_up == [some.wire_id] * 2
+
+
+def test_an_account_in_trouble_keeps_no_other_from_being_looked_at(
+    trader: Principal, others_trader: Principal, resting: list[Order], looked_up: list[str], watch: Watch
+) -> None:
+    theirs = Order.objects.get(pk=resting[0].pk)
+    _move_to(theirs, others_trader)
+    PaperOrder.objects.filter(client_order_id=resting[1].wire_id).update(status=BrokerStatus.CANCELLED)
+    reconcile.sweep()
+    resting[1].refresh_from_db()
+    assert resting[1].state is Status.CANCELLED
+
+
+def _fill_in_part(order: Order) -> None:
+    PaperOrder.objects.filter(client_order_id=order.wire_id).update(
+        status=BrokerStatus.PARTIALLY_FILLED, filled_quantity=Decimal("0.05")
+    )
+
+
+def _move_to(order: Order, trader: Principal) -> None:
+    """To a connection whose settings name an account that is not there."""
+    Connection.objects.filter(pk=trader.connection_id).update(settings={"account": "GONE"})
+    Order.objects.filter(pk=order.pk).update(connection=trader.connection_id, account_id="GONE")
