@@ -78,7 +78,7 @@ class CallAttempt(NamedTuple):
                 )
         if self.tool is None and self.entry is not None:
             raise UnknownTool(escape_hidden(str(refusal)))
-        context = _context(self.call)
+        context = _context(self.call, is_recorded=error is None)
         if refusal is not None:
             return ToolAnswer(content={"error": _error(refusal), "context": context}, is_error=True)
         return ToolAnswer(content={**self.content, "context": context})
@@ -237,7 +237,7 @@ def reject(
         close_old_connections()
 
 
-def _context(this: ToolCall) -> dict[str, Any]:
+def _context(this: ToolCall, *, is_recorded: bool = True) -> dict[str, Any]:
     who = this.principal
     return compact(
         connection=who.connection_label,
@@ -246,6 +246,7 @@ def _context(this: ToolCall) -> dict[str, Any]:
         account_id=this.account_id,
         as_of=moment(timezone.now()),
         request_id=this.request_id,
+        not_recorded=None if is_recorded else True,
     )
 
 

@@ -37,16 +37,28 @@ class Postgres:
 
     def restart(self, how: Literal["fast", "immediate"]) -> None:
         """``fast`` ends every session with a word; ``immediate`` as a power cut does, without one."""
-        pgexec.pgexec(
-            "pg_ctl",
-            ("-w", "-D", str(self._folder), "-m", how, "-l", str(self._folder / "log"), "restart"),
-            bin_path=self._server.bin_path,
-            user=self._server.system_user,
-        )
+        self._pg_ctl("-m", how, "restart")
         self._server.ensure_postgres_running()  # it knows its process by its number
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Nobody answers while the block runs."""
+        self._pg_ctl("-m", "immediate", "stop")
+        try:
+            yield
+        finally:
+            self._server.ensure_postgres_running()
 
     def stop(self) -> None:
         self._server.cleanup()
+
+    def _pg_ctl(self, *arguments: str) -> None:
+        pgexec.pgexec(
+            "pg_ctl",
+            ("-w", "-D", str(self._folder), "-l", str(self._folder / "log"), *arguments),
+            bin_path=self._server.bin_path,
+            user=self._server.system_user,
+        )
 
 
 @contextlib.contextmanager
