@@ -159,13 +159,21 @@ def answer_failure(request: HttpRequest) -> HttpResponse:
     """What nobody refused: 503 while the database is away, else 500, with the number that the log has it under."""
     error, request_id = sys.exc_info()[1], ids.new("req")
     log.error("Request %s for %s failed: %s", request_id, request.path[:200], error and first_line(error))
-    if isinstance(error, DATABASE_AWAY):
+    if isinstance(error, Refusal) and error.code is Code.DATABASE_UNAVAILABLE:
+        status, refusal = 503, error
+    elif isinstance(error, DATABASE_AWAY):
         status, refusal = 503, database_away(did_nothing=request.method in ("GET", "HEAD"))
     else:
         told = f"Something went wrong in Tradelatch. The operator can find it in the log under {request_id}."
         status, refusal = 500, Refusal(Code.INTERNAL_ERROR, told)
     kind, body = refusal_rendering.render_refusal(
-        request.path, status, refusal.code, str(refusal), template=f"{status}.html", request_id=request_id
+        request.path,
+        status,
+        refusal.code,
+        str(refusal),
+        template=f"{status}.html",
+        request_id=request_id,
+        said=str(refusal),
     )
     answer = HttpResponse(body, content_type=kind, status=status)
     answer["X-Request-ID"], answer["Cache-Control"] = request_id, "no-store"

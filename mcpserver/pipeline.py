@@ -17,7 +17,7 @@ from console.audit import log as audit_log
 from console.audit.models import CallOutcome
 from console.authority import admission, call_quota, last_used
 from console.authority.call_quota import CallKind
-from console.errors import Code, Refusal
+from console.errors import DATABASE_AWAY, Code, Refusal, database_away, first_line
 from console.help import error_links
 from console.principal import Manager, Principal
 from console.toolsets import Toolset
@@ -148,6 +148,10 @@ def attempt(
     except Refusal as error:
         refusal, outcome = error, CallOutcome.REFUSED
         this.order_id = this.order_id or error.order_id
+    except DATABASE_AWAY as error:
+        log.error("The database did not answer tool %s in request %s: %s", name[:128], request_id, first_line(error))
+        refusal, outcome = database_away(did_nothing=False), CallOutcome.FAILED
+        refusal.order_id = this.order_id
     except Exception:
         log.exception("Tool %s failed in request %s", name[:128], request_id)
         refusal = Refusal(

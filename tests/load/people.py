@@ -59,7 +59,7 @@ def make(people: int, apps: int, broker: str) -> People:
             owner = User.objects.create_user(f"person{number}@example.com")
             owner.password = hashed
             owner.save()
-            connection = _link(owner, key_of(number), broker)
+            connection = link(owner, key_of(number), broker)
             made.accounts.append(Account(key_of(number), connection, broker))
             for place in range(number, apps, people):
                 key, raw = minting.mint(owner, connection, frozenset({Scope.TRADE}), name=f"App {place}")
@@ -72,7 +72,8 @@ def make(people: int, apps: int, broker: str) -> People:
     return made
 
 
-def _link(owner: User, key: str, broker: str) -> Connection:
+def link(owner: User, key: str, broker: str) -> Connection:
+    """A connection to the account of that key at the fake broker."""
     connection = Connection.objects.create(
         owner=owner,
         name="Alpaca",

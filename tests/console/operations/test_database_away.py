@@ -66,7 +66,7 @@ def test_each_endpoint_answers_503_and_works_again_when_the_database_is_back(des
             "database_unavailable",
         )
         assert "The database does not answer" in refused["a page"].text
-        assert "check whether it was done" in refused["a form"].text
+        assert "Check your orders before you repeat anything" in refused["a form"].text
         assert "Traceback" not in desk.log[written:], desk.log[written:]
 
         def works() -> bool:
