@@ -152,8 +152,8 @@ def speeds(fleet: Fleet, people: "People", database: Postgres, seconds: float) -
     """From one to two to four processes of ``/mcp``, which are started here."""
     from tests.load import speed
 
-    say("Reads of the paper exchange, 64 keys of 8 people, 16 callers; cores in use:")
-    say("processes  a second")
+    say("Reads of the paper exchange, 64 keys of 8 people, 16 callers")
+    say("processes  a second  ms of CPU a call, /mcp + PostgreSQL; cores in use")
     running: list[Process] = []
     for each in fleet.of("mcp"):
         each.launch()
@@ -230,15 +230,17 @@ def run(chosen: argparse.Namespace) -> "Counts":
             finally:
                 for each in fleet.every:
                     each.kill()
-        with fleet.running():
-            say(f"{len(fleet.every)} processes are ready: {', '.join(each.name for each in fleet.every)}")
-            counts = through_everything(fleet, people, database, cache, chosen)
         logs = [each.log for each in fleet.every]
+        try:
+            with fleet.running():
+                say(f"{len(fleet.every)} processes are ready: {', '.join(each.name for each in fleet.every)}")
+                counts = through_everything(fleet, people, database, cache, chosen)
+        finally:
+            if chosen.logs:
+                chosen.logs.mkdir(parents=True, exist_ok=True)
+                for log in logs:
+                    (chosen.logs / log.name).write_bytes(log.read_bytes())
         counts.lines += [f"log, {count} times: {line}" for line, count in tracebacks(logs).most_common(20)]
-        if chosen.logs:
-            chosen.logs.mkdir(parents=True, exist_ok=True)
-            for log in logs:
-                (chosen.logs / log.name).write_bytes(log.read_bytes())
         return counts
 
 

@@ -34,7 +34,9 @@ class Speed:
         used = sum(self.busy.values())
         most = max(self.busy, key=lambda name: self.busy[name])
         bound = f"the {cores} cores, most of them by {most}" if used > 0.9 * cores else f"one core of {most}"
-        return f"{self.processes:9} {self.per_second:9.0f}   {shares}; bound by {bound}"
+        cost = {name: self.busy[name] / self.per_second * 1000 for name in ("/mcp", "PostgreSQL")}
+        per_call = " + ".join(f"{each:.1f}" for each in cost.values())
+        return f"{self.processes:9} {self.per_second:9.0f} {per_call:>12}   {shares}; bound by {bound}"
 
 
 def measure(ports: Sequence[int], keys: Sequence[str], pids: Mapping[str, Sequence[int]], seconds: float) -> Speed:
