@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import psycopg
+from django.db.models import Q
 from django.utils import timezone
 
 from console.audit.models import Call
 from console.orders.models import Confirmation, Order
+from console.orders.states import AT_BROKER
 from tests.chaos import WRONG, books
 from tests.load.people import Account
 from tests.load.traffic import LOST, Answer, Traffic
@@ -60,10 +62,12 @@ class Counts:
 
 
 def settle() -> None:
-    """Let what nobody confirmed lapse, and wait until the sweeps have looked up everything."""
+    """Let what nobody confirmed lapse, and wait until the sweeps have looked up everything once more."""
+    since = timezone.now()
+    resting = Order.objects.filter(Q(looked_up_at=None) | Q(looked_up_at__lt=since), status__in=AT_BROKER)
     Confirmation.objects.filter(redeemed_at=None).update(expires_at=timezone.now())
     deadline = time.monotonic() + at_most(SETTLES_WITHIN)
-    while books.under_way().exists() or books.changes_under_way().exists():
+    while books.under_way().exists() or books.changes_under_way().exists() or resting.exists():
         if time.monotonic() > deadline:
             return  # the books say what is stuck
         time.sleep(0.5)
@@ -136,13 +140,19 @@ def _look_at_fresh(
     counts: Counts, answers: Sequence[Answer], outages: Sequence[Outage], starts: dict[int, list[float]]
 ) -> None:
     calls = 0
+
+    def during_outage(each: Answer) -> bool:
+        return any(outage.began <= each.ended and each.began <= outage.ended for outage in outages)
+
     for each in answers:
         fresh = any(0 <= each.began - start <= FRESH for start in starts.get(each.port, ()))
-        if fresh and not any(outage.began <= each.ended and each.began <= outage.ended for outage in outages):
+        if fresh and not during_outage(each):
             calls += 1
             if each.code in ("rate_limited", "internal_error") or each.code.startswith("http 5"):
                 counts.refused_by_fresh.append(f"{each.tool} at {each.port}: {each.code}")
     counts.lines.append(f"{calls} calls to processes of less than {FRESH:.0f} s")
+    uncounted = [each for each in answers if each.code == "rate_limited" and not during_outage(each)]
+    counts.surprises += [f"{each.tool} at {each.port} was refused: rate_limited" for each in uncounted]
 
 
 def _look_at_streams(counts: Counts, traffic: Traffic) -> None:
