@@ -1,8 +1,8 @@
 # Needs make and Python 3.11. Everything else is installed into .venv from the lock files.
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: help run rotate dev demo example-chat screens quick test clients hosts vendors mutations calendars conformance bench bench-growth bench-paper \
-	bench-bulkhead bench-order bench-resting bench-fast-path bench-console bench-profit races chaos soak docs lint lock clean
+.PHONY: help run rotate dev demo example-chat screens quick test test-postgresql clients hosts vendors mutations calendars conformance bench bench-growth bench-paper \
+	bench-bulkhead bench-order bench-resting bench-fast-path bench-console bench-profit races chaos soak load docs lint lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -58,6 +58,13 @@ test: lint ## before handing over a change: everything; with T=PATH one file, fo
 	@tests/tools/chromium.sh
 	$(PYTHON) -m pytest -n 3 --dist loadscope --no-loadscope-reorder --ignore tests/hosts
 endif
+
+# One PostgreSQL and one Redis for the run, a database of its own for each process; what a test starts as a server of
+# its own keeps the database that its file asks for. With T=PATH one file, folder or test.
+test-postgresql: export PYTHONDONTWRITEBYTECODE :=
+test-postgresql: .venv/.tests ## the tests on PostgreSQL and Redis; after touching models, queries or locks
+	T_DATABASE=postgresql $(PYTHON) -m pytest -n 3 --dist loadscope --no-loadscope-reorder \
+		$(or $(T),tests/brokers/paper tests/console tests/mcpserver tests/end_to_end)
 
 docs: .venv/.tests ## after changing a tool, code, status, broker, limit, setting or act: writes docs/reference
 	@mkdir -p .cache
@@ -158,6 +165,11 @@ chaos: .venv/.tests ## faults and kills; after touching sending, looking up or a
 # The default instance for 30 minutes with every core busy and bursts of messages; test runs ten seconds of it.
 soak: .venv/.tests ## the default instance under noise for 30 minutes; before a release
 	$(PYTHON) -m tests.soak --minutes 30
+
+# Four of each process of deploy/ on PostgreSQL and Redis, 200 apps, kills and restarts: ten minutes and more. The last
+# lines count what was lost. With LOAD="--minutes 2 --each 2" less; test runs half a minute of it.
+load: .venv/.tests ## several processes under load, kills and restarts; before a release
+	$(PYTHON) -m tests.load $(LOAD)
 
 lint: export TRADELATCH_HOME := $(CHECK_HOME)
 lint: .venv/.tests ## before each commit; seconds

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from django.db import InterfaceError, OperationalError
+
 from brokers import errors as broker
 from brokers.types import Candidate
 
@@ -87,6 +89,7 @@ class Code(StrEnum):
     QUESTION_UNANSWERED = "question_unanswered"
     OUTCOME_UNKNOWN = "outcome_unknown"
     AUDIT_UNAVAILABLE = "audit_unavailable"
+    DATABASE_UNAVAILABLE = "database_unavailable"
     INTERNAL_ERROR = "internal_error"
 
 
@@ -401,6 +404,12 @@ EXPLANATIONS: dict[Code, Explanation] = {
         "No order is sent without a record. Check this server's disk and database.",
         Blame.GATEWAY,
     ),
+    Code.DATABASE_UNAVAILABLE: Explanation(
+        "The database did not answer",
+        "Try again in a few seconds. If it lasts, check that the database runs and its disk has space. Until then, "
+        "no order is sent.",
+        Blame.GATEWAY,
+    ),
     Code.INTERNAL_ERROR: Explanation(
         "Something went wrong in Tradelatch", "Look for the request id in the server's log.", Blame.GATEWAY
     ),
@@ -432,7 +441,12 @@ _SAFE = frozenset(
         *(Code.BROKER_UNAVAILABLE, Code.LIMIT_UNPROVABLE),
     }
 )
-_CHECK_STATUS = frozenset({Code.OUTCOME_UNKNOWN, Code.CONFIRMATION_USED, Code.AUDIT_UNAVAILABLE, Code.INTERNAL_ERROR})
+_CHECK_STATUS = frozenset(
+    {
+        *(Code.OUTCOME_UNKNOWN, Code.CONFIRMATION_USED),
+        *(Code.AUDIT_UNAVAILABLE, Code.DATABASE_UNAVAILABLE, Code.INTERNAL_ERROR),
+    }
+)
 
 
 def retry_of(code: Code) -> Retry:
@@ -474,6 +488,27 @@ class Refusal(Exception):
         self.args = (f"{where}: {self}",)
         self.field = f"{where}.{self.field}" if self.field else where
         return self
+
+
+DATABASE_AWAY = (OperationalError, InterfaceError)
+"""What Django raises when the database cannot be reached, or cannot be written."""
+DATABASE_RETRY_SECONDS = 5
+
+
+def database_away(*, did_nothing: bool) -> Refusal:
+    """``did_nothing``: it failed before anything was done, so that the same may be sent again."""
+    then = "Nothing was done" if did_nothing else "Check your orders before you repeat anything"
+    return Refusal(
+        Code.DATABASE_UNAVAILABLE,
+        f"Tradelatch's database does not answer. {then}; try again in {DATABASE_RETRY_SECONDS} seconds.",
+        retry_after=DATABASE_RETRY_SECONDS,
+        retry=Retry.SAFE if did_nothing else None,
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """For a log: what a database says of itself has several, and a name where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 _FROM_BROKER: dict[type[broker.BrokerError], Code] = {

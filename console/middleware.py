@@ -1,5 +1,7 @@
 """What no view should have to think of."""
 
+import logging
+import sys
 from collections.abc import Callable
 from urllib.parse import SplitResult, urlsplit
 
@@ -10,13 +12,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
-from console import host_names, ip_addresses, refusal_rendering, request_origin
+from console import host_names, ids, ip_addresses, refusal_rendering, request_origin
 from console.accounts import time_zones
 from console.accounts.models import User
 from console.audit import masking
-from console.errors import Code
+from console.errors import DATABASE_AWAY, Code, Refusal, database_away, first_line
 from console.help import error_links
 from console.untrusted_text import escape_hidden
+
+log = logging.getLogger(__name__)
 
 _FOR_PROGRAMS = ("/api/", "/auth/", "/static/", "/.well-known/", "/oauth/token", "/oauth/revoke", "/oauth/register")
 _FORM = "application/x-www-form-urlencoded"
@@ -189,6 +193,34 @@ def show_times_of_viewer(
             return get_response(request)
 
     return middleware
+
+
+def answer_failure(request: HttpRequest) -> HttpResponse:
+    """What nobody refused: 503 while the database is away, else 500, with the number that the log has it under."""
+    error, request_id = sys.exc_info()[1], ids.new("req")
+    log.error("Request %s for %s failed: %s", request_id, request.path[:200], error and first_line(error))
+    if isinstance(error, Refusal) and error.code is Code.DATABASE_UNAVAILABLE:
+        status, refusal = 503, error
+    elif isinstance(error, DATABASE_AWAY):
+        status, refusal = 503, database_away(did_nothing=request.method in ("GET", "HEAD"))
+    else:
+        told = f"Something went wrong in Tradelatch. The operator can find it in the log under {request_id}."
+        status, refusal = 500, Refusal(Code.INTERNAL_ERROR, told)
+    kind, body = refusal_rendering.render_refusal(
+        request.path,
+        status,
+        refusal.code,
+        str(refusal),
+        template=f"{status}.html",
+        request_id=request_id,
+        said=str(refusal),
+    )
+    answer = HttpResponse(body, content_type=kind, status=status)
+    answer["X-Request-ID"], answer["Cache-Control"] = request_id, "no-store"
+    if refusal.retry_after is not None:
+        answer["Retry-After"] = str(round(refusal.retry_after))
+        answer._has_been_logged = True  # type: ignore[attr-defined]  # of Django: no stack of calls a request
+    return answer
 
 
 def _host(request: HttpRequest) -> SplitResult | None:

@@ -13,10 +13,10 @@ _OAUTH = ("/oauth/", "/auth/", "/.well-known/")
 
 
 def render_refusal(
-    path: str, status: int, code: Code, detail: str, *, template: str, **context: Any
+    path: str, status: int, code: Code, detail: str, *, template: str, request_id: str = "", **context: Any
 ) -> tuple[str, str]:
     """Content type and body: a problem (RFC 9457) under /api/, an error (RFC 6749, 5.2) of OAuth, else a page."""
-    request_id = ids.new("req")
+    request_id = request_id or ids.new("req")
     help_ = f"{settings.PUBLIC_URL}/help/errors/{code}/"  # as help.links has it
     if path.startswith("/api/"):
         problem = {
@@ -35,4 +35,4 @@ def render_refusal(
     if path.rstrip("/") == "/mcp":
         error = {"code": -32600, "message": detail, "data": {"code": code, "help": help_, "request_id": request_id}}
         return "application/json", json.dumps({"jsonrpc": "2.0", "id": None, "error": error})
-    return "text/html; charset=utf-8", render_to_string(template, context)
+    return "text/html; charset=utf-8", render_to_string(template, context | {"request_id": request_id})

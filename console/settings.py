@@ -1,6 +1,7 @@
 """Settings, every one of them from the environment. Names start with TRADELATCH_, only PORT goes bare."""
 
 import os
+import socket
 import tomllib
 from importlib import metadata
 from ipaddress import ip_address
@@ -78,6 +79,8 @@ if SELF_REGISTRATION not in ("open", "review", "off"):
     raise ImproperlyConfigured(f"TRADELATCH_SELF_REGISTRATION must be open, review or off, not {SELF_REGISTRATION!r}.")
 
 # Data
+DATABASE_NAMES = "tradelatch "
+"""How PostgreSQL's list of sessions names those of ours, before machine and process."""
 DATABASE_URL = os.environ.get("TRADELATCH_DATABASE_URL", f"sqlite:///{HOME / 'tradelatch.sqlite3'}")
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
 _database = DATABASES["default"]
@@ -94,7 +97,10 @@ if EMBEDDED_DATABASE:
 else:
     # A kept connection belongs to a thread, and ASGI makes many threads: the pool bounds them instead.
     _database["CONN_MAX_AGE"] = 0
-    _database["OPTIONS"] = _database.get("OPTIONS", {}) | {
+    _database["OPTIONS"] = {"application_name": f"{DATABASE_NAMES}{socket.gethostname()}:{os.getpid()}"[:63]} | (
+        _database.get("OPTIONS", {})
+    )
+    _database["OPTIONS"] |= {
         "pool": {
             "min_size": 2,
             "max_size": _number("TRADELATCH_DATABASE_POOL", 16, least=2),

@@ -1,5 +1,6 @@
 from django.urls import URLPattern, URLResolver, include, path
 
+handler500 = "console.middleware.answer_failure"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("console.platforms.urls")),
     path("", include("console.oauth.urls")),

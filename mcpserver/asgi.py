@@ -1,9 +1,13 @@
 """``/mcp`` as an ASGI app of its own: beside the console in one process, or deployed alone."""
 
+import asyncio
 import gc
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
 
 import anyio.to_thread
 import django
@@ -51,6 +55,10 @@ class McpApp:
         async with self._plain.run(), self._streamed.run(), self._listeners.run():
             yield
 
+    def close_streams(self) -> None:
+        """End what would stay open for ever; calls go on. In the thread of the loop."""
+        self._listeners.close()
+
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What the edge lets in and the short way does not take."""
         manager = self._streamed if scope[server.STREAMS] else self._plain
@@ -85,9 +93,39 @@ async def lifespan(mcp: McpApp, receive: Receive, send: Send) -> None:
     gc.freeze()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *gc.get_threshold()[1:])
     async with mcp.run():
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
+        with _told_of_its_end(mcp.close_streams):
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
     await send({"type": "lifespan.shutdown.complete"})
+
+
+@contextmanager
+def _told_of_its_end(act: Callable[[], None]) -> Iterator[None]:
+    """Call ``act`` in this loop when the process is told to end, before the web server's own handler of the signal.
+
+    ASGI says so only when every connection is closed, and a web server waits for a stream without end.
+    """
+    if threading.current_thread() is not threading.main_thread():  # no signal comes here
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(act)
+        servers = before[signal.Signals(number)]
+        if callable(servers):
+            servers(number, frame)
+
+    own = [number for number, handler in before.items() if callable(handler)]
+    for number in own:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in own:
+            if signal.getsignal(number) is end:
+                signal.signal(number, before[number])
 
 
 def _refuse_what_does_not_fit() -> None:

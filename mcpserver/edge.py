@@ -35,7 +35,7 @@ from console.audit.call_context import CallContext
 from console.authority import bearer
 from console.authority.bearer import Unauthenticated, WrongAddress
 from console.config.instance_dir import OWN_NAME
-from console.errors import Code, Refusal
+from console.errors import DATABASE_AWAY, Code, Refusal, database_away, first_line
 from console.help import error_links
 from console.oauth import resource_indicator
 from console.principal import Manager, Principal
@@ -106,9 +106,12 @@ def app(inner: ASGIApp, surface: Surface, lean: FastPath | None) -> ASGIApp:
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         arrived = _Arrived(scope)
+        has_begun = False
 
         async def answering(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 message = dict(message, headers=[*message.get("headers", []), *arrived.extra_headers])
             await send(message)
 
@@ -119,6 +122,11 @@ def app(inner: ASGIApp, surface: Surface, lean: FastPath | None) -> ASGIApp:
         except body_timeout.BodyTimeout:
             await body_timeout.refuse(scope["path"], send)
             return
+        except DATABASE_AWAY as error:  # who calls could not be told; what a tool meets is told by its answer
+            if has_begun:
+                raise
+            log.error("The database does not answer (%s), in request %s", first_line(error), arrived.request_id)
+            response = _database_away(arrived.request_id)
         if isinstance(response, bytes):
             head = [(b"content-type", b"application/json"), (b"content-length", str(len(response)).encode())]
             await send({"type": "http.response.start", "status": 200, "headers": head + arrived.extra_headers})
@@ -297,6 +305,13 @@ async def _step_up(wanted: OutOfScope, arrived: _Arrived, context: CallContext) 
     await _reject(wanted.principal, refusal, arrived, context, wanted.tool.name)
     host = arrived.headers.get("host", "")
     return _challenge(403, "insufficient_scope", refusal.code, str(refusal), request_id, host)
+
+
+def _database_away(request_id: str) -> Response:
+    refusal = database_away(did_nothing=True)
+    answer = _plain_text_response(503, refusal.code, str(refusal), request_id)
+    answer.headers["Retry-After"] = str(round(refusal.retry_after or 0))
+    return answer
 
 
 async def _rate_limited(error: TooManyRequests, arrived: _Arrived, context: CallContext) -> Response:

@@ -19,7 +19,7 @@ from console.audit.call_context import UNKNOWN, CallContext
 from console.audit.models import CallOutcome
 from console.authority import admission, call_quota, last_used
 from console.authority.call_quota import CallKind
-from console.errors import Code, Refusal
+from console.errors import DATABASE_AWAY, Code, Refusal, database_away, first_line
 from console.help import error_links
 from console.principal import Manager, Principal
 from console.toolsets import Toolset
@@ -80,7 +80,7 @@ class CallAttempt(NamedTuple):
                 )
         if self.tool is None and self.entry is not None:
             raise UnknownTool(escape_hidden(str(refusal)))
-        context = _context(self.call)
+        context = _context(self.call, is_recorded=error is None)
         if refusal is not None:
             return ToolAnswer(content={"error": _error(refusal), "context": context}, is_error=True)
         return ToolAnswer(content={**self.content, "context": context})
@@ -153,6 +153,10 @@ def attempt(
     except Refusal as error:
         refusal, outcome = error, CallOutcome.REFUSED
         this.order_id = this.order_id or error.order_id
+    except DATABASE_AWAY as error:
+        log.error("The database did not answer tool %s in request %s: %s", name[:128], request_id, first_line(error))
+        refusal, outcome = database_away(did_nothing=False), CallOutcome.FAILED
+        refusal.order_id = this.order_id
     except Exception:
         log.exception("Tool %s failed in request %s", name[:128], request_id)
         refusal = Refusal(
@@ -245,7 +249,7 @@ def reject(
         close_old_connections()
 
 
-def _context(this: ToolCall) -> dict[str, Any]:
+def _context(this: ToolCall, *, is_recorded: bool = True) -> dict[str, Any]:
     who = this.principal
     return compact(
         connection=who.connection_label,
@@ -254,6 +258,7 @@ def _context(this: ToolCall) -> dict[str, Any]:
         account_id=this.account_id,
         as_of=moment(timezone.now()),
         request_id=this.request_id,
+        not_recorded=None if is_recorded else True,
     )
 
 

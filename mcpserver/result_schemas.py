@@ -47,6 +47,8 @@ class Context(TypedDict):
     account_id: NotRequired[str]
     as_of: Instant
     request_id: str
+    not_recorded: NotRequired[Literal[True]]
+    """The cancel was made, but the activity log could not be written."""
 
 
 class CandidateOut(TypedDict):

@@ -99,6 +99,7 @@ class Listeners:
         self._streams: set[Stream] = set()
         self._running: set[str] = set()
         self._starting = anyio.Lock()
+        self._closing = False
         self._tasks: TaskGroup
         self._threads: anyio.CapacityLimiter
 
@@ -136,6 +137,12 @@ class Listeners:
 
     def remove(self, stream: Stream) -> None:
         self._streams.discard(stream)
+
+    def close(self) -> None:
+        """End every stream as one that has nothing more to tell: this process is about to end. In its loop's thread."""
+        self._closing = True
+        for stream in self._streams:
+            stream.wake.set()
 
     def opening(self, stream: Stream, wanted: types.SubscriptionFilter) -> Callable[[ToolCall], dict[str, Any]]:
         """What the pipeline runs to open a stream: finds out which of the addresses this app may hear of."""
@@ -206,7 +213,7 @@ class Listeners:
                     params=types.SubscriptionsAcknowledgedNotificationParams(notifications=honored, _meta=meta)
                 )
             )
-            while stream.ended is None:
+            while stream.ended is None and not self._closing:
                 await stream.wake.wait()
                 stream.wake = anyio.Event()
                 waiting, stream.waiting = stream.waiting, {}
@@ -215,7 +222,9 @@ class Listeners:
         except TimeoutError:
             log.warning("A stream of %s ends: its client has stopped reading", stream.principal.app_label)
             return types.SubscriptionsListenResult(_meta=meta)
-        raise stream.ended
+        if stream.ended is not None:
+            raise stream.ended
+        return types.SubscriptionsListenResult(_meta=meta)
 
     # -- the watchers, each running only while somebody listens ------------------------------------------------
 

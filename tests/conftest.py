@@ -29,7 +29,11 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "console.settings"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-import django  # noqa: E402  after the environment
+from tests import databases  # noqa: E402  after the environment
+
+databases.use()
+
+import django  # noqa: E402
 
 django.setup()
 
@@ -150,6 +154,9 @@ def _list_static_files_once() -> None:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
     """A file, as in production: with threads, SQLite's shared memory database locks whole tables."""
+    if databases.chosen():
+        settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = settings.DATABASES["default"]["NAME"]
+        return
     file = Path(_HOME) / "test.sqlite3"
     shutil.copy(prepared.database(), file)
     settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = str(file)

@@ -111,13 +111,17 @@ def migrate() -> None:
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[str]:
-    """The address of a database that ``migrate`` has given its tables, or will."""
-    if not shared():
-        with postgres.running() as url:
-            yield url
-        return
+def postgres_server() -> Iterator[postgres.Postgres]:
+    """A server whose database ``migrate`` has given its tables, or will; in a temporary folder with a short path."""
     with tempfile.TemporaryDirectory(prefix="tl-") as folder:
-        subprocess.run(["cp", "-a", cluster(), f"{folder}/pg"], check=True)
-        with postgres.database(Path(folder) / "pg") as url:
-            yield url
+        if shared():
+            subprocess.run(["cp", "-a", cluster(), f"{folder}/pg"], check=True)
+        with postgres.server(Path(folder) / "pg") as started:
+            yield started
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[str]:
+    """The address of that database."""
+    with postgres_server() as started:
+        yield started.url

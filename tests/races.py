@@ -32,25 +32,33 @@ def instance(database: str) -> Iterator[None]:
     """Django set up on an empty, migrated database."""
     with contextlib.ExitStack() as ending:
         home = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="tradelatch-races-")))
-        os.environ["TRADELATCH_HOME"] = str(home)
-        os.environ["DJANGO_SETTINGS_MODULE"] = "console.settings"
-        if database == "postgresql":
-            os.environ["TRADELATCH_DATABASE_URL"] = ending.enter_context(prepared.postgresql())
+        url = ending.enter_context(prepared.postgresql()) if database == "postgresql" else ""
+        ending.enter_context(set_up(home, url))
+        yield
 
-        import django
-        from django.db import connection, connections
-        from django.test.utils import setup_test_environment
 
-        django.setup()
-        setup_test_environment()
-        assert connection.vendor == database
-        prepared.migrate()
-        try:
-            yield
-        finally:
-            connections.close_all()
-            if connection.vendor == "postgresql":
-                connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's has one
+@contextlib.contextmanager
+def set_up(home: Path, database_url: str = "") -> Iterator[None]:
+    """The same on that database of PostgreSQL, or a file in ``home``."""
+    os.environ["TRADELATCH_HOME"] = str(home)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "console.settings"
+    if database_url:
+        os.environ["TRADELATCH_DATABASE_URL"] = database_url
+
+    import django
+    from django.db import connection, connections
+    from django.test.utils import setup_test_environment
+
+    django.setup()
+    setup_test_environment()
+    assert connection.vendor == ("postgresql" if database_url else "sqlite")
+    prepared.migrate()
+    try:
+        yield
+    finally:
+        connections.close_all()
+        if connection.vendor == "postgresql":
+            connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's has one
 
 
 def processes() -> Any:

@@ -87,6 +87,7 @@ _FREE = frozenset(
 )
 
 
+_FAILED = frozenset({Code.INTERNAL_ERROR, Code.DATABASE_UNAVAILABLE})
 _NEVER_WITHHELD = frozenset({Need.CANCEL, Need.HALT, Need.STOP})
 
 
@@ -256,7 +257,7 @@ class ApiView(APIView):
         assert who is not None
         outcome = CallOutcome.OK
         if refusal is not None:
-            outcome = CallOutcome.FAILED if refusal.code is Code.INTERNAL_ERROR else CallOutcome.REFUSED
+            outcome = CallOutcome.FAILED if refusal.code in _FAILED else CallOutcome.REFUSED
         if refusal is not None and refusal.code in _FREE and call_quota.is_flood(who.credential_id):
             log.warning("Refused %s for %s, in request %s", refusal.code, who.credential_id, self.request_id)
             return response

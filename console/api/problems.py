@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from brokers.errors import BrokerError
 from console.accounts.presence import ProofNeeded
 from console.api.parsing import Invalid
-from console.errors import EXPLANATIONS, Code, Refusal, refusal_of
+from console.errors import DATABASE_AWAY, EXPLANATIONS, Code, Refusal, database_away, first_line, refusal_of
 from console.help import error_links
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,7 @@ STATUS: dict[Code, int] = {
     Code.BROKER_UNAVAILABLE: 503,
     Code.LIMIT_UNPROVABLE: 503,
     Code.AUDIT_UNAVAILABLE: 503,
+    Code.DATABASE_UNAVAILABLE: 503,
 }
 
 
@@ -135,6 +136,9 @@ def refusal_from(error: Exception, request_id: str) -> Refusal:
             return Refusal(Code.UNSUPPORTED_MEDIA_TYPE, "Send JSON, with Content-Type: application/json.")
         case RequestDataTooBig():
             return Refusal(Code.BODY_TOO_LARGE, f"A request can have at most {settings.MAX_BODY_BYTES:,} bytes.")
+    if isinstance(error, DATABASE_AWAY):
+        log.error("Request %s failed: the database does not answer: %s", request_id, first_line(error))
+        return database_away(did_nothing=False)
     log.error("Request %s failed", request_id, exc_info=error)
     return Refusal(
         Code.INTERNAL_ERROR,

@@ -3,7 +3,11 @@
 A halt takes the row locks that a release takes, so once ``place`` has returned nothing more is released under it.
 """
 
+import functools
+import logging
+from collections.abc import Callable
 from enum import StrEnum
+from typing import ParamSpec
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -18,11 +22,15 @@ from console.audit import masking
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
-from console.errors import Code, Refusal
+from console.errors import DATABASE_AWAY, DATABASE_RETRY_SECONDS, Code, Refusal, Retry
 from console.halts.models import Halt, HaltScope
 from console.notifications import news, wording
 from console.notifications.models import NewsKind
 from console.notifications.news import Told
+
+log = logging.getLogger(__name__)
+
+_P = ParamSpec("_P")
 
 
 class GatedAction(StrEnum):
@@ -51,6 +59,27 @@ class Proof(StrEnum):
 # -- stop ----------------------------------------------------------------------------------------------------
 
 
+def _told_when_not_stored(halt: Callable[_P, Halt]) -> Callable[_P, Halt]:
+    """A halt is a row. Where the database cannot be written it says so: nothing is released then either."""
+
+    @functools.wraps(halt)
+    def stored(*args: _P.args, **kwargs: _P.kwargs) -> Halt:
+        try:
+            return halt(*args, **kwargs)
+        except DATABASE_AWAY as error:
+            log.exception("A halt could not be stored")
+            raise Refusal(
+                Code.DATABASE_UNAVAILABLE,
+                "The halt could not be stored, so nothing is halted. While the database cannot be written, no new "
+                "order is sent either. Open orders can be cancelled.",
+                retry_after=DATABASE_RETRY_SECONDS,
+                retry=Retry.SAFE,
+            ) from error
+
+    return stored
+
+
+@_told_when_not_stored
 @transaction.atomic
 def halt_app(app: ConnectedApp, *, by: User, reason: str = "") -> Halt:
     ConnectedApp.objects.select_for_update().get(pk=app.pk)
@@ -58,6 +87,7 @@ def halt_app(app: ConnectedApp, *, by: User, reason: str = "") -> Halt:
     return _create(HaltScope.APP, owner=app.owner, app=app, by=by, reason=reason)
 
 
+@_told_when_not_stored
 @transaction.atomic
 def halt_connection(connection: Connection, *, by: User | ConnectedApp, reason: str = "", account_id: str = "") -> Halt:
     """For every app. ``by`` is its owner, or the app that asked: the reason is then kept as the app's words."""
@@ -72,6 +102,7 @@ def halt_connection(connection: Connection, *, by: User | ConnectedApp, reason: 
     )
 
 
+@_told_when_not_stored
 @transaction.atomic
 def halt_user(user: User, *, by: User, reason: str = "") -> Halt:
     """All connections of one person. Raises Refusal when ``by`` is neither that person nor an operator."""
@@ -81,6 +112,7 @@ def halt_user(user: User, *, by: User, reason: str = "") -> Halt:
     return _create(HaltScope.USER, owner=user, by=by, reason=reason, by_operator=by.pk != user.pk)
 
 
+@_told_when_not_stored
 @transaction.atomic
 def halt_instance(*, by: User, reason: str = "") -> Halt:
     """Everybody's trading. Raises Refusal when ``by`` is no operator."""

@@ -95,5 +95,6 @@ CAUSES: dict[str, str] = {
     "question_unanswered": "The broker asked about the order or its change, and the time to answer ran out.",
     "outcome_unknown": "The order was sent, but the connection broke or the broker failed before its answer arrived.",
     "audit_unavailable": "The database could not write the record of the call, for example because the disk is full.",
+    "database_unavailable": "The database could not be reached or written: it restarts, is full, or is overloaded.",
     "internal_error": "A fault in Tradelatch. The server's log has it under the request id.",
 }

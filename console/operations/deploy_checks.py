@@ -15,7 +15,8 @@ from console.operator import system
 
 _OF_EACH_MACHINE = ("SECRET_KEY", "SEED_KEYS", "VAULT_KEYS", "PUSH_KEY", "PLATFORM_SIGNING_KEY")
 _KINDS_OF_PROCESSES = 4
-"""Web server, /mcp alone, worker, scheduler: one of each is the least that deploy/ starts."""
+"""Web server, /mcp alone, worker, scheduler: one of each is the least that deploy/ starts. Where more are connected,
+they count."""
 _BACKUP_EVERY = timedelta(days=7)
 
 
@@ -82,17 +83,22 @@ def _connections() -> list[CheckMessage]:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT current_setting('max_connections')::int"
-                " - current_setting('superuser_reserved_connections')::int"
+                " - current_setting('superuser_reserved_connections')::int,"
+                " (SELECT count(DISTINCT application_name) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND starts_with(application_name, %s))",
+                [settings.DATABASE_NAMES],
             )
-            (free,) = cursor.fetchone()
+            free, seen = cursor.fetchone()
     except Error as error:
         return [_warning(8, f"The database does not answer: {type(error).__name__}.", "Start it, and check again.")]
-    if free >= size * _KINDS_OF_PROCESSES:
+    processes = max(_KINDS_OF_PROCESSES, seen - 1)  # one of those seen is this one
+    if free >= size * processes:
         return []
     return [
         _warning(
             9,
-            f"PostgreSQL allows {free} connections: with a pool of {size}, {free // size} processes can fill them.",
+            f"PostgreSQL allows {free} connections: {processes} processes with a pool of {size} can take "
+            f"{size * processes}.",
             "Raise max_connections to at least the number of processes times the pool, or lower "
             "TRADELATCH_DATABASE_POOL.",
         )

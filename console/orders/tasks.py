@@ -1,13 +1,22 @@
+from threading import Lock
+
 from celery import shared_task
 
 from console.notifications import sending
 from console.orders.execution import external_orders, reconcile
 from console.orders.owner import notifications, order_news
 
+_SWEEPS = Lock()
+
 
 @shared_task
 def sweep() -> None:
-    reconcile.sweep()
+    """One at a time in a process: with a slow broker, every thread of a worker would soon ask for the same orders."""
+    if _SWEEPS.acquire(blocking=False):
+        try:
+            reconcile.sweep()
+        finally:
+            _SWEEPS.release()
 
 
 @shared_task

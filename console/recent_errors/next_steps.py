@@ -102,6 +102,7 @@ STEPS: dict[Code, StepKind] = {
     Code.QUESTION_UNANSWERED: StepKind.ORDER,
     Code.OUTCOME_UNKNOWN: StepKind.ORDER,
     Code.AUDIT_UNAVAILABLE: StepKind.GUIDE,
+    Code.DATABASE_UNAVAILABLE: StepKind.GUIDE,
     Code.INTERNAL_ERROR: StepKind.GUIDE,
 }
 _ON_CONNECTION = {

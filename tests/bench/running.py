@@ -37,12 +37,16 @@ class Server:
     """Those of many callers."""
 
     def cpu_seconds(self) -> float:
-        """Of the process, its threads and its children so far."""
-        total = 0
-        for pid in _family(self.pid):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += sum(int(field) for field in fields[11:15])
-        return total / _TICK
+        return cpu_seconds(self.pid)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Of the process, its threads and its children so far."""
+    total = 0
+    for each in _family(pid):
+        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        total += sum(int(field) for field in fields[11:15])
+    return total / _TICK
 
 
 def _family(pid: int) -> Iterator[int]:

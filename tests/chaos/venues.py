@@ -157,7 +157,7 @@ class Alpaca:
         self.connection.save(update_fields=["sealed"])
 
     def control(self, what: str, told: Any = None) -> Any:
-        return _control(self.url, what, told)
+        return ask_fake(self.url, what, told)
 
     def fault(self, dice: random.Random, write: Write, nth: int = 0) -> tuple[str, Callable[[], None]]:
         kinds = [each for each in SENDING if write is not Write.CANCEL or each.kind != "duplicate"]
@@ -188,32 +188,35 @@ class Alpaca:
             self.control("price", {"symbol": "AAPL260618C00250000", "price": price})
 
     def truth(self) -> Truth:
-        state = self.control("state")
-        ended = {"filled": Status.FILLED, "new": Status.WORKING, "canceled": Status.CANCELLED}
-        told = state["orders"]
-        return Truth(
-            orders={
-                each["client_order_id"]: There(
-                    status=ended[each["status"]],
-                    quantity=Decimal(each["qty"]),
-                    limit_price=None if each["limit_price"] is None else Decimal(each["limit_price"]),
-                    filled=Decimal(each["filled_qty"]),
-                )
-                for each in told
-                if each["status"] != "replaced" and not each.get("parent")
-            },
-            replaced=frozenset(each["client_order_id"] for each in told if each["status"] == "replaced"),
-            sent=[body["client_order_id"] for body in state["sent"]],
-            changed=state["changed"],
-            gained={
-                symbol: Decimal(state["held"].get(symbol, "0")) - Decimal(given)
-                for symbol, given in state["given"].items()
-            },
-            broken_rules=state["violations"],
-        )
+        return alpaca_truth(self.control("state"))
 
 
-def _control(url: str, what: str, told: Any) -> Any:
+def alpaca_truth(state: Mapping[str, Any]) -> Truth:
+    """What the fake's ``state`` says."""
+    ended = {"filled": Status.FILLED, "new": Status.WORKING, "canceled": Status.CANCELLED}
+    told = state["orders"]
+    return Truth(
+        orders={
+            each["client_order_id"]: There(
+                status=ended[each["status"]],
+                quantity=Decimal(each["qty"]),
+                limit_price=None if each["limit_price"] is None else Decimal(each["limit_price"]),
+                filled=Decimal(each["filled_qty"]),
+            )
+            for each in told
+            if each["status"] != "replaced" and not each.get("parent")
+        },
+        replaced=frozenset(each["client_order_id"] for each in told if each["status"] == "replaced"),
+        sent=[body["client_order_id"] for body in state["sent"]],
+        changed=state["changed"],
+        gained={
+            symbol: Decimal(state["held"].get(symbol, "0")) - Decimal(given) for symbol, given in state["given"].items()
+        },
+        broken_rules=state["violations"],
+    )
+
+
+def ask_fake(url: str, what: str, told: Any) -> Any:
     request = urllib.request.Request(f"{url}/-/{what}", json.dumps(told).encode(), method="POST")
     request.add_header("Content-Type", "application/json")
     with urllib.request.urlopen(request, timeout=at_most(10)) as answer:
@@ -284,7 +287,7 @@ class Coinbase:
         self.connection.save(update_fields=["sealed"])
 
     def control(self, what: str, told: Any = None) -> Any:
-        return _control(self.url, what, told)
+        return ask_fake(self.url, what, told)
 
     def fault(self, dice: random.Random, write: Write, nth: int = 0) -> tuple[str, Callable[[], None]]:
         self.control("takes", dice.choice(("", "", "TRADE_STATUS_STARTED", "TRADE_STATUS_CANCELED")))
@@ -368,7 +371,7 @@ class Ibkr:
         self.connection.save(update_fields=["sealed"])
 
     def control(self, what: str, told: Any = None) -> Any:
-        return _control(self.url, what, told)
+        return ask_fake(self.url, what, told)
 
     def fault(self, dice: random.Random, write: Write, nth: int = 0) -> tuple[str, Callable[[], None]]:
         chosen: Fault | None = dice.choice((None, None, None, *SENDING))

@@ -319,7 +319,8 @@ def test_every_code_says_whether_to_retry_and_only_what_did_nothing_is_safe() ->
         *(Code.BROKER_UNAVAILABLE, Code.LIMIT_UNPROVABLE),
     }
     assert by_kind[Retry.CHECK_STATUS] == {
-        *(Code.OUTCOME_UNKNOWN, Code.CONFIRMATION_USED, Code.AUDIT_UNAVAILABLE, Code.INTERNAL_ERROR)
+        *(Code.OUTCOME_UNKNOWN, Code.CONFIRMATION_USED, Code.AUDIT_UNAVAILABLE),
+        *(Code.DATABASE_UNAVAILABLE, Code.INTERNAL_ERROR),
     }
 
 

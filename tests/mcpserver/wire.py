@@ -66,18 +66,25 @@ class Wire:
         **meta: Any,
     ) -> httpx2.Response:
         """One request of the modern era; ``meta`` goes beside what every request says of itself."""
-        request = self._request(method, params, name, capabilities or {}, meta)
+        request = self.request(method, params, name=name, capabilities=capabilities, meta=meta)
         answer = httpx2.post(self.url, timeout=at_most(30), **request)
         if method == "tools/call":
             check_shape(name, answer)
         return answer
 
-    def _request(
-        self, method: str, params: dict[str, Any], name: str, capabilities: dict[str, Any], meta: dict[str, Any]
+    def request(
+        self,
+        method: str,
+        params: dict[str, Any],
+        *,
+        name: str = "",
+        capabilities: dict[str, Any] | None = None,
+        meta: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        meta = meta | {
+        """What ``httpx2`` is told to send: one request of the modern era."""
+        meta = (meta or {}) | {
             "io.modelcontextprotocol/protocolVersion": MODERN,
-            "io.modelcontextprotocol/clientCapabilities": capabilities,
+            "io.modelcontextprotocol/clientCapabilities": capabilities or {},
             "io.modelcontextprotocol/clientInfo": {"name": "wire", "version": "1"},
         }
         headers = {"MCP-Protocol-Version": MODERN, "Mcp-Method": method}
@@ -90,7 +97,7 @@ class Wire:
     def listen(self, *uris: str, **wanted: Any) -> Iterator["Heard"]:
         """A stream of subscriptions/listen, open while the block runs."""
         params = {"notifications": wanted | ({"resourceSubscriptions": list(uris)} if uris else {})}
-        request = self._request("subscriptions/listen", params, "", {}, {})
+        request = self.request("subscriptions/listen", params)
         with (
             httpx2.Client(timeout=httpx2.Timeout(30, read=60)) as client,
             client.stream("POST", self.url, **request) as answer,

@@ -25,7 +25,7 @@ from console.orders.execution import listed, release, submit, sync
 from console.orders.execution.external_orders import AtBroker
 from console.orders.models import Action, Modification, Order, Question
 from console.orders.states import AmendmentStatus, Status
-from console.orders.transitions import amendment_state, order_state
+from console.orders.transitions import amendment_state, confirmations, order_state
 from console.orders.transitions.order_state import ConcurrentUpdate
 
 log = logging.getLogger(__name__)
@@ -50,11 +50,11 @@ _LONGEST_UNSEEN = F("looked_up_at").asc(nulls_first=True)
 def sweep(now: datetime | None = None) -> None:
     """Carry on every order that nobody is carrying on: the same after a crash as on any other day."""
     now = now or timezone.now()
-    lease = now - timedelta(seconds=settings.SENDING_LEASE_SECONDS)
-    for_each(_with(Status.AWAITING).filter(parent=None, confirmation__expires_at__lte=now), _lapse)
-    _sweep_changes(now, lease)
-    for_each(_with(Status.INTENT).filter(parent=None, moved_at__lte=lease), _resume)
-    for_each(_with(Status.SENDING).filter(moved_at__lte=lease), _mark_lost)
+    over, left = confirmations.is_over(now, "confirmation__"), _left_alone(now)
+    for_each(_with(Status.AWAITING).filter(over, parent=None), _lapse)
+    _sweep_changes(now)
+    for_each(_with(Status.INTENT).filter(left, parent=None), _resume)
+    for_each(_with(Status.SENDING).filter(left), _mark_lost)
     answerable = Question.objects.filter(answer="", expires_at__gt=now).values("order")
     for_each(_with(Status.ASKED).filter(parent=None).exclude(pk__in=answerable), _unanswered)
     for_each(_with(Status.UNKNOWN).filter(cancel_requested_at=None), sync.refresh)
@@ -155,13 +155,20 @@ def _with_change_under_way() -> QuerySet[Order]:
     return found.select_related("app", "connection", "confirmation").order_by(_LONGEST_UNSEEN, "pk")
 
 
-def _sweep_changes(now: datetime, lease: datetime) -> None:
+def _left_alone(now: datetime) -> Q:
+    """Whose process must have died: moved longer ago than a lease, or later than now, before the clock was set back."""
+    lease = timedelta(seconds=settings.SENDING_LEASE_SECONDS)
+    return Q(moved_at__lte=now - lease) | Q(moved_at__gt=now + lease)
+
+
+def _sweep_changes(now: datetime) -> None:
     """Modifications that nobody is carrying on. None is sent here: its order may be another one by now."""
+    over, left = confirmations.is_over(now, "confirmation__"), _left_alone(now)
     found = Modification.objects.select_related("order", "confirmation")
-    for change in found.filter(status=AmendmentStatus.AWAITING, confirmation__expires_at__lte=now)[:_AT_MOST]:
+    for change in found.filter(over, status=AmendmentStatus.AWAITING)[:_AT_MOST]:
         what = f"Nobody confirmed the change within {change.confirmation.lifetime_text}. Nothing was sent."
         amendment_state.try_move(change, AmendmentStatus.LAPSED, what, "Tradelatch", "", code=Code.CONFIRMATION_EXPIRED)
-    for change in found.filter(status=AmendmentStatus.INTENT, moved_at__lte=lease)[:_AT_MOST]:
+    for change in found.filter(left, status=AmendmentStatus.INTENT)[:_AT_MOST]:
         stopped = "Confirmed, but Tradelatch stopped before sending it. Nothing was sent."
         amendment_state.deny(change, Refusal(Code.CONFIRMATION_EXPIRED, stopped), "Tradelatch", "")
     answerable = Question.objects.filter(answer="", expires_at__gt=now).exclude(modification=None)
@@ -171,7 +178,7 @@ def _sweep_changes(now: datetime, lease: datetime) -> None:
         said = f"{_UNANSWERED}, so the order was not changed."
         told = {"code": Code.QUESTION_UNANSWERED, "reason": said}
         amendment_state.try_move(change, AmendmentStatus.UNANSWERED, f"The change: {said}", "Tradelatch", "", **told)
-    for change in found.filter(status=AmendmentStatus.SENDING, moved_at__lte=lease)[:_AT_MOST]:
+    for change in found.filter(left, status=AmendmentStatus.SENDING)[:_AT_MOST]:
         lost = "Tradelatch stopped while sending it. The order is being looked up."
         amendment_state.record_outcome(change, AmendmentStatus.UNKNOWN, Code.OUTCOME_UNKNOWN, lost)
 
@@ -276,7 +283,7 @@ def _resume(order: Order) -> None:
     """An intent whose process died before it sent. Sent now if the person's yes is still fresh, else refused."""
     redeemed_at = order.confirmation.redeemed_at
     try:
-        if redeemed_at is None or timezone.now() - redeemed_at > _STALE_AFTER:
+        if redeemed_at is None or abs(timezone.now() - redeemed_at) > _STALE_AFTER:
             raise Refusal(
                 Code.CONFIRMATION_EXPIRED,
                 "Confirmed, but Tradelatch stopped before sending it, and the confirmation has expired. Nothing was "

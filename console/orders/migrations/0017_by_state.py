@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         ('connected_apps', '0008_calls_per_minute'),
         ('connections', '0009_approval_wait_and_policy_set_at'),
         ('orders', '0016_timeline_indexes'),
-        ('paper', '0009_told_changes'),
+        ('paper', '0011_told_changes'),
     ]
 
     operations = [

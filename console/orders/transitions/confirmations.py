@@ -20,6 +20,8 @@ from console.orders.terms import digest
 from console.principal import Redeemer
 
 _CONFIRMATIONS = Insertion(Confirmation)
+CLOCKS_APART = timedelta(seconds=60)
+"""As far as the clocks of two machines may be apart."""
 
 
 def redeemer_of(app: ConnectedApp, asked: Redeemer) -> Redeemer:
@@ -130,10 +132,18 @@ def leave_to_owner(confirmation: Confirmation) -> None:
     confirmation.rule = None
 
 
+def is_over(now: datetime, of: str = "") -> Q:
+    """Expired; or shown later than now, so that the clock was set back since and its end may be hours away.
+
+    ``of``: the relation that leads to it, such as ``confirmation__``.
+    """
+    return Q(**{f"{of}expires_at__lte": now}) | Q(**{f"{of}created_at__gt": now + CLOCKS_APART})
+
+
 def use(confirmation: Confirmation, now: datetime) -> bool:
     """Mark it as used, once. False: it was used, is over, or waits for somebody else than when it was read."""
-    mine = Confirmation.objects.filter(pk=confirmation.pk, redeemer=confirmation.redeemer)
-    if not mine.filter(redeemed_at=None, expires_at__gt=now).update(redeemed_at=now):
+    mine = Confirmation.objects.filter(pk=confirmation.pk, redeemer=confirmation.redeemer).exclude(is_over(now))
+    if not mine.filter(redeemed_at=None).update(redeemed_at=now):
         return False
     confirmation.redeemed_at = now
     return True

@@ -50,7 +50,8 @@ def test_each_thing_that_is_missing_is_named(complete: Any, tmp_path: Path) -> N
 class Server:
     """A PostgreSQL that allows 97 connections."""
 
-    def __init__(self, pool: int) -> None:
+    def __init__(self, pool: int, processes: int = 4) -> None:
+        self.processes = processes
         self.settings_dict = {"OPTIONS": {"pool": {"max_size": pool}}}
 
     def __enter__(self) -> "Server":
@@ -61,11 +62,11 @@ class Server:
 
     cursor = __enter__
 
-    def execute(self, sql: str) -> None:
-        assert "max_connections" in sql
+    def execute(self, sql: str, given: list[str]) -> None:
+        assert "max_connections" in sql and given == ["tradelatch "]
 
-    def fetchone(self) -> tuple[int]:
-        return (97,)
+    def fetchone(self) -> tuple[int, int]:
+        return 97, self.processes + 1  # and the one that checks
 
 
 def test_a_shared_database_needs_shared_secrets_redis_and_enough_connections(
@@ -79,4 +80,8 @@ def test_a_shared_database_needs_shared_secrets_redis_and_enough_connections(
     complete.REDIS_URL = "redis://redis"
     assert found() == set()
     monkeypatch.setattr(deploy_checks, "connection", Server(pool=40))
+    assert found() == {"W009"}
+    monkeypatch.setattr(deploy_checks, "connection", Server(pool=6, processes=16))
+    assert found() == set()
+    monkeypatch.setattr(deploy_checks, "connection", Server(pool=7, processes=16))
     assert found() == {"W009"}

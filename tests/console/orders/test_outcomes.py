@@ -148,6 +148,35 @@ def test_an_order_nobody_confirmed_lapses(trader: Principal, watch: Watch, clock
     assert watch.submitted == []
 
 
+def test_after_the_clock_was_set_back_no_confirmation_lives_longer(
+    trader: Principal, watch: Watch, clock: Clock
+) -> None:
+    shown = preparing.prepare(trader, bitcoin())
+    clock.advance(hours=-1)
+    with pytest.raises(Refusal) as caught:
+        order_actions.confirm(trader, shown.confirmation.public_id)
+    assert caught.value.code is Code.CONFIRMATION_EXPIRED
+    reconcile.sweep()
+    assert state(shown.order) is Status.LAPSED
+    clock.advance(seconds=-30)  # a step that clocks of several machines may be apart
+    again = preparing.prepare(trader, bitcoin())
+    clock.advance(seconds=-30)
+    assert order_actions.confirm(trader, again.confirmation.public_id).state is Status.FILLED
+    assert len(watch.submitted) == 1
+
+
+@pytest.mark.parametrize("died_in", [Status.INTENT, Status.SENDING])
+def test_after_the_clock_was_set_back_an_order_whose_process_died_is_not_left_alone(
+    trader: Principal, watch: Watch, clock: Clock, died_in: Status
+) -> None:
+    order = placed(trader)
+    Order.objects.filter(pk=order.pk).update(status=died_in, filled_quantity=0, average_price=None)
+    clock.advance(hours=-1)
+    reconcile.sweep()
+    assert state(order) is (Status.DENIED if died_in is Status.INTENT else Status.FILLED)
+    assert len(watch.submitted) == 1, "what was sent is looked up, what was not is refused"
+
+
 def test_a_resting_order_is_cancelled_once_and_then_has_ended(trader: Principal, watch: Watch) -> None:
     prepared = preparing.prepare(trader, bitcoin(limit="1000"))
     order = order_actions.confirm(trader, prepared.confirmation.public_id)
