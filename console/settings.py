@@ -1,6 +1,7 @@
 """Settings, every one of them from the environment. Names start with TRADELATCH_, only PORT goes bare."""
 
 import os
+import sys
 import tomllib
 from importlib import metadata
 from ipaddress import ip_address
@@ -83,6 +84,8 @@ DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
 _database = DATABASES["default"]
 EMBEDDED_DATABASE = _database["ENGINE"] == "django.db.backends.sqlite3"
 if EMBEDDED_DATABASE:
+    # REST framework looks for the fields of PostgreSQL, and so loads psycopg: 6 MB and a tenth of a start for nothing.
+    sys.modules.setdefault("django.contrib.postgres.fields", None)  # type: ignore[arg-type]  # Python's way to say no
     # IMMEDIATE: a read-then-write transaction that has to upgrade its lock fails at once with "database is
     # locked". FULL: an order's intent must survive a power cut. The connection stays with its thread.
     _database["CONN_MAX_AGE"] = None
@@ -399,6 +402,7 @@ OAUTH2_PROVIDER: dict[str, Any] = {
 }
 
 # REST: what an endpoint answers is decided in console.api; this is what its description says
+REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "console.api.openapi.Described"}  # loaded when the description is asked for
 SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
     "TITLE": "Tradelatch REST API",
@@ -486,6 +490,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 120},
     },
     "count-calls": {"task": "console.recent_errors.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
+    "forget-counts": {"task": "console.recent_errors.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "check-connections": {"task": "console.connections.tasks.check_all", "schedule": 30.0, "options": {"expires": 60}},
 }
 # What is due every few seconds is sent only when there is something to do: one short look costs less than a message.
@@ -495,6 +500,9 @@ SCHEDULE_GATES = {
     "tell-owners": "console.orders.owner.notifications.has_work",
     "send-news": "console.notifications.sending.has_work",
     "link-chats": "console.notifications.telegram_chats.has_work",
+    "tell-of-orders": "console.orders.owner.order_news.has_work",
+    "seal-record": "console.audit.seals.sealing.has_work",
+    "count-calls": "console.recent_errors.rollup.has_work",
     "match-paper-orders": "brokers.paper.accounts.has_work",
     "follow-live-prices": "brokers.paper.live_market.has_work",
 }

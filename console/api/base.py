@@ -25,7 +25,6 @@ from console import ids, request_origin, untrusted_text
 from console.accounts import presence
 from console.accounts.second_factor_required import before_second_factor
 from console.api import parsing, problems
-from console.api.openapi import Described
 from console.api.parsing import Nothing, Strict, StrictJSON
 from console.audit import log as audit_log
 from console.audit import paging
@@ -116,7 +115,6 @@ class ApiView(APIView):
 
     acts: ClassVar[Mapping[str, Operation]] = {}
     tag: ClassVar[str] = ""
-    schema = Described()
     authentication_classes = (Credential,)
     permission_classes = ()
     renderer_classes = (VisibleJSONRenderer,)
@@ -348,7 +346,7 @@ def _no_cursor() -> Refusal:
 class Nowhere(ApiView):
     """Whatever else is asked for below ``/api/``."""
 
-    schema = None  # type: ignore[assignment]  # DRF's way to leave a view out
+    schema = None  # DRF's way to leave a view out
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.format_kwarg = None

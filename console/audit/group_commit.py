@@ -14,7 +14,6 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
-import psycopg
 from django.db import DatabaseError, DataError, Error, IntegrityError, close_old_connections, connection
 from django.utils.functional import cached_property
 
@@ -50,7 +49,8 @@ class Insert:
             if connection.vendor == "sqlite":
                 sqlite3.Cursor.execute(cursor.cursor, sql, values)
             else:
-                psycopg.Cursor(connection.connection).execute(sql, values)
+                # The driver is the backend's own: where the database is SQLite, nobody needs to load it.
+                connection.Database.Cursor(connection.connection).execute(sql, values)  # type: ignore[attr-defined]
 
     def _adapt(self, values: list[Any]) -> None:
         """Times and JSON as the database wants them; it takes the rest as it is."""
