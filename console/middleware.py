@@ -9,11 +9,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
-from console import host_names, ip_addresses, refusal_rendering, request_origin
+from console import host_names, ids, ip_addresses, refusal_rendering, request_origin, tracing
 from console.accounts import time_zones
 from console.accounts.models import User
 from console.errors import Code
 from console.help import error_links
+from console.request_ids import HEADER
 from console.untrusted_text import escape_hidden
 
 _FOR_PROGRAMS = ("/api/", "/auth/", "/static/", "/.well-known/", "/oauth/token", "/oauth/revoke", "/oauth/register")
@@ -35,12 +36,19 @@ def normalize_address(
 def remember_origin(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """The address and the browser of the request that runs now, for the audit log."""
+    """The id, the address and the browser of the request that runs now, for the log and the audit log."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         origin = request_origin.Origin(request.META["REMOTE_ADDR"], request.META.get("HTTP_USER_AGENT", ""))
-        with request_origin.coming_from(origin):
-            return get_response(request)
+        # Behind ASGI it has one; a WSGI server gives it none.
+        request_id, parent = tracing.current_request_id(), tracing.current_parent()
+        if not request_id:
+            request_id, parent = ids.new("req"), tracing.parse(request.META.get("HTTP_TRACEPARENT"))
+        with request_origin.coming_from(origin), tracing.request(request_id, parent):
+            response = get_response(request)
+        if HEADER not in response:
+            response[HEADER] = request_id
+        return response
 
     return middleware
 

@@ -15,7 +15,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from brokers import allowed_hosts
-from console import ip_addresses, scopes
+from console import ip_addresses, scopes, telemetry
 from console.config import email, instance_dir, oidc, push_key, static_files, telegram
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -510,17 +510,25 @@ SCHEDULE_GATES = {
 # A venue of paper's live prices → another address for it.
 PAPER_PRICE_HOSTS: dict[str, str] = {}
 
+LOG_FORMAT = os.environ.get("TRADELATCH_LOG_FORMAT", "text")
+if LOG_FORMAT not in ("text", "json"):
+    raise ImproperlyConfigured(f"TRADELATCH_LOG_FORMAT must be text or json, not {LOG_FORMAT!r}.")
+if telemetry.is_wanted() and not telemetry.is_installed():
+    raise ImproperlyConfigured(
+        "OTEL_EXPORTER_OTLP_ENDPOINT is set, but what sends spans is not installed: pip install 'tradelatch[otel]'."
+    )
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {
-            "class": "console.untrusted_text.OneLineFormatter",
+        "text": {
+            "class": "console.log_format.TextFormatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
-        }
+        },
+        "json": {"class": "console.log_format.JsonFormatter"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {"mcp": {"level": "WARNING"}, "httpx2": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
 }

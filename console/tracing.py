@@ -48,12 +48,6 @@ def parse(text: object) -> TraceParent | None:
     return TraceParent(trace_id, span_id, flags)
 
 
-def parse_request(headers: Mapping[str, str], meta: Any = None) -> TraceParent | None:
-    """Of one request: what its message says itself, else what the header says, which a proxy may have begun."""
-    said = meta.get("traceparent") if isinstance(meta, Mapping) else None
-    return parse(said) or parse(headers.get("traceparent"))
-
-
 def begin(request_id: str, parent: TraceParent | None) -> Token[_Request]:
     """What is done from here to ``end``, in this thread or task, is of that request."""
     return _current.set(_Request(request_id, parent))
@@ -61,6 +55,12 @@ def begin(request_id: str, parent: TraceParent | None) -> Token[_Request]:
 
 def end(began: Token[_Request]) -> None:
     _current.reset(began)
+
+
+def follow(meta: Any) -> None:
+    """The request that runs now belongs to the trace that its message names (``_meta.traceparent``), if to any."""
+    if isinstance(meta, Mapping) and (said := parse(meta.get("traceparent"))) is not None:
+        _current.set(_current.get()._replace(parent=said))
 
 
 @contextmanager

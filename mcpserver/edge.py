@@ -29,7 +29,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from brokers.decimals import refuse_constant
-from console import body_timeout, host_names, ids, ip_addresses, scopes
+from console import body_timeout, host_names, ids, ip_addresses, scopes, telemetry, tracing
 from console.authority import bearer
 from console.authority.bearer import Unauthenticated, WrongAddress
 from console.config.instance_dir import OWN_NAME
@@ -104,6 +104,8 @@ def app(inner: ASGIApp, surface: Surface, lean: FastPath | None) -> ASGIApp:
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         arrived = _Arrived(scope)
+        # Not ended: the web server runs each request in a context of its own.
+        tracing.begin(arrived.request_id, tracing.parse(arrived.headers.get("traceparent")))
 
         async def answering(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -124,7 +126,7 @@ def app(inner: ASGIApp, surface: Surface, lean: FastPath | None) -> ASGIApp:
         elif response is not None:
             await response(arrived.scope, receive, answering)
 
-    return serve
+    return telemetry.with_request_span("/mcp", serve, named_later=True)
 
 
 async def _respond(
@@ -224,6 +226,7 @@ async def _respond(
         if slower is not None:
             return slower
     tool = _tool_called(message, surface)
+    telemetry.follow(_meta_of(message))
     if tool is not None and await _is_to_step_up(principal, tool, client_name(message.get("params")), arrived):
         return await _step_up(OutOfScope(principal, tool), arrived)
 
@@ -433,6 +436,11 @@ def _tool_called(message: Any, surface: Surface) -> Tool | None:
     params = message.get("params")
     name = params.get("name") if isinstance(params, dict) else None
     return surface.find(name) if isinstance(name, str) else None
+
+
+def _meta_of(message: Any) -> Any:
+    params = message.get("params") if isinstance(message, dict) else None
+    return params.get("_meta") if isinstance(params, dict) else None
 
 
 def _arguments_of(message: Any) -> Any:

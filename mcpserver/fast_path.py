@@ -10,6 +10,7 @@ import functools
 import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -35,6 +36,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.types import Message, Send
 
+from console import telemetry
 from console.audit import log as audit_log
 from console.authority import bearer
 from console.authority.admission import scope_refusal
@@ -263,6 +265,7 @@ class FastPath:
         Raises Unauthenticated, WrongAddress, OutOfScope and pipeline.TooManyRequests. A client that hangs up cuts
         nothing in half: the thread goes on, and only the answer is lost.
         """
+        telemetry.follow(plain.meta)
         loop = asyncio.get_running_loop()
         if self._out is None or self._out.loop is not loop:
             self._out = ReplyQueue(loop)
@@ -280,7 +283,7 @@ class FastPath:
                 tell(error)
 
         is_cancel = plain.tool is not None and plain.tool.throttle is CallKind.CANCEL
-        (self._cancels if is_cancel else self._threads).submit(work)
+        (self._cancels if is_cancel else self._threads).submit(functools.partial(copy_context().run, work))
         return await answered
 
     def _call(self, plain: FastRequest, tool: Tool, principal: Principal, request_id: str, tell: _Tell) -> None:

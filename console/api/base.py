@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from console import ids, request_origin, untrusted_text
+from console import ids, request_origin, tracing, untrusted_text
 from console.accounts import presence
 from console.accounts.second_factor_required import before_second_factor
 from console.api import parsing, problems
@@ -133,7 +133,7 @@ class ApiView(APIView):
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
-        self.request_id = ids.new("req")
+        self.request_id = tracing.current_request_id() or ids.new("req")
         request_origin.name_request(self.request_id)
         self.order_id = ""
         self.done = ""

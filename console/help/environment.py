@@ -163,6 +163,18 @@ VARIABLES = (
         "at least 16 characters; who sends it as a bearer can read `/metrics`. Without it, that address does not exist",
     ),
     _one(
+        "TRADELATCH_LOG_FORMAT",
+        "`text`",
+        "`json`: each line of the log is one object with time (UTC), level, logger, message, process, and where there "
+        "is one request_id, trace_id and exception",
+    ),
+    _one(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "none",
+        "where spans go, by OTLP over HTTP, such as `http://collector:4318`; needs the extra `otel`. Its other "
+        "variables are those of the OpenTelemetry specification",
+    ),
+    _one(
         "TRADELATCH_DEVELOPMENT",
         "`0`",
         "`1`: templates and static files are read again for each page; `make dev` sets it",

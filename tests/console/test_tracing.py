@@ -32,11 +32,13 @@ def test_what_is_no_traceparent_is_left_out(text: object) -> None:
 
 def test_what_the_message_says_goes_before_the_header_of_whoever_passed_it_on() -> None:
     other = f"00-{'a' * 32}-{SPAN}-00"
-    found = tracing.parse_request({"traceparent": other}, {"traceparent": GOOD})
-    assert found is not None and found.trace_id == TRACE
-    found = tracing.parse_request({"traceparent": other}, {"traceparent": "nothing"})
-    assert found is not None and found.trace_id == "a" * 32
-    assert tracing.parse_request({}, None) is None
+    with tracing.request("req_1", tracing.parse(other)):
+        for nothing in (None, {}, {"traceparent": "nothing"}, {"traceparent": 7}):
+            tracing.follow(nothing)
+            assert tracing.current_trace_id() == "a" * 32
+        tracing.follow({"traceparent": GOOD})
+        assert tracing.current_trace_id() == TRACE
+    assert tracing.current_trace_id() == ""
 
 
 def test_the_trace_of_a_request_ends_with_it() -> None:
