@@ -108,7 +108,9 @@ else:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _DATABASE_EXISTS = EMBEDDED_DATABASE and Path(str(_database["NAME"])).exists()
-SECRET_KEY = instance_dir.secret(HOME, "secret_key", database_exists=_DATABASE_EXISTS)
+# Several, separated by blanks: the first signs, what all of them signed is good.
+_secret_keys = instance_dir.secret(HOME, "secret_key", database_exists=_DATABASE_EXISTS).split()
+SECRET_KEY, *SECRET_KEY_FALLBACKS = _secret_keys or [""]
 # Seals what must be read back: the seeds of authenticator apps, where notifications go. Several, separated by blanks:
 # the first seals, all of them open.
 _SEALED = _DATABASE_EXISTS and any(
@@ -151,9 +153,9 @@ KEEP_DAYS = {
     "letters": _number("TRADELATCH_KEEP_LETTERS_DAYS", 30),
 }
 
-# Who may read /metrics; without it there is none
-METRICS_TOKEN = os.environ.get("TRADELATCH_METRICS_TOKEN", "")
-if METRICS_TOKEN and (len(METRICS_TOKEN) < 16 or not METRICS_TOKEN.isascii()):
+# Who may read /metrics, any of these; without them there is none
+METRICS_TOKENS = os.environ.get("TRADELATCH_METRICS_TOKEN", "").split()
+if any(len(each) < 16 or not each.isascii() for each in METRICS_TOKENS):
     raise ImproperlyConfigured("TRADELATCH_METRICS_TOKEN must be at least 16 characters of ASCII.")
 
 # Brokers: what our calls seem to come from, for the lists of addresses that brokers bind a key to

@@ -57,7 +57,10 @@ def pending_sign_in(request: HttpRequest) -> PendingSignIn | None:
     if kept is None or not 0 <= time.time() - kept["at"] < HALF_WAY_SECONDS:
         return None
     user = User.objects.filter(pk=kept["user"], is_active=True).first()
-    if user is None or not compare_digest(kept["hash"], user.get_session_auth_hash()):
+    if user is None or not any(
+        compare_digest(kept["hash"], each)
+        for each in (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    ):
         return None
     return PendingSignIn(user, kept["next"], ProofKind(kept.get("proof", "")))
 

@@ -29,7 +29,10 @@ VARIABLES = (
         "database, generated secrets, queue, e-mail files; back it up, and keep it private",
     ),
     _one(
-        "TRADELATCH_SECRET_KEY", "generated at first start", "signs sessions; kept in `secrets/` under the home folder"
+        "TRADELATCH_SECRET_KEY",
+        "generated at first start",
+        "signs sessions; kept in `secrets/` under the home folder. Several, separated by spaces: the first signs, all "
+        "are accepted",
     ),
     _one(
         "TRADELATCH_SEED_KEYS",
@@ -160,7 +163,8 @@ VARIABLES = (
     _one(
         "TRADELATCH_METRICS_TOKEN",
         "none",
-        "at least 16 characters; who sends it as a bearer can read `/metrics`. Without it, that address does not exist",
+        "at least 16 characters; who sends it as a bearer can read `/metrics`. Several, separated by spaces, while one "
+        "is replaced. Without it, that address does not exist",
     ),
     _one(
         "TRADELATCH_LOG_FORMAT",

@@ -21,7 +21,7 @@ _PLAIN = "text/plain; charset=utf-8"
 
 async def answer(scope: Scope, receive: Receive, send: Send) -> None:
     """404 where no token is set, 401 without it, else every figure."""
-    if not settings.METRICS_TOKEN:
+    if not settings.METRICS_TOKENS:
         await _send(scope, send, 404, b"")
     elif not _may_read(scope):
         await _send(scope, send, 401, b"")
@@ -47,7 +47,8 @@ def _may_read(scope: Scope) -> bool:
     """As ``Authorization: Bearer`` (RFC 6750 section 2.1)."""
     given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
     kind, _, token = given.partition(b" ")
-    return kind.lower() == b"bearer" and hmac.compare_digest(token.strip(), settings.METRICS_TOKEN.encode())
+    fits = [hmac.compare_digest(token.strip(), each.encode()) for each in settings.METRICS_TOKENS]
+    return kind.lower() == b"bearer" and any(fits)
 
 
 async def _send(scope: Scope, send: Send, status: int, body: bytes, kind: str = _PLAIN) -> None:
