@@ -14,7 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 _collects = gc.isenabled()
 gc.disable()
 
-from console import body_timeout, log_format, request_ids, telemetry, trusted_proxies  # noqa: E402
+from console import base_path, body_timeout, log_format, request_ids, telemetry, trusted_proxies  # noqa: E402
 from mcpserver import asgi as mcp  # noqa: E402
 
 # WhiteNoise hands its files over as WSGI wants them. They are small: that Django reads each whole harms nobody.
@@ -35,10 +35,10 @@ async def _dispatch(scope: Scope, receive: Receive, send: Send) -> None:
     """Dispatch by path. Django's handler knows no lifespan, so that is the MCP app's too."""
     if scope["type"] == "lifespan":
         log_format.name_process("web")
-    if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] in mcp.ANSWERED):
+    if scope["type"] == "lifespan" or (scope["type"] == "http" and base_path.within(scope["path"]) in mcp.ANSWERED):
         await mcp.mcp_app(scope, receive, send)
     else:
-        await _console(scope, receive, send)
+        await _console({**scope, "path": base_path.whole(scope["path"])}, receive, send)
 
 
 application = trusted_proxies.with_proxies(settings.TRUSTED_PROXIES, _dispatch)

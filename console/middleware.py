@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
-from console import host_names, ids, ip_addresses, refusal_rendering, request_origin, tracing
+from console import base_path, host_names, ids, ip_addresses, refusal_rendering, request_origin, tracing
 from console.accounts import time_zones
 from console.accounts.models import User
 from console.errors import Code
@@ -89,7 +89,7 @@ def refuse_nul(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if request.path.startswith(("/oauth/", "/api/")):
+        if base_path.within(request.path).startswith(("/oauth/", "/api/")):
             if "\0" in request.path:
                 code = Code.INVALID_REQUEST
                 return JsonResponse(
@@ -132,7 +132,7 @@ def redirect_to_own_name(
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if request.method not in ("GET", "HEAD") or request.path.startswith(_FOR_PROGRAMS):
+        if request.method not in ("GET", "HEAD") or _is_for_programs(request):
             return get_response(request)
         own, parts = urlsplit(settings.PUBLIC_URL).hostname, _host(request)
         if parts is None or parts.hostname == own or parts.hostname not in settings.LOCAL_NAMES:
@@ -151,12 +151,16 @@ def show_times_of_viewer(
     """Pages are in the time zone of who looks at them; what programs read is in UTC always."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if request.path.startswith(_FOR_PROGRAMS) or not isinstance(request.user, User):
+        if _is_for_programs(request) or not isinstance(request.user, User):
             return get_response(request)
         with timezone.override(time_zones.zone_of(request.user, request.COOKIES.get(time_zones.COOKIE, ""))):
             return get_response(request)
 
     return middleware
+
+
+def _is_for_programs(request: HttpRequest) -> bool:
+    return base_path.within(request.path).startswith(_FOR_PROGRAMS)
 
 
 def _host(request: HttpRequest) -> SplitResult | None:

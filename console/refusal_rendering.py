@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.template.loader import render_to_string
 
-from console import ids
+from console import base_path, ids
 from console.errors import EXPLANATIONS, Code
 
 _OAUTH = ("/oauth/", "/auth/", "/.well-known/")
@@ -16,6 +16,7 @@ def render_refusal(
     path: str, status: int, code: Code, detail: str, *, template: str, **context: Any
 ) -> tuple[str, str]:
     """Content type and body: a problem (RFC 9457) under /api/, an error (RFC 6749, 5.2) of OAuth, else a page."""
+    path = base_path.within(path)
     request_id = ids.new("req")
     help_ = f"{settings.PUBLIC_URL}/help/errors/{code}/"  # as help.links has it
     if path.startswith("/api/"):

@@ -1,6 +1,7 @@
 """Settings, every one of them from the environment. Names start with TRADELATCH_, only PORT goes bare."""
 
 import os
+import re
 import sys
 import tomllib
 from importlib import metadata
@@ -56,10 +57,17 @@ PUBLIC_URL = os.environ.get("TRADELATCH_PUBLIC_URL", "").rstrip("/")
 if not PUBLIC_URL:
     PUBLIC_URL = f"http://{instance_dir.local_name(HOME, listens=HOST)}:{PORT}"
 _PUBLIC = urlsplit(PUBLIC_URL)
-if _PUBLIC.scheme not in ("http", "https") or not _PUBLIC.hostname or _PUBLIC.path or _PUBLIC.query:
+if _PUBLIC.scheme not in ("http", "https") or not _PUBLIC.hostname or _PUBLIC.query or _PUBLIC.fragment:
     raise ImproperlyConfigured(
-        f"TRADELATCH_PUBLIC_URL must be an origin such as https://desk.example.com, not {PUBLIC_URL!r}."
+        f"TRADELATCH_PUBLIC_URL must be an address such as https://desk.example.com, not {PUBLIC_URL!r}."
     )
+# The path it is served under, such as /desk; "" at the root of its host
+BASE_PATH = _PUBLIC.path
+if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", BASE_PATH):
+    raise ImproperlyConfigured(
+        f"The path in TRADELATCH_PUBLIC_URL can have letters, digits and - . _ ~, not {BASE_PATH!r}."
+    )
+ORIGIN = f"{_PUBLIC.scheme}://{_PUBLIC.netloc}"
 ISSUER = PUBLIC_URL
 MCP_URL = f"{PUBLIC_URL}/mcp"
 ALLOWED_HOSTS = sorted({_PUBLIC.hostname, "localhost", "127.0.0.1", "[::1]"})
@@ -69,9 +77,9 @@ LOCAL_NAMES = (
     if _PUBLIC.scheme == "http" and _PUBLIC.hostname in ("localhost", instance_dir.OWN_NAME)
     else frozenset()
 )
-CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+CSRF_TRUSTED_ORIGINS = [ORIGIN]
 # Web pages that may call /mcp from a browser. None but our own is needed by any host that runs outside one.
-ALLOWED_ORIGINS = [PUBLIC_URL, *os.environ.get("TRADELATCH_ALLOWED_ORIGINS", "").split()]
+ALLOWED_ORIGINS = [ORIGIN, *os.environ.get("TRADELATCH_ALLOWED_ORIGINS", "").split()]
 
 # Apps that nobody here registered by hand: open, review (an operator looks first) or off
 SELF_REGISTRATION = os.environ.get("TRADELATCH_SELF_REGISTRATION", "open")
@@ -192,9 +200,8 @@ ROOT_URLCONF = "console.urls"
 WSGI_APPLICATION = "console.wsgi.application"
 ASGI_APPLICATION = "console.asgi.application"
 AUTH_USER_MODEL = "accounts.User"
-LOGIN_URL = "/sign-in/"
-LOGIN_REDIRECT_URL = "/"
-LOGOUT_REDIRECT_URL = "/sign-in/"
+LOGIN_URL = LOGOUT_REDIRECT_URL = f"{BASE_PATH}/sign-in/"
+LOGIN_REDIRECT_URL = f"{BASE_PATH}/"
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
@@ -320,7 +327,7 @@ NOTIFY_ADDRESSES_OF_EVERYBODY = "TRADELATCH_NOTIFY_ADDRESSES" in os.environ
 # The texts under Help
 DOCS_DIR = BASE_DIR / "docs" if _CHECKOUT else BASE_DIR / "console" / "docs"
 
-STATIC_URL = "/static/"
+STATIC_URL = f"{BASE_PATH}/static/"
 STATICFILES_DIRS = [
     BASE_DIR / "console" / "static",
     ("django_htmx", Path(django_htmx.__file__).parent / "static" / "django_htmx"),
@@ -340,8 +347,11 @@ WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEVELOPMENT
 # Security
 _SECURE = _PUBLIC.scheme == "https"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _SECURE
-SESSION_COOKIE_NAME = "__Host-session" if _SECURE else "tradelatch_session"
-CSRF_COOKIE_NAME = "__Host-csrf" if _SECURE else "tradelatch_csrf"
+# Browsers take __Host- for cookies of a whole host alone.
+COOKIE_PREFIX = ("__Secure-" if BASE_PATH else "__Host-") if _SECURE else "tradelatch_"
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}session"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrf"
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = BASE_PATH or "/"
 SESSION_COOKIE_SAMESITE = "Lax"
 # The table has a digest of the key in the cookie: see there.
 SESSION_ENGINE = "console.accounts.session_store"
@@ -410,8 +420,8 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Tradelatch REST API",
     "DESCRIPTION": "Amounts are decimal text, times are in UTC. Refusals are RFC 9457 problem details.",
     "VERSION": VERSION,
-    "SERVERS": [{"url": PUBLIC_URL}],
-    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "SERVERS": [{"url": ORIGIN}],
+    "SCHEMA_PATH_PREFIX": f"{re.escape(BASE_PATH)}/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "POSTPROCESSING_HOOKS": [],

@@ -17,7 +17,7 @@ from django.conf import settings  # noqa: E402 - needs django.setup()
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager  # noqa: E402 - needs django.setup()
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
-from console import log_format, telemetry, toolsets, trusted_proxies  # noqa: E402
+from console import base_path, log_format, telemetry, toolsets, trusted_proxies  # noqa: E402
 from console.authority import call_quota  # noqa: E402
 from console.onboarding import migrate, sealing_keys  # noqa: E402
 from console.operations import health, metrics  # noqa: E402
@@ -57,6 +57,8 @@ class McpApp:
         await manager.asgi_app(scope, receive, send)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and settings.BASE_PATH:
+            scope = {**scope, "path": base_path.within(scope["path"])}
         if scope["type"] == "lifespan":
             await lifespan(self, receive, send)
         elif scope["type"] == "http" and scope["path"] in PATHS:

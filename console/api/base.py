@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
@@ -21,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from console import ids, request_origin, tracing, untrusted_text
+from console import base_path, ids, request_origin, tracing, untrusted_text
 from console.accounts import presence
 from console.accounts.second_factor_required import before_second_factor
 from console.api import parsing, problems
@@ -318,7 +317,7 @@ class ApiView(APIView):
         address = None
         if following:
             query = {**self.request.GET.dict(), "cursor": _cursor(following)}
-            address = f"{settings.PUBLIC_URL}{self.request.path}?{urlencode(query)}"
+            address = f"{base_path.absolute(self.request.path)}?{urlencode(query)}"
         return Response({"items": act.answers(rows, many=True).data, "next": address})
 
 

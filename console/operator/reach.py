@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core import signing
 
+from console import base_path
 from console.oauth import metadata, resource_indicator
 
 DRIP = "/operator/reach/drip"
@@ -188,8 +189,7 @@ def _resource() -> Iterator[Finding]:
 
 
 def _server() -> Iterator[Finding]:
-    ours = urlsplit(settings.ISSUER)
-    where = f"{ours.scheme}://{ours.netloc}/.well-known/oauth-authorization-server{ours.path}"
+    where = base_path.absolute(f"/.well-known/oauth-authorization-server{settings.BASE_PATH}")
     wanted = metadata.authorization_server()
     names = ("issuer", "authorization_endpoint", "token_endpoint")
     yield _document("Authorization server metadata", where, {name: wanted[name] for name in names})
