@@ -46,7 +46,7 @@ _NO_SUCH_TOKEN = "not-a-token-of-anybody"  # noqa: S105  it opens nothing
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ReachFinding:
     what: str
     is_good: bool
     said: str
@@ -82,20 +82,20 @@ def command() -> str:
     return f"curl -sS -i -X POST {settings.MCP_URL} -H 'Content-Type: application/json' -d '{{}}'"
 
 
-def examine() -> list[Finding]:
+def examine() -> list[ReachFinding]:
     """Ask the public address what a host asks, in its order. It ends early where nothing answers."""
     try:
         first = _ask("GET", "/livez")
     except _NoAnswer as error:
-        return [Finding("Address", False, str(error), error.todo)]
-    findings = [Finding("Address", True, f"{settings.PUBLIC_URL} answers.")]
+        return [ReachFinding("Address", False, str(error), error.todo)]
+    findings = [ReachFinding("Address", True, f"{settings.PUBLIC_URL} answers.")]
     for check in (_transport, _clock):
         findings += check(first)
     for ask in (_challenge, _bearer_passes, _resource, _server, _page, _stream):
         try:
             findings += ask()
         except _NoAnswer as error:
-            findings.append(Finding(_TITLES[ask.__name__], False, str(error), error.todo))
+            findings.append(ReachFinding(_TITLES[ask.__name__], False, str(error), error.todo))
     return findings
 
 
@@ -109,27 +109,29 @@ _TITLES = {
 }
 
 
-def _transport(first: _Reply) -> Iterator[Finding]:
+def _transport(first: _Reply) -> Iterator[ReachFinding]:
     if urlsplit(settings.PUBLIC_URL).scheme != "https":
         local = bool(settings.LOCAL_NAMES)
         said = "The address is http. Hosts on this computer can use it; Claude and ChatGPT on the web cannot."
-        yield Finding("https", local, said, "" if local else "Put a proxy with a certificate in front; see Deploy it.")
+        yield ReachFinding(
+            "https", local, said, "" if local else "Put a proxy with a certificate in front; see Deploy it."
+        )
         return
     ends = first.certificate_ends
     if ends is None:
-        yield Finding("Certificate", True, "It is valid.")
+        yield ReachFinding("Certificate", True, "It is valid.")
         return
     left = ends - datetime.now(UTC)
     good = left > timedelta(days=_CERTIFICATE_DAYS)
     todo = "" if good else "Look why the proxy does not renew it. Caddy renews a month before the end."
-    yield Finding("Certificate", good, f"It is valid until {ends:%d %B %Y}, for {left.days} more days.", todo)
+    yield ReachFinding("Certificate", good, f"It is valid until {ends:%d %B %Y}, for {left.days} more days.", todo)
 
 
-def _clock(first: _Reply) -> Iterator[Finding]:
+def _clock(first: _Reply) -> Iterator[ReachFinding]:
     try:
         ahead = parsedate_to_datetime(first.headers.get("date", "")).timestamp() - time.time()
     except ValueError:
-        yield Finding("Clock", False, "The answer has no date.", "Let the proxy pass the header Date.")
+        yield ReachFinding("Clock", False, "The answer has no date.", "Let the proxy pass the header Date.")
         return
     good = abs(ahead) <= _SKEW_SECONDS
     said = (
@@ -137,15 +139,17 @@ def _clock(first: _Reply) -> Iterator[Finding]:
         if good
         else f"What answers there is {abs(ahead):.0f} seconds {'ahead of' if ahead > 0 else 'behind'} this computer."
     )
-    yield Finding("Clock", good, said, "" if good else "Set both clocks by NTP: codes and tokens end by the clock.")
+    yield ReachFinding(
+        "Clock", good, said, "" if good else "Set both clocks by NTP: codes and tokens end by the clock."
+    )
 
 
-def _challenge() -> Iterator[Finding]:
+def _challenge() -> Iterator[ReachFinding]:
     """What a host meets first: 401, and where to read on (RFC 9728 section 5.1)."""
     reply = _ask("POST", "/mcp", body=_INITIALIZE)
     if 300 <= reply.status < 400:
         where = reply.headers.get("location", "")[:200]
-        yield Finding(
+        yield ReachFinding(
             "Sign-in is asked for",
             False,
             f"/mcp is answered with a redirect ({reply.status}) to {where}.",
@@ -155,7 +159,7 @@ def _challenge() -> Iterator[Finding]:
     wanted = f'resource_metadata="{_metadata_url()}"'
     told = reply.headers.get("www-authenticate", "")
     good = reply.status == 401 and wanted in told
-    yield Finding(
+    yield ReachFinding(
         "Sign-in is asked for",
         good,
         "Without a token, /mcp answers 401 and says where to sign in."
@@ -164,7 +168,7 @@ def _challenge() -> Iterator[Finding]:
         "" if good else f"Send /mcp to Tradelatch unchanged and pass WWW-Authenticate on. It should contain {wanted}.",
     )
     has_id = reply.headers.get("x-request-id", "").startswith("req_")
-    yield Finding(
+    yield ReachFinding(
         "Request ID",
         has_id,
         "Answers have an X-Request-ID that the log knows." if has_id else "Answers have no X-Request-ID.",
@@ -172,10 +176,10 @@ def _challenge() -> Iterator[Finding]:
     )
 
 
-def _bearer_passes() -> Iterator[Finding]:
+def _bearer_passes() -> Iterator[ReachFinding]:
     reply = _ask("POST", "/mcp", body=_INITIALIZE, headers={"Authorization": f"Bearer {_NO_SUCH_TOKEN}"})
     good = reply.status == 401 and 'error="invalid_token"' in reply.headers.get("www-authenticate", "")
-    yield Finding(
+    yield ReachFinding(
         "Tokens arrive",
         good,
         "A wrong token is refused as one." if good else f"A wrong token is not noticed: {reply.status}.",
@@ -183,52 +187,56 @@ def _bearer_passes() -> Iterator[Finding]:
     )
 
 
-def _resource() -> Iterator[Finding]:
+def _resource() -> Iterator[ReachFinding]:
     wanted = metadata.protected_resource(urlsplit(settings.PUBLIC_URL).netloc)
     yield _document("Resource metadata", _metadata_url(), {k: wanted[k] for k in ("resource", "authorization_servers")})
 
 
-def _server() -> Iterator[Finding]:
+def _server() -> Iterator[ReachFinding]:
     where = base_path.absolute(f"/.well-known/oauth-authorization-server{settings.BASE_PATH}")
     wanted = metadata.authorization_server()
     names = ("issuer", "authorization_endpoint", "token_endpoint")
     yield _document("Authorization server metadata", where, {name: wanted[name] for name in names})
 
 
-def _document(title: str, url: str, wanted: Mapping[str, Any]) -> Finding:
+def _document(title: str, url: str, wanted: Mapping[str, Any]) -> ReachFinding:
     """The exact values, because hosts compare them letter by letter (RFC 8414 section 3.3, RFC 9728 section 3.3)."""
     reply = _ask_url("GET", url)
     told = reply.json()
     if reply.status != 200 or not isinstance(told, dict):
         said = f"{url} answers {reply.status}{'' if reply.status != 200 else ', but no JSON'}."
-        return Finding(title, False, said, f"Send {urlsplit(url).path} to Tradelatch as it is.")
+        return ReachFinding(title, False, said, f"Send {urlsplit(url).path} to Tradelatch as it is.")
     for name, value in wanted.items():
         if told.get(name) != value:
             said = f"{name} is {str(told.get(name))[:200]}, not {value}."
-            return Finding(title, False, said, "Another server answers there, or a proxy changes what is said.")
-    return Finding(title, True, f"{url} names the right {' and '.join(wanted)}.")
+            return ReachFinding(title, False, said, "Another server answers there, or a proxy changes what is said.")
+    return ReachFinding(title, True, f"{url} names the right {' and '.join(wanted)}.")
 
 
-def _page() -> Iterator[Finding]:
+def _page() -> Iterator[ReachFinding]:
     reply = _ask("GET", "/sign-in/")
     good = reply.status == 200
     said = "The sign-in page is shown." if good else f"The sign-in page answers {reply.status}."
-    yield Finding("Pages", good, said, "" if good else "Pass Host and X-Forwarded-Proto, and set trusted proxies.")
+    yield ReachFinding("Pages", good, said, "" if good else "Pass Host and X-Forwarded-Proto, and set trusted proxies.")
     if urlsplit(settings.PUBLIC_URL).scheme == "https":
         strict = "max-age=" in reply.headers.get("strict-transport-security", "")
-        said = "Browsers are told to use https alone." if strict else "Strict-Transport-Security is missing."
+        said = (
+            "Strict-Transport-Security is set: browsers use only https."
+            if strict
+            else "Strict-Transport-Security is missing."
+        )
         todo = "" if strict else "Pass X-Forwarded-Proto and list the proxy in TRADELATCH_TRUSTED_PROXIES."
-        yield Finding("HSTS", strict, said, todo)
+        yield ReachFinding("HSTS", strict, said, todo)
 
 
-def _stream() -> Iterator[Finding]:
+def _stream() -> Iterator[ReachFinding]:
     reply = _ask("GET", f"{DRIP}?pass={signing.dumps('drip', salt=_SALT)}")
     if reply.status != 200 or not reply.body.startswith(b"data:"):
         said = f"The trial stream answers {reply.status}."
-        yield Finding("Streams", False, said, f"Send {DRIP} to Tradelatch as it is.")
+        yield ReachFinding("Streams", False, said, f"Send {DRIP} to Tradelatch as it is.")
         return
     good = any(gap > _PAUSE_SECONDS / 2 for gap in reply.gaps)
-    yield Finding(
+    yield ReachFinding(
         "Streams",
         good,
         "Each part arrives when it is sent." if good else "All parts arrive together: something on the way holds back.",

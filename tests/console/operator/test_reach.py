@@ -221,9 +221,9 @@ def test_only_operators_can_ask_and_a_look_at_the_page_asks_nothing(
 ) -> None:
     asked: list[int] = []
 
-    def examine() -> list[reach.Finding]:
+    def examine() -> list[reach.ReachFinding]:
         asked.append(1)
-        return [reach.Finding("Clock", False, "Off.", "Set it.")]
+        return [reach.ReachFinding("Clock", False, "Off.", "Set it.")]
 
     monkeypatch.setattr(reach, "examine", examine)
     assert "Not checked yet" in words_of(operators_browser.get("/operator/reach/"))
