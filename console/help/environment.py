@@ -20,9 +20,9 @@ VARIABLES = (
         "TRADELATCH_PUBLIC_URL",
         "`http://tradelatch.localhost:PORT` or `http://localhost:PORT`",
         "the address people and hosts use; behind a proxy, its https address. It can have a path, such as "
-        "`https://example.com/desk`; see [Under a path](../operate/deploying.md#under-a-path). The first is the default "
-        "if the computer resolves that name and the server listens only locally; this is decided at the first start and "
-        "kept. `http://localhost:PORT/mcp` works for both",
+        "`https://example.com/desk`; see [Under a path](../operate/deploying.md#under-a-path). The first is the "
+        "default if the computer resolves that name and the server listens only locally; this is decided at the first "
+        "start and kept. `http://localhost:PORT/mcp` works for both",
     ),
     _one(
         "TRADELATCH_HOME",
