@@ -1,30 +1,94 @@
 """The Celery application. Tasks only nudge: what must not be lost is a row in the database."""
 
+import logging
 import os
 import sys
 import threading
+from contextvars import Token
+from typing import Any
 
 import django
 from celery import Celery
-from celery.signals import beat_init, worker_init, worker_shutting_down
+from celery.signals import (
+    beat_init,
+    before_task_publish,
+    setup_logging,
+    task_failure,
+    task_postrun,
+    task_prerun,
+    worker_init,
+    worker_shutting_down,
+)
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils.module_loading import import_string
 from kombu.transport import TRANSPORT_ALIASES
 
+from console import ids, log_format, telemetry, tracing
 from console.onboarding import migrate
+from console.telemetry import RequestSpan
 
 # The scheme of CELERY_BROKER_URL where no server is named.
 TRANSPORT_ALIASES["files"] = "console.embedded_queue:Transport"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 app = Celery("tradelatch")
+_RUN = ("tradelatch_request_id", "traceparent")
+"""Headers of a task's message: which request asked for it, and in whose trace that is."""
+_runs: dict[str, tuple[Token[Any], RequestSpan | None]] = {}
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 _ENDS_AFTER_SECONDS = 8.0
 """From SIGTERM: what stops processes, here and in deploy/, gives them ten and more before it kills them."""
+
+
+@setup_logging.connect
+def _log_like_all_of_us(loglevel: int | str, logfile: str | None, **kwargs: object) -> None:
+    """Workers and schedulers write the lines that Django's settings describe, as of the level they are asked for."""
+    logging.getLogger().setLevel(loglevel)
+    if logfile:
+        log_format.log_to(logfile)
+
+
+@worker_init.connect
+def _be_a_worker(**kwargs: object) -> None:
+    log_format.name_process("worker")
+    telemetry.start()
+
+
+@beat_init.connect
+def _be_a_scheduler(**kwargs: object) -> None:
+    log_format.name_process("scheduler", unless_named=True)
+
+
+@before_task_publish.connect
+def _tell_who_asks(headers: dict[str, Any], **kwargs: object) -> None:
+    said = zip(_RUN, (tracing.current_request_id(), telemetry.traceparent()), strict=True)
+    headers.update((name, value) for name, value in said if value)
+
+
+@task_prerun.connect
+def _begin_run(task_id: str, task: Any, **kwargs: object) -> None:
+    """What a task logs names the request that asked for it; where the schedule did, this run."""
+    request_id, traceparent = (task.request.get(name) or "" for name in _RUN)
+    token = tracing.begin(str(request_id) or ids.new("run"), tracing.parse(traceparent))
+    _runs[task_id] = token, telemetry.begin_task(f"task {task.name}")
+
+
+@task_failure.connect
+def _note_failure(task_id: str, exception: BaseException, **kwargs: object) -> None:
+    if (run := _runs.get(task_id)) is not None and run[1] is not None:
+        run[1].note(type(exception).__name__)
+
+
+@task_postrun.connect
+def _end_run(task_id: str, **kwargs: object) -> None:
+    token, span = _runs.pop(task_id)
+    if span is not None:
+        span.end()
+    tracing.end(token)
 
 
 @worker_init.connect

@@ -12,12 +12,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
-from console import host_names, ids, ip_addresses, refusal_rendering, request_origin
+from console import base_path, host_names, ids, ip_addresses, refusal_rendering, request_origin, tracing
 from console.accounts import time_zones
 from console.accounts.models import User
 from console.audit import masking
 from console.errors import DATABASE_AWAY, Code, Refusal, database_away, first_line
 from console.help import error_links
+from console.request_ids import HEADER
 from console.untrusted_text import escape_hidden
 
 log = logging.getLogger(__name__)
@@ -41,12 +42,19 @@ def normalize_address(
 def remember_origin(
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> Callable[[HttpRequest], HttpResponseBase]:
-    """The address and the browser of the request that runs now, for the audit log."""
+    """The id, the address and the browser of the request that runs now, for the log and the audit log."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         origin = request_origin.Origin(request.META["REMOTE_ADDR"], request.META.get("HTTP_USER_AGENT", ""))
-        with request_origin.coming_from(origin):
-            return get_response(request)
+        # Behind ASGI it has one; a WSGI server gives it none.
+        request_id, parent = tracing.current_request_id(), tracing.current_parent()
+        if not request_id:
+            request_id, parent = ids.new("req"), tracing.parse(request.META.get("HTTP_TRACEPARENT"))
+        with request_origin.coming_from(origin), tracing.request(request_id, parent):
+            response = get_response(request)
+        if HEADER not in response:
+            response[HEADER] = request_id
+        return response
 
     return middleware
 
@@ -87,7 +95,7 @@ def refuse_nul(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if request.path.startswith(("/oauth/", "/api/")):
+        if base_path.within(request.path).startswith(("/oauth/", "/api/")):
             if "\0" in request.path:
                 code = Code.INVALID_REQUEST
                 return JsonResponse(
@@ -130,7 +138,7 @@ def redirect_to_own_name(
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if request.method not in ("GET", "HEAD") or request.path.startswith(_FOR_PROGRAMS):
+        if request.method not in ("GET", "HEAD") or _is_for_programs(request):
             return get_response(request)
         own, parts = urlsplit(settings.PUBLIC_URL).hostname, _host(request)
         if parts is None or parts.hostname == own or parts.hostname not in settings.LOCAL_NAMES:
@@ -157,7 +165,7 @@ def keep_keys_out_of_addresses(
         if (
             "tl" not in query
             or request.method not in ("GET", "HEAD")
-            or request.path.startswith(_FOR_PROGRAMS)
+            or _is_for_programs(request)
             or "part" in request.GET
         ):
             return get_response(request)
@@ -187,7 +195,7 @@ def show_times_of_viewer(
     """Pages are in the time zone of who looks at them; what programs read is in UTC always."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        if request.path.startswith(_FOR_PROGRAMS) or not isinstance(request.user, User):
+        if _is_for_programs(request) or not isinstance(request.user, User):
             return get_response(request)
         with timezone.override(time_zones.zone_of(request.user, request.COOKIES.get(time_zones.COOKIE, ""))):
             return get_response(request)
@@ -197,7 +205,7 @@ def show_times_of_viewer(
 
 def answer_failure(request: HttpRequest) -> HttpResponse:
     """What nobody refused: 503 while the database is away, else 500, with the number that the log has it under."""
-    error, request_id = sys.exc_info()[1], ids.new("req")
+    error, request_id = sys.exc_info()[1], tracing.current_request_id() or ids.new("req")
     log.error("Request %s for %s failed: %s", request_id, request.path[:200], error and first_line(error))
     if isinstance(error, Refusal) and error.code is Code.DATABASE_UNAVAILABLE:
         status, refusal = 503, error
@@ -221,6 +229,10 @@ def answer_failure(request: HttpRequest) -> HttpResponse:
         answer["Retry-After"] = str(round(refusal.retry_after))
         answer._has_been_logged = True  # type: ignore[attr-defined]  # of Django: no stack of calls a request
     return answer
+
+
+def _is_for_programs(request: HttpRequest) -> bool:
+    return base_path.within(request.path).startswith(_FOR_PROGRAMS)
 
 
 def _host(request: HttpRequest) -> SplitResult | None:

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.template.loader import render_to_string
 
-from console import ids
+from console import base_path, ids, tracing
 from console.errors import EXPLANATIONS, Code
 
 _OAUTH = ("/oauth/", "/auth/", "/.well-known/")
@@ -16,7 +16,8 @@ def render_refusal(
     path: str, status: int, code: Code, detail: str, *, template: str, request_id: str = "", **context: Any
 ) -> tuple[str, str]:
     """Content type and body: a problem (RFC 9457) under /api/, an error (RFC 6749, 5.2) of OAuth, else a page."""
-    request_id = request_id or ids.new("req")
+    path = base_path.within(path)
+    request_id = request_id or tracing.current_request_id() or ids.new("req")
     help_ = f"{settings.PUBLIC_URL}/help/errors/{code}/"  # as help.links has it
     if path.startswith("/api/"):
         problem = {

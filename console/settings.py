@@ -1,7 +1,9 @@
 """Settings, every one of them from the environment. Names start with TRADELATCH_, only PORT goes bare."""
 
 import os
+import re
 import socket
+import sys
 import tomllib
 from importlib import metadata
 from ipaddress import ip_address
@@ -15,7 +17,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from brokers import allowed_hosts
-from console import ip_addresses, scopes
+from console import ip_addresses, scopes, telemetry
 from console.config import email, instance_dir, oidc, push_key, static_files, telegram
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -56,10 +58,17 @@ PUBLIC_URL = os.environ.get("TRADELATCH_PUBLIC_URL", "").rstrip("/")
 if not PUBLIC_URL:
     PUBLIC_URL = f"http://{instance_dir.local_name(HOME, listens=HOST)}:{PORT}"
 _PUBLIC = urlsplit(PUBLIC_URL)
-if _PUBLIC.scheme not in ("http", "https") or not _PUBLIC.hostname or _PUBLIC.path or _PUBLIC.query:
+if _PUBLIC.scheme not in ("http", "https") or not _PUBLIC.hostname or _PUBLIC.query or _PUBLIC.fragment:
     raise ImproperlyConfigured(
-        f"TRADELATCH_PUBLIC_URL must be an origin such as https://desk.example.com, not {PUBLIC_URL!r}."
+        f"TRADELATCH_PUBLIC_URL must be an address such as https://desk.example.com, not {PUBLIC_URL!r}."
     )
+# The path it is served under, such as /desk; "" at the root of its host
+BASE_PATH = _PUBLIC.path
+if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", BASE_PATH):
+    raise ImproperlyConfigured(
+        f"The path in TRADELATCH_PUBLIC_URL can have letters, digits and - . _ ~, not {BASE_PATH!r}."
+    )
+ORIGIN = f"{_PUBLIC.scheme}://{_PUBLIC.netloc}"
 ISSUER = PUBLIC_URL
 MCP_URL = f"{PUBLIC_URL}/mcp"
 ALLOWED_HOSTS = sorted({_PUBLIC.hostname, "localhost", "127.0.0.1", "[::1]"})
@@ -69,9 +78,9 @@ LOCAL_NAMES = (
     if _PUBLIC.scheme == "http" and _PUBLIC.hostname in ("localhost", instance_dir.OWN_NAME)
     else frozenset()
 )
-CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+CSRF_TRUSTED_ORIGINS = [ORIGIN]
 # Web pages that may call /mcp from a browser. None but our own is needed by any host that runs outside one.
-ALLOWED_ORIGINS = [PUBLIC_URL, *os.environ.get("TRADELATCH_ALLOWED_ORIGINS", "").split()]
+ALLOWED_ORIGINS = [ORIGIN, *os.environ.get("TRADELATCH_ALLOWED_ORIGINS", "").split()]
 
 # Apps that nobody here registered by hand: open, review (an operator looks first) or off
 SELF_REGISTRATION = os.environ.get("TRADELATCH_SELF_REGISTRATION", "open")
@@ -86,6 +95,8 @@ DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
 _database = DATABASES["default"]
 EMBEDDED_DATABASE = _database["ENGINE"] == "django.db.backends.sqlite3"
 if EMBEDDED_DATABASE:
+    # REST framework looks for the fields of PostgreSQL, and so loads psycopg: 6 MB and a tenth of a start for nothing.
+    sys.modules.setdefault("django.contrib.postgres.fields", None)  # type: ignore[arg-type]  # Python's way to say no
     # IMMEDIATE: a read-then-write transaction that has to upgrade its lock fails at once with "database is
     # locked". FULL: an order's intent must survive a power cut. The connection stays with its thread.
     _database["CONN_MAX_AGE"] = None
@@ -111,7 +122,9 @@ else:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _DATABASE_EXISTS = EMBEDDED_DATABASE and Path(str(_database["NAME"])).exists()
-SECRET_KEY = instance_dir.secret(HOME, "secret_key", database_exists=_DATABASE_EXISTS)
+# Several, separated by blanks: the first signs, what all of them signed is good.
+_secret_keys = instance_dir.secret(HOME, "secret_key", database_exists=_DATABASE_EXISTS).split()
+SECRET_KEY, *SECRET_KEY_FALLBACKS = _secret_keys or [""]
 # Seals what must be read back: the seeds of authenticator apps, where notifications go. Several, separated by blanks:
 # the first seals, all of them open.
 _SEALED = _DATABASE_EXISTS and any(
@@ -154,9 +167,9 @@ KEEP_DAYS = {
     "letters": _number("TRADELATCH_KEEP_LETTERS_DAYS", 30),
 }
 
-# Who may read /metrics; without it there is none
-METRICS_TOKEN = os.environ.get("TRADELATCH_METRICS_TOKEN", "")
-if METRICS_TOKEN and (len(METRICS_TOKEN) < 16 or not METRICS_TOKEN.isascii()):
+# Who may read /metrics, any of these; without them there is none
+METRICS_TOKENS = os.environ.get("TRADELATCH_METRICS_TOKEN", "").split()
+if any(len(each) < 16 or not each.isascii() for each in METRICS_TOKENS):
     raise ImproperlyConfigured("TRADELATCH_METRICS_TOKEN must be at least 16 characters of ASCII.")
 
 # Brokers: what our calls seem to come from, for the lists of addresses that brokers bind a key to
@@ -193,9 +206,8 @@ ROOT_URLCONF = "console.urls"
 WSGI_APPLICATION = "console.wsgi.application"
 ASGI_APPLICATION = "console.asgi.application"
 AUTH_USER_MODEL = "accounts.User"
-LOGIN_URL = "/sign-in/"
-LOGIN_REDIRECT_URL = "/"
-LOGOUT_REDIRECT_URL = "/sign-in/"
+LOGIN_URL = LOGOUT_REDIRECT_URL = f"{BASE_PATH}/sign-in/"
+LOGIN_REDIRECT_URL = f"{BASE_PATH}/"
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
@@ -322,7 +334,7 @@ NOTIFY_ADDRESSES_OF_EVERYBODY = "TRADELATCH_NOTIFY_ADDRESSES" in os.environ
 # The texts under Help
 DOCS_DIR = BASE_DIR / "docs" if _CHECKOUT else BASE_DIR / "console" / "docs"
 
-STATIC_URL = "/static/"
+STATIC_URL = f"{BASE_PATH}/static/"
 STATICFILES_DIRS = [
     BASE_DIR / "console" / "static",
     ("django_htmx", Path(django_htmx.__file__).parent / "static" / "django_htmx"),
@@ -342,8 +354,11 @@ WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEVELOPMENT
 # Security
 _SECURE = _PUBLIC.scheme == "https"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _SECURE
-SESSION_COOKIE_NAME = "__Host-session" if _SECURE else "tradelatch_session"
-CSRF_COOKIE_NAME = "__Host-csrf" if _SECURE else "tradelatch_csrf"
+# Browsers take __Host- for cookies of a whole host alone.
+COOKIE_PREFIX = ("__Secure-" if BASE_PATH else "__Host-") if _SECURE else "tradelatch_"
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}session"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrf"
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = BASE_PATH or "/"
 SESSION_COOKIE_SAMESITE = "Lax"
 # The table has a digest of the key in the cookie: see there.
 SESSION_ENGINE = "console.accounts.session_store"
@@ -406,13 +421,14 @@ OAUTH2_PROVIDER: dict[str, Any] = {
 }
 
 # REST: what an endpoint answers is decided in console.api; this is what its description says
+REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "console.api.openapi.Described"}  # loaded when the description is asked for
 SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
     "TITLE": "Tradelatch REST API",
     "DESCRIPTION": "Amounts are decimal text, times are in UTC. Refusals are RFC 9457 problem details.",
     "VERSION": VERSION,
-    "SERVERS": [{"url": PUBLIC_URL}],
-    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "SERVERS": [{"url": ORIGIN}],
+    "SCHEMA_PATH_PREFIX": f"{re.escape(BASE_PATH)}/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "POSTPROCESSING_HOOKS": [],
@@ -498,6 +514,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 120},
     },
     "count-calls": {"task": "console.recent_errors.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
+    "forget-counts": {"task": "console.recent_errors.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "check-connections": {"task": "console.connections.tasks.check_all", "schedule": 30.0, "options": {"expires": 60}},
 }
 # What is due every few seconds is sent only when there is something to do: one short look costs less than a message.
@@ -508,6 +525,9 @@ SCHEDULE_GATES = {
     "tell-owners": "console.orders.owner.notifications.has_work",
     "send-news": "console.notifications.sending.has_work",
     "link-chats": "console.notifications.telegram_chats.has_work",
+    "tell-of-orders": "console.orders.owner.order_news.has_work",
+    "seal-record": "console.audit.seals.sealing.has_work",
+    "count-calls": "console.recent_errors.rollup.has_work",
     "match-paper-orders": "brokers.paper.accounts.has_work",
     "follow-live-prices": "brokers.paper.live_market.has_work",
 }
@@ -515,17 +535,25 @@ SCHEDULE_GATES = {
 # A venue of paper's live prices → another address for it.
 PAPER_PRICE_HOSTS: dict[str, str] = {}
 
+LOG_FORMAT = os.environ.get("TRADELATCH_LOG_FORMAT", "text")
+if LOG_FORMAT not in ("text", "json"):
+    raise ImproperlyConfigured(f"TRADELATCH_LOG_FORMAT must be text or json, not {LOG_FORMAT!r}.")
+if telemetry.is_wanted() and not telemetry.is_installed():
+    raise ImproperlyConfigured(
+        "OTEL_EXPORTER_OTLP_ENDPOINT is set, but what sends spans is not installed: pip install 'tradelatch[otel]'."
+    )
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {
-            "class": "console.untrusted_text.OneLineFormatter",
+        "text": {
+            "class": "console.log_format.TextFormatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
-        }
+        },
+        "json": {"class": "console.log_format.JsonFormatter"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {"mcp": {"level": "WARNING"}, "httpx2": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
 }

@@ -1,7 +1,11 @@
+from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
+from console.oauth.urls import AT_THE_ROOT
+from console.platforms.urls import KEY_SET
+
 handler500 = "console.middleware.answer_failure"
-urlpatterns: list[URLPattern | URLResolver] = [
+_pages: list[URLPattern | URLResolver] = [
     path("", include("console.platforms.urls")),
     path("", include("console.oauth.urls")),
     path("", include("console.desk.urls")),
@@ -26,3 +30,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("errors/", include("console.recent_errors.urls")),
     path("", include("console.api.urls")),
 ]
+urlpatterns = (
+    [path(f"{settings.BASE_PATH[1:]}/", include(_pages)), KEY_SET, *AT_THE_ROOT] if settings.BASE_PATH else _pages
+)

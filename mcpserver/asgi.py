@@ -21,7 +21,7 @@ from django.conf import settings  # noqa: E402 - needs django.setup()
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager  # noqa: E402 - needs django.setup()
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
-from console import toolsets, trusted_proxies  # noqa: E402
+from console import base_path, log_format, telemetry, toolsets, trusted_proxies  # noqa: E402
 from console.authority import call_quota  # noqa: E402
 from console.onboarding import migrate, sealing_keys  # noqa: E402
 from console.operations import health, metrics  # noqa: E402
@@ -65,6 +65,8 @@ class McpApp:
         await manager.asgi_app(scope, receive, send)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and settings.BASE_PATH:
+            scope = {**scope, "path": base_path.within(scope["path"])}
         if scope["type"] == "lifespan":
             await lifespan(self, receive, send)
         elif scope["type"] == "http" and scope["path"] in PATHS:
@@ -86,6 +88,8 @@ async def lifespan(mcp: McpApp, receive: Receive, send: Send) -> None:
     except ImproperlyConfigured as error:
         await send({"type": "lifespan.startup.failed", "message": f"tradelatch: {error}"})
         return
+    log_format.name_process("mcp", unless_named=True)
+    telemetry.start()
     call_quota.prepare()
     # What is loaded by now stays for good: no collection needs to walk over it again. Python looks for cycles after 700
     # new objects, which is every few calls, and finds next to none: that cost a twentieth of a call.

@@ -29,7 +29,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from brokers.decimals import refuse_constant
-from console import body_timeout, host_names, ids, ip_addresses, scopes
+from console import body_timeout, host_names, ids, ip_addresses, scopes, telemetry, tracing
 from console.audit import call_context
 from console.audit.call_context import CallContext
 from console.authority import bearer
@@ -107,6 +107,8 @@ def app(inner: ASGIApp, surface: Surface, lean: FastPath | None) -> ASGIApp:
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         arrived = _Arrived(scope)
         has_begun = False
+        # Not ended: the web server runs each request in a context of its own.
+        tracing.begin(arrived.request_id, tracing.parse(arrived.headers.get("traceparent")))
 
         async def answering(message: Message) -> None:
             nonlocal has_begun
@@ -134,7 +136,7 @@ def app(inner: ASGIApp, surface: Surface, lean: FastPath | None) -> ASGIApp:
         elif response is not None:
             await response(arrived.scope, receive, answering)
 
-    return serve
+    return telemetry.with_request_span("/mcp", serve, named_later=True)
 
 
 async def _respond(
@@ -239,6 +241,7 @@ async def _respond(
         if slower is not None:
             return slower
     tool = _tool_called(message, surface)
+    telemetry.follow(_meta_of(message))
     if tool is not None and await _is_to_step_up(principal, tool, client_name(message.get("params")), arrived):
         return await _step_up(OutOfScope(principal, tool), arrived, context)
 
@@ -474,6 +477,11 @@ def _tool_called(message: Any, surface: Surface) -> Tool | None:
     params = message.get("params")
     name = params.get("name") if isinstance(params, dict) else None
     return surface.find(name) if isinstance(name, str) else None
+
+
+def _meta_of(message: Any) -> Any:
+    params = message.get("params") if isinstance(message, dict) else None
+    return params.get("_meta") if isinstance(params, dict) else None
 
 
 def _arguments_of(message: Any) -> Any:

@@ -121,7 +121,11 @@ def boundary(principal_of: Callable[[Any], Principal]) -> RequestStateBoundary:
     The key comes from the instance's secret, so any process takes what another gave.
     """
     security = RequestStateSecurity(
-        keys=[salted_hmac("mcpserver.elicitation", "request-state", algorithm="sha256").digest()],
+        # The first seals, all of them open.
+        keys=[
+            salted_hmac("mcpserver.elicitation", "request-state", secret=secret, algorithm="sha256").digest()
+            for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+        ],
         ttl=max(settings.CONFIRMATION_SECONDS, LONGEST_APPROVAL_WAIT),
         bind_principal=lambda context: f"app-{principal_of(context).app_id}",
     )

@@ -13,6 +13,7 @@ import json
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -38,6 +39,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.types import Message, Send
 
+from console import telemetry
 from console.audit import log as audit_log
 from console.audit.call_context import CallContext
 from console.authority import bearer, last_used
@@ -294,6 +296,7 @@ class FastPath:
         Raises Unauthenticated, WrongAddress, OutOfScope and pipeline.TooManyRequests. A client that hangs up cuts
         nothing in half: the thread goes on, and only the answer is lost.
         """
+        telemetry.follow(plain.meta)
         loop = asyncio.get_running_loop()
         if self._out is None or self._out.loop is not loop:
             self._out = ReplyQueue(loop)
@@ -311,7 +314,7 @@ class FastPath:
                 tell(error)
 
         is_cancel = plain.tool is not None and plain.tool.throttle is CallKind.CANCEL
-        (self._cancels if is_cancel else self._threads).submit(work, raw)
+        (self._cancels if is_cancel else self._threads).submit(functools.partial(copy_context().run, work), raw)
         return await answered
 
     def _call(

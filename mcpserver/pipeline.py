@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
-from console import request_origin
+from console import request_origin, telemetry
 from console.audit import call_context
 from console.audit import log as audit_log
 from console.audit.call_context import UNKNOWN, CallContext
@@ -141,13 +141,15 @@ def attempt(
         if tool is None:
             admission.admit(principal, admission.PlainEndpoint(name="A tool call", toolset=Toolset.CORE))
             raise _unknown_tool(principal, name, find)
-        admission.admit(principal, tool)
-        catalog.check_offered(principal, tool)
-        catalog.check_legs_offered(principal, tool, given)
+        with telemetry.span("gate"):
+            admission.admit(principal, tool)
+            catalog.check_offered(principal, tool)
+            catalog.check_legs_offered(principal, tool, given)
         this.args = arguments.parse(tool.args, given)
         origin = request_origin.begin(principal, request_id)
         try:
-            content = tool.run(this)
+            with telemetry.span(f"tool {tool.name}"):
+                content = tool.run(this)
         finally:
             request_origin.end(origin)
     except Refusal as error:

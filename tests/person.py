@@ -33,7 +33,7 @@ class Person:
             if not answer.has_redirect_location or not self._here(answer.headers["location"]):
                 return answer
             target = urljoin(self.url, answer.headers["location"])
-            if urlsplit(target).path == "/sign-in/":
+            if urlsplit(target).path.endswith("/sign-in/"):
                 page = self.browser.get(target)
                 answer = self.post(target, page, username=self.email, password=self.password)
             else:

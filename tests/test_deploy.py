@@ -109,7 +109,7 @@ def test_caddy_passes_streams_on_and_keeps_figures_inside() -> None:
 
 
 def test_dashboard_and_alerts_name_figures_that_there_are_and_each_alert_has_its_lines() -> None:
-    source = (ROOT / "console" / "operations" / "metrics.py").read_text()
+    source = (ROOT / "console" / "operations" / "figures.py").read_text()
     there = set(re.findall(r'"(tradelatch_\w+)"', source)) | {
         f"tradelatch_database_{name}" for name in re.findall(r'\("(\w+)", "', source)
     }

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 
-COOKIE = "__Host-known" if settings.SESSION_COOKIE_SECURE else "tradelatch_known"
+COOKIE = f"{settings.COOKIE_PREFIX}known"
 _SALT = "known-browser"
 _SECONDS = 180 * 86400
 _MOST = 5
@@ -31,6 +31,7 @@ def remember_browser(request: HttpRequest, response: HttpResponse, email: str) -
         COOKIE,
         signing.dumps({"name": name or secrets.token_urlsafe(16), "people": told}, salt=_SALT),
         max_age=_SECONDS,
+        path=settings.SESSION_COOKIE_PATH,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
         samesite="Lax",

@@ -14,11 +14,11 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import httpx2
 import jwt
-from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest
 from django.urls import reverse
 
+from console import base_path
 from console.accounts.models import User
 from console.config.oidc import Provider
 
@@ -98,7 +98,7 @@ def account(email: str) -> User | None:
 
 
 def _callback(provider: Provider) -> str:
-    return f"{settings.PUBLIC_URL}{reverse('identity-callback', args=[provider.slug])}"
+    return base_path.absolute(reverse("identity-callback", args=[provider.slug]))
 
 
 def _discover(provider: Provider) -> dict[str, Any]:

@@ -4,11 +4,11 @@ import hashlib
 import secrets
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
+from console import base_path
 from console.accounts.models import Link, User
 
 LIFETIMES = {Link.Purpose.INVITE: timedelta(hours=48), Link.Purpose.RECOVERY: timedelta(hours=1)}
@@ -22,7 +22,7 @@ def make(user: User, purpose: Link.Purpose) -> str:
     Link.objects.create(
         user=user, purpose=purpose, digest=_digest(token), expires_at=timezone.now() + LIFETIMES[purpose]
     )
-    return f"{settings.PUBLIC_URL}{reverse('set-password', args=[token])}"
+    return base_path.absolute(reverse("set-password", args=[token]))
 
 
 def find(token: str) -> Link | None:

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from secrets import compare_digest
 
+from django.conf import settings
 from django.contrib.auth import login
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse
@@ -31,7 +32,7 @@ class PendingSignIn:
 def safe_next_url(request: HttpRequest, wanted: str) -> str:
     """Where to go on to: an address of ours, or Home."""
     allowed = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
-    return wanted if allowed else "/"
+    return wanted if allowed else settings.LOGIN_REDIRECT_URL
 
 
 def to_second_step(request: HttpRequest, user: User, next_: str, proof: ProofKind) -> HttpResponse | None:
@@ -57,7 +58,10 @@ def pending_sign_in(request: HttpRequest) -> PendingSignIn | None:
     if kept is None or not 0 <= time.time() - kept["at"] < HALF_WAY_SECONDS:
         return None
     user = User.objects.filter(pk=kept["user"], is_active=True).first()
-    if user is None or not compare_digest(kept["hash"], user.get_session_auth_hash()):
+    if user is None or not any(
+        compare_digest(kept["hash"], each)
+        for each in (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    ):
         return None
     return PendingSignIn(user, kept["next"], ProofKind(kept.get("proof", "")))
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
@@ -21,11 +20,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from console import ids, request_origin, untrusted_text
+from console import base_path, ids, request_origin, tracing, untrusted_text
 from console.accounts import presence
 from console.accounts.second_factor_required import before_second_factor
 from console.api import parsing, problems
-from console.api.openapi import Described
 from console.api.parsing import Nothing, Strict, StrictJSON
 from console.audit import call_context, paging
 from console.audit import log as audit_log
@@ -117,7 +115,6 @@ class ApiView(APIView):
 
     acts: ClassVar[Mapping[str, Operation]] = {}
     tag: ClassVar[str] = ""
-    schema = Described()
     authentication_classes = (Credential,)
     permission_classes = ()
     renderer_classes = (VisibleJSONRenderer,)
@@ -136,7 +133,7 @@ class ApiView(APIView):
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
-        self.request_id = ids.new("req")
+        self.request_id = tracing.current_request_id() or ids.new("req")
         request_origin.name_request(self.request_id)
         self.order_id = ""
         self.done = ""
@@ -323,7 +320,7 @@ class ApiView(APIView):
         address = None
         if following:
             query = {**self.request.GET.dict(), "cursor": _cursor(following)}
-            address = f"{settings.PUBLIC_URL}{self.request.path}?{urlencode(query)}"
+            address = f"{base_path.absolute(self.request.path)}?{urlencode(query)}"
         return Response({"items": act.answers(rows, many=True).data, "next": address})
 
 
@@ -351,7 +348,7 @@ def _no_cursor() -> Refusal:
 class Nowhere(ApiView):
     """Whatever else is asked for below ``/api/``."""
 
-    schema = None  # type: ignore[assignment]  # DRF's way to leave a view out
+    schema = None  # DRF's way to leave a view out
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.format_kwarg = None

@@ -1,4 +1,6 @@
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -9,12 +11,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console import toolsets
-from console.api import openapi
 from console.api.base import ApiView, Operation
 from console.authority.drf import Need
 from console.errors import EXPLANATIONS
 from console.scopes import Scope
 from console.toolsets import ToolInfo, Toolset
+
+
+@cache
+def _openapi() -> Any:
+    """Loaded when somebody asks for the description: its library takes megabytes that nothing else needs."""
+    return import_module("console.api.openapi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,7 @@ class Endpoint:
 class Schema(ApiView):
     """The description holds nothing of anybody's, so whoever writes a client may have it."""
 
-    schema = None  # type: ignore[assignment]  # DRF's way to leave a view out
+    schema = None  # DRF's way to leave a view out
     acts = {"GET": Operation(name="describe", needs=Need.READ, toolset=Toolset.CORE, about="This description.")}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -38,13 +45,13 @@ class Schema(ApiView):
             raise MethodNotAllowed(request.method or "")
 
     def get(self, request: Request) -> Response:
-        return Response(openapi.document(), headers={"Cache-Control": "public, max-age=300"})
+        return Response(_openapi().document(), headers={"Cache-Control": "public, max-age=300"})
 
 
 @require_safe
 def developers(request: HttpRequest) -> HttpResponse:
     sections: dict[str, list[Endpoint]] = {}
-    for path, methods in openapi.document()["paths"].items():
+    for path, methods in _openapi().document()["paths"].items():
         for method, operation in methods.items():
             sections.setdefault(operation["tags"][0], []).append(_endpoint(method, path, operation))
     codes = [(code.value, told) for code, told in EXPLANATIONS.items()]
@@ -53,7 +60,7 @@ def developers(request: HttpRequest) -> HttpResponse:
 
 def _endpoint(method: str, path: str, operation: dict[str, Any]) -> Endpoint:
     schemes = [next(iter(scheme)) for scheme in operation["security"]]
-    callers = " or ".join(openapi.CALLERS[scheme] for scheme in schemes)
+    callers = " or ".join(_openapi().CALLERS[scheme] for scheme in schemes)
     return Endpoint(method.upper(), path, operation["operationId"], operation["summary"], callers)
 
 

@@ -17,7 +17,6 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import orjson
-import psycopg
 from django.db import (
     DEFAULT_DB_ALIAS,
     DatabaseError,
@@ -61,7 +60,8 @@ class Insert:
             if database.vendor == "sqlite":
                 client.execute(self._sql(len(rows)), self._values(rows))
             else:
-                psycopg.Cursor(client).execute(self._from_json, [self._json(rows)])
+                # The driver is the backend's own: where the database is SQLite, nobody needs to load it.
+                database.Database.Cursor(client).execute(self._from_json, [self._json(rows)])  # type: ignore[attr-defined]
 
     def _json(self, rows: Sequence[Row]) -> str:
         """All rows as one text: its client takes longer for each value than the database for a row."""

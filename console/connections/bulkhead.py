@@ -19,6 +19,7 @@ from django.db import close_old_connections, connection
 from brokers import registry, upstream_request
 from brokers.base import Broker
 from brokers.errors import BrokerUnavailable, Busy
+from console import telemetry
 
 T = TypeVar("T")
 
@@ -68,6 +69,7 @@ class Compartment:
 
     def __init__(self, title: str, of_broker: threading.Semaphore, per_minute: int | None) -> None:
         self._title = title
+        self._span = f"broker {title}"
         self._of_broker = of_broker
         self._reads = threading.Semaphore(READS)
         self._writes = threading.Semaphore(WRITES)
@@ -76,6 +78,10 @@ class Compartment:
 
     def call(self, method: str, act: Callable[..., T], *args: Any, **named: Any) -> T:
         """Raises Busy when it is not its turn, BrokerUnavailable when a read took too long, and what ``act`` does."""
+        with telemetry.span(self._span, **{"broker.method": method}):
+            return self._call(method, act, *args, **named)
+
+    def _call(self, method: str, act: Callable[..., T], *args: Any, **named: Any) -> T:
         # A pooled database connection kept through the wait for a broker that hangs would be one that others lack.
         if not connection.in_atomic_block:
             close_old_connections()

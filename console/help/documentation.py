@@ -17,7 +17,7 @@ from django.utils.text import slugify
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-ROOT = "/help/"
+ROOT = f"{settings.BASE_PATH}/help/"
 EXAMPLE_ADDRESS = "http://localhost:8000"
 """What the texts call an instance; replaced by this one's address."""
 _MOST_HITS = 25

@@ -19,9 +19,10 @@ VARIABLES = (
     _one(
         "TRADELATCH_PUBLIC_URL",
         "`http://tradelatch.localhost:PORT` or `http://localhost:PORT`",
-        "the address people and hosts use; behind a proxy, its https address. The first is the default if the "
-        "computer resolves that name and the server listens only locally; this is decided at the first start and "
-        "kept. `http://localhost:PORT/mcp` works for both",
+        "the address people and hosts use; behind a proxy, its https address. It can have a path, such as "
+        "`https://example.com/desk`; see [Under a path](../operate/deploying.md#under-a-path). The first is the "
+        "default if the computer resolves that name and the server listens only locally; this is decided at the first "
+        "start and kept. `http://localhost:PORT/mcp` works for both",
     ),
     _one(
         "TRADELATCH_HOME",
@@ -29,7 +30,10 @@ VARIABLES = (
         "database, generated secrets, queue, e-mail files; back it up, and keep it private",
     ),
     _one(
-        "TRADELATCH_SECRET_KEY", "generated at first start", "signs sessions; kept in `secrets/` under the home folder"
+        "TRADELATCH_SECRET_KEY",
+        "generated at first start",
+        "signs sessions; kept in `secrets/` under the home folder. Several, separated by spaces: the first signs, all "
+        "are accepted",
     ),
     _one(
         "TRADELATCH_SEED_KEYS",
@@ -160,7 +164,20 @@ VARIABLES = (
     _one(
         "TRADELATCH_METRICS_TOKEN",
         "none",
-        "at least 16 characters; who sends it as a bearer can read `/metrics`. Without it, that address does not exist",
+        "at least 16 characters; who sends it as a bearer can read `/metrics`. Several, separated by spaces, while one "
+        "is replaced. Without it, that address does not exist",
+    ),
+    _one(
+        "TRADELATCH_LOG_FORMAT",
+        "`text`",
+        "`json`: each line of the log is one object with time (UTC), level, logger, message, process, and where there "
+        "is one request_id, trace_id and exception",
+    ),
+    _one(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "none",
+        "where spans go, by OTLP over HTTP, such as `http://collector:4318`; needs the extra `otel`. Its other "
+        "variables are those of the OpenTelemetry specification",
     ),
     _one(
         "TRADELATCH_DEVELOPMENT",

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.templatetags.static import static
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -37,18 +38,19 @@ def manifest(request: HttpRequest) -> HttpResponse:
         ),
         {"src": static("console/icon-512.png"), "sizes": "512x512", "type": "image/png", "purpose": "maskable"},
     ]
+    home = reverse("home")
     told = {
-        "id": "/",
+        "id": home,
         "name": "Tradelatch",
         "short_name": "Tradelatch",
         "description": "Approve what your assistants ask for, and see what they did.",
-        "start_url": "/",
-        "scope": "/",
+        "start_url": home,
+        "scope": home,
         "display": "standalone",
         "background_color": "#f6f7f3",
         "theme_color": "#1d4ed8",
         "icons": icons,
-        "shortcuts": [{"name": "Approvals", "url": "/orders/approvals/"}],
+        "shortcuts": [{"name": "Approvals", "url": reverse("orders:approvals")}],
     }
     answer = JsonResponse(told, content_type="application/manifest+json")
     answer["Cache-Control"] = f"public, max-age={_HOUR}"

@@ -8,12 +8,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.core.cache import cache
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
-from console import scopes
+from console import base_path, scopes
 from console.clients import registration
 from console.clients.models import Client
 from console.errors import Refusal
@@ -119,7 +118,7 @@ def describe(client: Client) -> dict[str, Any]:
         "response_types": RESPONSE_TYPES,
         "token_endpoint_auth_method": client.auth_method,
         "scope": scopes.render(client.may_hold),
-        "registration_client_uri": settings.ISSUER + address,
+        "registration_client_uri": base_path.absolute(address),
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
-from console import scopes
+from console import base_path, scopes
 from console.oauth import resource_indicator
 
 SCOPES = [scope.value for scope in scopes.ALL]
@@ -17,7 +17,7 @@ RESPONSE_TYPES = ["code"]
 def protected_resource(host: str) -> dict[str, Any]:
     """RFC 9728 section 2. ``resource`` is the exact URL that a person types into a host: by the name it asked for."""
     return {
-        "resource": f"{resource_indicator.origin_for(host)}/mcp",
+        "resource": resource_indicator.resource_for(host),
         "authorization_servers": [settings.ISSUER],
         "scopes_supported": SCOPES,
         "bearer_methods_supported": ["header"],
@@ -48,4 +48,4 @@ def authorization_server() -> dict[str, Any]:
 
 
 def _url(name: str) -> str:
-    return settings.ISSUER + reverse(f"oauth2_provider:{name}")
+    return base_path.absolute(reverse(f"oauth2_provider:{name}"))

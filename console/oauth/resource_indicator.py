@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from console import base_path
 from console.oauth.toolkit import errors
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_METADATA = "/.well-known/oauth-protected-resource/mcp"
+_WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 
 @functools.lru_cache(maxsize=256)
@@ -27,11 +28,17 @@ def origin_for(host: str) -> str:
         known = parts.hostname in settings.LOCAL_NAMES and parts.port == ours.port and "@" not in host
     except ValueError:
         known = False
-    return f"{ours.scheme}://{host.lower()}" if known else settings.PUBLIC_URL
+    return f"{ours.scheme}://{host.lower()}" if known else base_path.absolute("")
+
+
+def resource_for(host: str) -> str:
+    """The address of ``/mcp`` by that name."""
+    return f"{origin_for(host)}{settings.BASE_PATH}/mcp"
 
 
 def metadata_url(host: str) -> str:
-    return origin_for(host) + _METADATA
+    """Where its metadata is: the path comes behind the well-known part (RFC 9728 section 3.1)."""
+    return f"{origin_for(host)}{_WELL_KNOWN}{settings.BASE_PATH}/mcp"
 
 
 def check(sent: Iterable[str], request: object = None) -> None:
@@ -59,7 +66,7 @@ def _is_ours(uri: str) -> bool:
     return (
         (parts.scheme, named, port) == (ours.scheme, True, ours.port or _DEFAULT_PORTS[ours.scheme])
         and "@" not in parts.netloc
-        and parts.path in ("", "/", ours.path, ours.path + "/")
+        and parts.path in ("", "/", settings.BASE_PATH, f"{settings.BASE_PATH}/", ours.path, f"{ours.path}/")
         and "?" not in uri
         and "#" not in uri
     )

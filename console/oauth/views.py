@@ -244,7 +244,7 @@ def _consent_page(
         "changed": changed,
         "read_words": scopes.describe(Scope.READ),
         "trade_words": f"Also {trade_words[0].lower()}{trade_words[1:]}",
-        "add_connection": f"/connections/add/?{urlencode({'next': request.path})}",
+        "add_connection": f"{reverse('connections:add')}?{urlencode({'next': request.path})}",
     }
     status = 409 if changed else 400 if form.is_bound else 200
     return render(request, "oauth/consent.html", context, status=status)

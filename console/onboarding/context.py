@@ -40,6 +40,7 @@ def instance(request: HttpRequest) -> dict[str, Any]:
     known: dict[str, Any] = {
         "mcp_url": settings.MCP_URL,
         "public_url": settings.PUBLIC_URL,
+        "base_path": settings.BASE_PATH,
         "confirmation_time": span_text(settings.CONFIRMATION_SECONDS),
     }
     user = getattr(request, "user", None)
@@ -81,7 +82,7 @@ def _navigation(request: HttpRequest, user: User) -> list[NavSection]:
         label: str, name: str, *, query: str = "", counts_waiting: bool = False, counts_errors: bool = False
     ) -> NavItem:
         url = reverse(name)
-        here = request.path == url if url == "/" else request.path.startswith(url)
+        here = request.path == url if name == "home" else request.path.startswith(url)
         here = here and (name != "orders:list" or not request.path.startswith(reverse("orders:approvals")))
         here = here and (name != "clients:list" or not request.path.startswith(reverse("clients:review")))
         return NavItem(label, url + query, here and bool(query) == everyone, counts_waiting, counts_errors)

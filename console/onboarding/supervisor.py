@@ -63,7 +63,11 @@ class Supervisor:
     own: a fork with threads beside it may hold their locks for ever.
     """
 
-    def __init__(self, children: Sequence[Child], *, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, children: Sequence[Child], *, folder: Path, say: Callable[[str], None], is_named: bool = False
+    ) -> None:
+        """``is_named``: each line of a child says itself which it is from."""
+        self._is_named = is_named
         self._children = list(children)
         self._folder = folder
         self._say = say
@@ -241,7 +245,7 @@ class Supervisor:
         *lines, rest = (begun + came).split(b"\n") if came else [begun, b""]
         for line in lines:
             if text := line.decode("utf-8", "replace").rstrip():
-                print(f"{name:>6} | {text}", file=sys.stderr, flush=True)  # noqa: T201  the children's own output
+                print(text if self._is_named else f"{name:>6} | {text}", file=sys.stderr, flush=True)  # noqa: T201  the children's own output
         if not came:
             os.close(pipe)
             del self._outputs[pipe]

@@ -31,6 +31,7 @@ WORDS = {
     "console.onboarding.tasks.end_playgrounds": "End playgrounds",
     "console.connections.tasks.check_all": "Check connections",
     "console.recent_errors.tasks.sweep": "Count calls and errors",
+    "console.recent_errors.tasks.forget": "Delete old counts of calls and errors",
     "console.operations.tasks.seen": "Note that the worker is running",
     "console.operations.tasks.listen_to_orders": "Listen for order updates",
     "console.operations.tasks.forget": "Forget workers that ended",

@@ -5,6 +5,8 @@ from console.operator import views
 app_name = "operator"
 urlpatterns = [
     path("system/", views.system, name="system"),
+    path("reach/", views.reach, name="reach"),
+    path("reach/drip", views.drip, name="drip"),
     path("clients/", views.clients, name="clients"),
     path("clients/prune/", views.prune_clients, name="prune-clients"),
     path("clients/<int:pk>/block/", views.block_client, name="block-client"),

@@ -1,5 +1,7 @@
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -19,6 +21,7 @@ from console.connections import order_streams
 from console.connections.health import state as connection_state
 from console.halts import services as halts
 from console.operator import access, broker_checks, sweeps
+from console.operator import reach as reaching
 from console.operator import system as instance
 
 _STATES = {
@@ -55,6 +58,24 @@ def system(request: HttpRequest) -> HttpResponse:
         "streams": order_streams.counts(),
     }
     return render(request, "operator/system.html", context)
+
+
+@never_cache
+@operators_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def reach(request: HttpRequest) -> HttpResponse:
+    findings = reaching.examine() if request.method == "POST" else []
+    return render(request, "operator/reach.html", {"findings": findings, "command": reaching.command()})
+
+
+@never_cache
+@login_not_required
+@require_safe
+def drip(request: HttpRequest) -> HttpResponseBase:
+    """A short stream for the check of ``reach``, which comes from outside and so without a session."""
+    if not reaching.is_pass(request.GET.get("pass", "")):
+        raise Http404
+    return StreamingHttpResponse(reaching.drip(), content_type="text/event-stream")
 
 
 @never_cache

@@ -17,10 +17,14 @@ _TYPE = "at+jwt"
 
 
 @functools.cache
-def _key() -> ECKey:
-    """Made on first use, with mode 0600. Losing it ends the tokens of the last hour and nothing else."""
+def _keys() -> list[ECKey]:
+    """Made on first use, with mode 0600. Losing it ends the tokens of the last hour and nothing else.
+
+    One JWK, or a JWK Set (RFC 7517 section 5) while one is replaced: the first signs, each of them checks.
+    """
     text = instance_dir.secret(settings.HOME, "platform_signing_key", database_exists=False, make=_generate)
-    return ECKey.import_key(json.loads(text))
+    told = json.loads(text)
+    return [ECKey.import_key(each) for each in told.get("keys", [told])]
 
 
 def _generate() -> str:
@@ -28,24 +32,32 @@ def _generate() -> str:
 
 
 def key_set() -> dict[str, Any]:
-    key = _key()
-    public = {**key.as_dict(private=False), "kid": key.thumbprint(), "use": "sig", "alg": _ALGORITHM}
-    return {"keys": [public]}
+    return {
+        "keys": [
+            {**key.as_dict(private=False), "kid": key.thumbprint(), "use": "sig", "alg": _ALGORITHM} for key in _keys()
+        ]
+    }
 
 
 def sign(claims: Mapping[str, Any]) -> str:
-    key = _key()
+    key = _keys()[0]
     header = {"alg": _ALGORITHM, "typ": _TYPE, "kid": key.thumbprint()}
     return jwt.encode(header, dict(claims), key, algorithms=[_ALGORITHM])
 
 
 def read(raw: str) -> Mapping[str, Any] | None:
     """The claims under a signature of ours, or None. Whether they still hold is the caller's question."""
-    try:
-        # One algorithm: a token cannot choose "none", or our public key as the secret of a MAC (RFC 8725).
-        token = jwt.decode(raw, _key(), algorithms=[_ALGORITHM])
-    except (JoseError, ValueError, TypeError, RecursionError):
+    token = next((token for key in _keys() if (token := _decoded(raw, key)) is not None), None)
+    if token is None:
         return None
     if token.header.get("typ") != _TYPE or not isinstance(token.claims, dict):
         return None
     return token.claims
+
+
+def _decoded(raw: str, key: ECKey) -> jwt.Token | None:
+    try:
+        # One algorithm: a token cannot choose "none", or our public key as the secret of a MAC (RFC 8725).
+        return jwt.decode(raw, key, algorithms=[_ALGORITHM])
+    except (JoseError, ValueError, TypeError, RecursionError):
+        return None

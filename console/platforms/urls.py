@@ -14,6 +14,8 @@ _pages = (
     "platforms",
 )
 
+KEY_SET = path(".well-known/jwks.json", api.key_set)
+
 urlpatterns = [
     path("platforms/", include(_pages)),
     path("api/v1/platform/users", api.users),
@@ -21,5 +23,5 @@ urlpatterns = [
     path("api/v1/platform/users/<str:user_id>/secret", api.user_secret),
     path("api/v1/platform/users/<str:user_id>/connections", api.user_connections),
     path("auth/tokens/user", api.token),
-    path(".well-known/jwks.json", api.key_set),
+    KEY_SET,
 ]

@@ -41,11 +41,20 @@ _COUNTED = ("calls", "first_seen", "last_seen", "samples", *_NEWEST)
 _FIELDS = ("id", "request_id", "at", "app_id", *_CAUSE, *_NEWEST)
 
 
+def has_work() -> bool:
+    """Whether any call is not settled yet: one short look, for the scheduler."""
+    newest = _newest()
+    return newest > 0 and not _is_settled(newest)
+
+
 def sweep() -> None:
-    """Count what is new, at most 80,000 calls, and delete what is old."""
+    """Count what is new, at most 80,000 calls."""
     for _ in range(_WINDOWS_OF_A_SWEEP):
         if not catch_up():
             break
+
+
+def delete_old() -> None:
     now = timezone.now()
     CallHour.objects.filter(hour__lt=now - KEPT_HOURS).delete()
     GroupHour.objects.filter(hour__lt=now - KEPT_HOURS).delete()
@@ -54,13 +63,21 @@ def sweep() -> None:
 
 def catch_up() -> bool:
     """Count one window. Whether there is another; nothing is written where there is nothing new."""
-    newest = Call.objects.aggregate(newest=Max("id"))["newest"] or 0
-    if CountProgress.objects.filter(pk=1, settled__gte=newest).exists():
+    newest = _newest()
+    if _is_settled(newest):
         return False
     with transaction.atomic():
         CountProgress.objects.get_or_create(pk=1, defaults={"settled": _start()})
         progress = CountProgress.objects.select_for_update().get(pk=1)
         return _count(progress, newest)
+
+
+def _newest() -> int:
+    return Call.objects.aggregate(newest=Max("id"))["newest"] or 0
+
+
+def _is_settled(newest: int) -> bool:
+    return CountProgress.objects.filter(pk=1, settled__gte=newest).exists()
 
 
 def _start() -> int:

@@ -1,6 +1,8 @@
 // Shows what was pushed, and leads to its page. It decides nothing: a person signs there.
 
 const ICON = {{ icon|safe }};
+// The path that this instance has on its host; / where it has the whole of it.
+const HOME = new URL("./", self.location.href);
 
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
@@ -29,11 +31,11 @@ self.addEventListener("push", (event) => {
 
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();
-  // A page of this origin, whatever the message says.
-  let url = new URL("/notifications/", self.location.origin);
+  // A page of this instance, whatever the message says.
+  let url = new URL("notifications/", HOME);
   try {
-    const wanted = new URL(event.notification.data?.path ?? "/", self.location.origin);
-    if (wanted.origin === self.location.origin) url = wanted;
+    const wanted = new URL((event.notification.data?.path ?? "").replace(/^\//, ""), HOME);
+    if (wanted.href.startsWith(HOME.href)) url = wanted;
   } catch {
     // No address: the list of what came says more.
   }

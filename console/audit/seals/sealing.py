@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
@@ -21,6 +22,13 @@ LATEST = timedelta(seconds=60)
 _AT_ONCE = 100
 """Seals of one sweep."""
 _LOCK_MILLISECONDS = 200
+
+
+def has_work() -> bool:
+    """Whether any row waits for its seal, or a file for copies: one short look, for the scheduler."""
+    if settings.AUDIT_COPY_FILE:  # what became of the file is not in the database
+        return True
+    return any(canonical.TABLES[record].objects.filter(pk__gt=last_sealed(record)).exists() for record in Record)
 
 
 def seal_due(now: datetime | None = None) -> int:

@@ -44,7 +44,8 @@ class Command(BaseCommand):
 
     def _supervise(self, host: str, port: int, prepared: quickstart.QuickstartResult) -> int:
         children = processes.instance(host=host, port=port)
-        with supervisor.Supervisor(children, folder=settings.BASE_DIR, say=self._say) as running:
+        named = settings.LOG_FORMAT == "json"
+        with supervisor.Supervisor(children, folder=settings.BASE_DIR, say=self._say, is_named=named) as running:
             if not running.wait_until(lambda: supervisor.answers(host, port), seconds=_READY_SECONDS):
                 if running.asked_to_stop:
                     return 0

@@ -39,6 +39,18 @@ _ENDS = frozenset(
 _REACHED = Code.LIMIT_EXCEEDED
 
 
+_EVENTS, _LIMITS = "order-events", "limit-calls"
+
+
+def has_work() -> bool:
+    """Whether anything came since the marks: one short look, for the scheduler."""
+    marks = dict(ReadMark.objects.filter(name__in=(_EVENTS, _LIMITS)).values_list("name", "value"))
+    if len(marks) < 2:  # what comes before the first look would be no news
+        return True
+    newer = OrderEvent.objects.filter(pk__gt=marks[_EVENTS]).exists()
+    return newer or Call.objects.filter(pk__gt=marks[_LIMITS]).exists()
+
+
 def tell() -> int:
     """Returns how many people were told of how much, one by one."""
     return _tell_of_events() + _tell_of_limits()
@@ -46,7 +58,7 @@ def tell() -> int:
 
 def _tell_of_events() -> int:
     now = timezone.now()
-    mark = _mark("order-events", OrderEvent)
+    mark = _mark(_EVENTS, OrderEvent)
     events = OrderEvent.objects.filter(pk__gt=mark)
     moved = events.filter(after__in=_FILLED | _ENDS).exclude(before=F("after")).order_by("pk")
     found = list(moved.values_list("pk", flat=True)[:_AT_ONCE])
@@ -63,7 +75,7 @@ def _tell_of_events() -> int:
             raise
         except Exception:  # one broken order must not stand before all other news for ever
             log.exception("No news of event %s of order %s could be made", event.pk, event.order.public_id)
-    _advance("order-events", events, now, found)
+    _advance(_EVENTS, events, now, found)
     return told
 
 
@@ -115,7 +127,7 @@ def _told(event: OrderEvent, kind: NewsKind, title: str, text: str, facts: Mappi
 def _tell_of_limits() -> int:
     """Once an hour for each app, however often it tries."""
     now = timezone.now()
-    mark = _mark("limit-calls", Call)
+    mark = _mark(_LIMITS, Call)
     calls = Call.objects.filter(pk__gt=mark)
     found = list(calls.filter(code=_REACHED, user_id__isnull=False).order_by("pk")[:_AT_ONCE])
     known = _known(_source_of(each) for each in found)
@@ -135,7 +147,7 @@ def _tell_of_limits() -> int:
             tag=f"limit-{call.app_id}",
         )
         told += news.tell(owner, made)
-    _advance("limit-calls", calls, now, [each.pk for each in found])
+    _advance(_LIMITS, calls, now, [each.pk for each in found])
     return told
 
 

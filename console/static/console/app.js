@@ -59,7 +59,7 @@ document.addEventListener("visibilitychange", () => document.hidden || tell("loo
 const titled = document.title.replace(/^\(\d+\) /, "");
 document.addEventListener("htmx:beforeSwap", (event) => {
   // Signed out meanwhile: the page itself leads to the sign-in.
-  if (new URL(event.detail.xhr.responseURL).pathname !== "/sign-in/") return;
+  if (!new URL(event.detail.xhr.responseURL).pathname.endsWith("/sign-in/")) return;
   event.detail.shouldSwap = false;
   location.reload();
 });
@@ -77,7 +77,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
     words.textContent = " waiting";
     badge.append(words);
   }
-  if (event.detail.requestConfig?.path.startsWith("/orders/waiting/")) tell("news");
+  if (event.detail.requestConfig?.path.includes("/orders/waiting/")) tell("news");
 });
 
 // The seconds that are left, from when the page came: this computer's own clock may be wrong.

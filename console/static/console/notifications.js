@@ -58,7 +58,7 @@ async function start() {
     say("This browser takes no notifications. On an iPhone or iPad, add this page to the home screen first.");
     return;
   }
-  const registration = await navigator.serviceWorker.register("/push-worker.js", { scope: "/" });
+  const registration = await navigator.serviceWorker.register(new URL("../push-worker.js", location.href));
   if (Notification.permission === "denied") {
     say("Notifications of this site are blocked. Allow them in the browser's settings of this site.");
     return;

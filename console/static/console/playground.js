@@ -98,7 +98,7 @@ async function send(method, params) {
     ...(params.name ? { "Mcp-Name": params.name } : {}),
   };
   const began = performance.now();
-  const answer = await fetch("/mcp", {
+  const answer = await fetch(root.dataset.mcp, {
     method: "POST",
     headers: { ...headers, Authorization: `Bearer ${key.secret}` },
     body: JSON.stringify(body),

@@ -1,6 +1,7 @@
 """``/metrics``: for who has the token, without anybody's name in it, and the same format that Prometheus reads."""
 
 import re
+import sqlite3
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from console.audit import call_counts
-from console.operations import metrics
+from console.operations import figures as prometheus_figures
 from tests import serving
 from tests.mcpserver.wire import Wire
 from tests.patience import at_most
@@ -45,6 +46,8 @@ def test_who_has_the_token_reads_figures_that_name_nobody(either: Server) -> Non
     assert [get(either, token).status_code for token in (None, "x", "wrong-0123456789", TOKEN[:-1])] == [401] * 4
     Wire(either.mcp_url, either.quickstart["paper_key_read"]).result("self_test", {})
     Wire(either.mcp_url, either.quickstart["paper_key_read"]).call("no_such_tool", {})
+    with sqlite3.connect(either.home / "tradelatch.sqlite3") as database:
+        database.execute("UPDATE operations_workerseen SET at = datetime('now')")
     answer = get(either, TOKEN)
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")
@@ -76,7 +79,7 @@ def test_durations_fall_into_groups_and_made_up_names_into_one(monkeypatch: pyte
     monkeypatch.setattr(call_counts, "counts", counts)
     for microseconds in (1_000, 1_001, 9_000_000):
         call_counts.count("get_quote", "ok", microseconds)
-    told = figures(metrics.text().decode())
+    told = figures(prometheus_figures.text(0.0)[1].decode())
     assert told["tradelatch_call_seconds_bucket 0.001 get_quote"] == 1
     assert told["tradelatch_call_seconds_bucket 0.0025 get_quote"] == 2
     assert told["tradelatch_call_seconds_bucket 5.0 get_quote"] == 2

@@ -18,7 +18,7 @@ from console.authority import bearer
 from console.connections import order_streams
 from console.connections.models import Connection, OrderStreamStatus
 from console.keys import minting
-from console.operations import metrics, order_listener
+from console.operations import figures, order_listener
 from console.operations.models import Lease
 from console.operations.order_listener import Listener
 from console.orders import actions as order_actions
@@ -322,9 +322,9 @@ def test_the_page_of_the_connection_says_which_of_both_it_is(listener: Listener,
 
 
 def test_metrics_count_streams_and_name_no_account(listener: Listener, order: Order) -> None:
-    assert b'tradelatch_order_streams{state="up"} 1.0' in metrics.text()
+    assert b'tradelatch_order_streams{state="up"} 1.0' in figures.text(0.0)[1]
     order_streams.record(order.connection_id, is_up=False)
-    assert b'tradelatch_order_streams{state="down"} 1.0' in metrics.text()
+    assert b'tradelatch_order_streams{state="down"} 1.0' in figures.text(0.0)[1]
 
 
 def test_the_operator_sees_how_many_are_up_and_how_many_are_down(

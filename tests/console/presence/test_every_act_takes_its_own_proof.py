@@ -177,7 +177,7 @@ FREE = {
         "desk:portfolio", "desk:read", "desk:setup", "desk:test", "error-group", "errors-export", "orders:csv",
         "orders:ndjson", "notifications:channels", "notifications:manifest", "notifications:overview",
         "notifications:push-worker", "operator:clients", "operator:connections", "operator:grants", "operator:halts",
-        "operator:system", "tool", "connections:account-numbers",
+        "operator:system", "operator:reach", "operator:drip", "tool", "connections:account-numbers",
     },
     "is how somebody sees their own pages": {
         "error-mute", "error-reopen", "error-resolve", "security:switch-times", "security:time-zone",

@@ -109,6 +109,7 @@ def test_calls_are_counted_by_app_and_key_and_hour(app: ConnectedApp) -> None:
     log(app, ago=timedelta(days=3))
     log(app, ago=timedelta(days=40))
     rollup.sweep()
+    rollup.delete_old()
     counts = queries.calls_of_apps([app.pk, 999])
     assert (counts[app.pk].day, counts[app.pk].day_failed, counts[app.pk].month) == (2, 1, 3)
     assert len(counts[app.pk].days) == 30
