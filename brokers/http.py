@@ -32,6 +32,7 @@ from urllib.parse import urlsplit
 import httpcore2
 import httpx2
 
+from brokers import upstream_request
 from brokers.allowed_hosts import AllowedHosts
 from brokers.decimals import plain, refuse_constant
 from brokers.errors import BrokerUnavailable, NotSent, OtherCertificate, UnknownOutcome
@@ -166,6 +167,7 @@ class HttpClient:
             with self._client.stream(
                 method, path, params=params, headers={**kind, **headers}, content=content, timeout=waits
             ) as response:
+                upstream_request.note(response.headers.get("X-Request-ID", ""), is_write=method != "GET")
                 held = bytearray()
                 for piece in response.iter_bytes():
                     held += piece

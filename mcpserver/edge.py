@@ -23,13 +23,15 @@ from mcp.shared.inbound import (
     classify_inbound_request,
     find_duplicated_routing_header,
 )
-from mcp_types import INVALID_REQUEST, PARSE_ERROR, methods
+from mcp_types import CLIENT_INFO_META_KEY, INVALID_REQUEST, PARSE_ERROR, methods
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from brokers.decimals import refuse_constant
 from console import body_timeout, host_names, ids, ip_addresses, scopes
+from console.audit import call_context
+from console.audit.call_context import CallContext
 from console.authority import bearer
 from console.authority.bearer import Unauthenticated, WrongAddress
 from console.config.instance_dir import OWN_NAME
@@ -159,13 +161,15 @@ async def _respond(
         )
 
     plain, listing = None, None
+    context = call_context.of_request(headers)
     if lean is not None and _may_read_first(arrived):
         body = await _read(receive, headers)
         receive = _replay(body, receive)
         plain = _fast_request(lean, arrived, body)
     try:
         if lean is not None and plain is not None:
-            answer = await lean.serve(plain, raw, ip, agent, request_id)
+            context = call_context.of_message(headers, plain.meta, plain.meta.get(CLIENT_INFO_META_KEY))
+            answer = await lean.serve(plain, raw, ip, agent, request_id, context)
             if isinstance(answer, bytes):
                 return answer
             listing, principal = answer, answer.principal
@@ -173,18 +177,18 @@ async def _respond(
             principal = await anyio.to_thread.run_sync(_authenticate, raw, ip, agent, limiter=_DOORKEEPERS)
     except Unauthenticated as error:
         if error.principal is not None:
-            await _reject(error.principal, error, request_id, ip, agent)
+            await _reject(error.principal, error, arrived, context)
         return _challenge(401, "invalid_token", error.code, str(error), request_id, host)
     except WrongAddress as error:
-        await _reject(error.principal, error, request_id, ip, agent)
+        await _reject(error.principal, error, arrived, context)
         return _plain_text_response(403, error.code, str(error), request_id)
     except OutOfScope as error:
-        return await _step_up(error, arrived)
+        return await _step_up(error, arrived, context)
     except TooManyRequests as error:
-        return await _rate_limited(error, request_id, ip, agent)
+        return await _rate_limited(error, arrived, context)
 
     async def refuse(status: int, refusal: Refusal, rpc_code: int = INVALID_REQUEST) -> Response:
-        await _reject(principal, refusal, request_id, ip, agent)
+        await _reject(principal, refusal, arrived, context)
         return _plain_text_response(status, refusal.code, str(refusal), request_id, rpc_code)
 
     async def greet() -> Response | None:
@@ -192,7 +196,7 @@ async def _respond(
         try:
             await anyio.to_thread.run_sync(_count_listing, principal, limiter=_DOORKEEPERS)
         except TooManyRequests as error:
-            return await _rate_limited(error, request_id, ip, agent)
+            return await _rate_limited(error, arrived, context)
         return None
 
     if arrived.method != "POST" or not _is_json(headers):
@@ -219,18 +223,20 @@ async def _respond(
     except (ValueError, RecursionError):
         return await refuse(400, Refusal(Code.INVALID_REQUEST, "The body is not well-formed JSON."), PARSE_ERROR)
 
+    context = _context_of(arrived, message)
     if listing is None and not _reaches_the_pipeline(arrived, message):
         slower = await greet()
         if slower is not None:
             return slower
     tool = _tool_called(message, surface)
     if tool is not None and await _is_to_step_up(principal, tool, client_name(message.get("params")), arrived):
-        return await _step_up(OutOfScope(principal, tool), arrived)
+        return await _step_up(OutOfScope(principal, tool), arrived, context)
 
     scope = {
         **arrived.scope,
         server.PRINCIPAL: principal,
         server.REQUEST_ID: request_id,
+        server.CALL_CONTEXT: context,
         server.ARGUMENTS: _arguments_of(message),
         server.STREAMS: _may_stream(arrived, tool),
     }
@@ -284,16 +290,16 @@ async def _is_to_step_up(principal: Principal, tool: Tool, client: str, arrived:
     return await anyio.to_thread.run_sync(look, limiter=_DOORKEEPERS)
 
 
-async def _step_up(wanted: OutOfScope, arrived: _Arrived) -> Response:
+async def _step_up(wanted: OutOfScope, arrived: _Arrived, context: CallContext) -> Response:
     refusal, request_id = wanted.refusal, arrived.request_id
-    await _reject(wanted.principal, refusal, request_id, arrived.ip, arrived.agent, wanted.tool.name)
+    await _reject(wanted.principal, refusal, arrived, context, wanted.tool.name)
     host = arrived.headers.get("host", "")
     return _challenge(403, "insufficient_scope", refusal.code, str(refusal), request_id, host)
 
 
-async def _rate_limited(error: TooManyRequests, request_id: str, ip: str, agent: str) -> Response:
-    refusal = error.refusal
-    await _reject(error.principal, refusal, request_id, ip, agent)
+async def _rate_limited(error: TooManyRequests, arrived: _Arrived, context: CallContext) -> Response:
+    refusal, request_id = error.refusal, arrived.request_id
+    await _reject(error.principal, refusal, arrived, context)
     answer = _plain_text_response(429, refusal.code, str(refusal), request_id)
     answer.headers["Retry-After"] = str(round(refusal.retry_after or 60))
     return answer
@@ -314,10 +320,18 @@ def _count_listing(principal: Principal) -> None:
 
 
 async def _reject(
-    principal: Principal | Manager | None, refusal: Refusal, request_id: str, ip: str, agent: str, tool: str = ""
+    principal: Principal | Manager | None, refusal: Refusal, arrived: _Arrived, context: CallContext, tool: str = ""
 ) -> None:
     def write() -> None:
-        pipeline.reject(principal, refusal, request_id=request_id, tool=tool, ip=ip, user_agent=agent)
+        pipeline.reject(
+            principal,
+            refusal,
+            request_id=arrived.request_id,
+            tool=tool,
+            ip=arrived.ip,
+            user_agent=arrived.agent,
+            context=context,
+        )
 
     await anyio.to_thread.run_sync(write, limiter=_DOORKEEPERS)
 
@@ -425,6 +439,16 @@ def _reaches_the_pipeline(arrived: _Arrived, message: Any) -> bool:
     except (ValueError, KeyError, TypeError):
         return False
     return True
+
+
+def _context_of(arrived: _Arrived, message: Any) -> CallContext:
+    """Of one message. The handshake names its client in the parameters themselves."""
+    params = message.get("params") if isinstance(message, dict) else None
+    if not isinstance(params, dict):
+        return call_context.of_request(arrived.headers)
+    meta = params.get("_meta")
+    info = meta.get(CLIENT_INFO_META_KEY) if isinstance(meta, dict) else None
+    return call_context.of_message(arrived.headers, meta, params.get("clientInfo") if info is None else info)
 
 
 def _tool_called(message: Any, surface: Surface) -> Tool | None:

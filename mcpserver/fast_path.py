@@ -36,6 +36,7 @@ from starlette.requests import Request
 from starlette.types import Message, Send
 
 from console.audit import log as audit_log
+from console.audit.call_context import CallContext
 from console.authority import bearer
 from console.authority.admission import scope_refusal
 from console.authority.call_quota import CallKind
@@ -257,7 +258,9 @@ class FastPath:
     def read(self, lines: Sequence[tuple[str, str]], headers: Mapping[str, str], message: Any) -> FastRequest | None:
         return read(self._surface, lines, headers, message)
 
-    async def serve(self, plain: FastRequest, raw: str, ip: str, agent: str, request_id: str) -> bytes | CacheMiss:
+    async def serve(
+        self, plain: FastRequest, raw: str, ip: str, agent: str, request_id: str, context: CallContext
+    ) -> bytes | CacheMiss:
         """The body of the answer, for the holder of the bearer ``raw``; it may leave at once.
 
         Raises Unauthenticated, WrongAddress, OutOfScope and pipeline.TooManyRequests. A client that hangs up cuts
@@ -275,7 +278,7 @@ class FastPath:
                     pipeline.count_listing(principal)
                     tell(self._list(plain, principal))
                 else:
-                    self._call(plain, plain.tool, principal, request_id, tell)
+                    self._call(plain, plain.tool, principal, request_id, context, tell)
             except Exception as error:
                 tell(error)
 
@@ -283,10 +286,25 @@ class FastPath:
         (self._cancels if is_cancel else self._threads).submit(work)
         return await answered
 
-    def _call(self, plain: FastRequest, tool: Tool, principal: Principal, request_id: str, tell: _Tell) -> None:
+    def _call(
+        self,
+        plain: FastRequest,
+        tool: Tool,
+        principal: Principal,
+        request_id: str,
+        context: CallContext,
+        tell: _Tell,
+    ) -> None:
         if principal.source is Source.OAUTH and step_up.is_due(principal, tool, plain.client, plain.lines):
             raise OutOfScope(principal, tool)
-        made = pipeline.attempt(principal, tool.name, plain.arguments, request_id=request_id, find=self._surface.find)
+        made = pipeline.attempt(
+            principal,
+            tool.name,
+            plain.arguments,
+            request_id=request_id,
+            find=self._surface.find,
+            context=context,
+        )
         try:
             body = self._body(plain, made.answer())
         except Exception as error:

@@ -13,7 +13,9 @@ from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
 from console import request_origin
+from console.audit import call_context
 from console.audit import log as audit_log
+from console.audit.call_context import UNKNOWN, CallContext
 from console.audit.models import CallOutcome
 from console.authority import admission, call_quota, last_used
 from console.authority.call_quota import CallKind
@@ -92,6 +94,7 @@ def call(
     request_id: str,
     find: Find = catalog.find,
     report: Report = ignore_progress,
+    context: CallContext = UNKNOWN,
 ) -> ToolAnswer:
     """Run one tool for one principal. Refusals come back as answers a model can act on; raises UnknownTool.
 
@@ -99,7 +102,7 @@ def call(
     table of their own.
     """
     try:
-        made = attempt(principal, name, given, request_id=request_id, find=find, report=report)
+        made = attempt(principal, name, given, request_id=request_id, find=find, report=report, context=context)
         if made.entry is None:
             return _readable(made.answer())
         # The row is committed on a connection of its own: who kept one while waiting for it could empty the pool.
@@ -125,6 +128,7 @@ def attempt(
     request_id: str,
     find: Find = catalog.find,
     report: Report = ignore_progress,
+    context: CallContext = UNKNOWN,
 ) -> CallAttempt:
     """The same, up to its row: the caller has it committed and returns this thread's connection."""
     started = time.perf_counter_ns()
@@ -132,6 +136,7 @@ def attempt(
     this = ToolCall(principal=principal, request_id=request_id, args={}, account_id=principal.account_id, report=report)
     refusal: Refusal | None = None
     outcome, content = CallOutcome.OK, dict[str, Any]()
+    call_context.begin()
     try:
         if tool is None:
             admission.admit(principal, admission.PlainEndpoint(name="A tool call", toolset=Toolset.CORE))
@@ -174,6 +179,7 @@ def attempt(
         ip=principal.ip,
         user_agent=principal.user_agent,
         confirmed_after_ms=this.confirmed_after_ms,
+        context=context,
     )
     return CallAttempt(this, tool, content, refusal, entry)
 
@@ -211,6 +217,7 @@ def reject(
     tool: str = "",
     ip: str,
     user_agent: str,
+    context: CallContext = UNKNOWN,
 ) -> None:
     """Write the row of a request that was refused before any tool, up to a number of them a minute."""
     app = principal if isinstance(principal, Principal) else None
@@ -229,6 +236,7 @@ def reject(
                 duration_us=0,
                 ip=ip,
                 user_agent=user_agent,
+                context=context,
             )
         )
     except DatabaseError:

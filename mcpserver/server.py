@@ -15,6 +15,7 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from starlette.requests import Request
 
+from console.audit.call_context import CallContext
 from console.authority.call_quota import CallKind
 from console.errors import Code, Refusal
 from console.help import error_links
@@ -34,6 +35,7 @@ from mcpserver.surface import Surface
 
 PRINCIPAL = "tradelatch.principal"
 REQUEST_ID = "tradelatch.request_id"
+CALL_CONTEXT = "tradelatch.call_context"
 ARGUMENTS = "tradelatch.arguments"
 STREAMS = "tradelatch.streams"
 """Keys in the ASGI scope, set by the edge; the last says whether the answer may tell of progress first."""
@@ -84,6 +86,12 @@ def caller(context: Context) -> tuple[Principal, str]:
     assert context.request is not None  # every message of this server came in a POST
     scope = context.request.scope
     return scope[PRINCIPAL], scope[REQUEST_ID]
+
+
+def _call_context(context: Context) -> CallContext:
+    assert context.request is not None
+    found: CallContext = context.request.scope[CALL_CONTEXT]
+    return found
 
 
 def _sent_arguments(context: Context) -> Mapping[str, Any]:
@@ -163,11 +171,11 @@ async def _explain_state(ctx: Context, call_next: CallNext) -> HandlerResult:
             "again without it.",
         )
         tool = str((ctx.params or {}).get("name", ""))[:128]
-        await _reject(principal, refusal, request_id, tool)
+        await _reject(principal, refusal, request_id, tool, _call_context(ctx))
         raise _error(refusal, request_id) from error
 
 
-async def _reject(principal: Principal, refusal: Refusal, request_id: str, tool: str) -> None:
+async def _reject(principal: Principal, refusal: Refusal, request_id: str, tool: str, context: CallContext) -> None:
     write = functools.partial(
         pipeline.reject,
         principal,
@@ -176,6 +184,7 @@ async def _reject(principal: Principal, refusal: Refusal, request_id: str, tool:
         tool=tool,
         ip=principal.ip,
         user_agent=principal.user_agent,
+        context=context,
     )
     await anyio.to_thread.run_sync(write)
 
@@ -240,7 +249,9 @@ class _Handlers:
         ) -> ToolAnswer:
             who = replace(principal, redeemer=redeemer)
             find = self._surface.find if tool is None else lambda _: tool
-            return pipeline.call(who, name, given, request_id=request_id, find=find, report=report)
+            return pipeline.call(
+                who, name, given, request_id=request_id, find=find, report=report, context=_call_context(context)
+            )
 
         def run(report: Report = ignore_progress) -> ToolAnswer | types.CallToolResult | types.InputRequiredResult:
             given = _sent_arguments(context) if params.arguments else {}
@@ -378,7 +389,7 @@ class _Handlers:
         try:
             stream = self._listeners.add(principal, raw)
         except Refusal as refusal:
-            await _reject(principal, refusal, request_id, "subscriptions/listen")
+            await _reject(principal, refusal, request_id, "subscriptions/listen", _call_context(context))
             raise _error(refusal, request_id) from refusal
         try:
             run = self._listeners.opening(stream, params.notifications)
@@ -394,7 +405,15 @@ class _Handlers:
         """A read that is no tool, through the pipeline like one. Raises MCPError for what the pipeline refuses."""
         principal, request_id = caller(context)
         find: Callable[[str], Tool | None] = {read.name: read}.get
-        call = functools.partial(pipeline.call, principal, read.name, given, request_id=request_id, find=find)
+        call = functools.partial(
+            pipeline.call,
+            principal,
+            read.name,
+            given,
+            request_id=request_id,
+            find=find,
+            context=_call_context(context),
+        )
         answer = await anyio.to_thread.run_sync(call)
         if answer.is_error:
             told = answer.content["error"]

@@ -27,8 +27,8 @@ from console.accounts.second_factor_required import before_second_factor
 from console.api import parsing, problems
 from console.api.openapi import Described
 from console.api.parsing import Nothing, Strict, StrictJSON
+from console.audit import call_context, paging
 from console.audit import log as audit_log
-from console.audit import paging
 from console.audit.models import CallOutcome
 from console.authority import call_quota, drf, last_used
 from console.authority.credential_refusals import Unauthenticated, WrongAddress
@@ -142,6 +142,7 @@ class ApiView(APIView):
         self.confirmed_after_ms: int | None = None
         """What was made, in words and by its id, for the audit log."""
         self._started = time.perf_counter_ns()
+        call_context.begin()
         self._who: Principal | Manager | None = None
         self._sent: dict[str, Any] = dict(kwargs)
         self._body, self._proof = {}, None
@@ -272,6 +273,7 @@ class ApiView(APIView):
             ip=who.ip,
             user_agent=who.user_agent,
             confirmed_after_ms=self.confirmed_after_ms,
+            context=call_context.of_request(self.request.headers),
         )
         try:
             audit_log.record_call(entry)

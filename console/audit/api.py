@@ -40,6 +40,11 @@ class CallOut(serializers.Serializer[Any]):
     )
     ip = serializers.CharField()
     user_agent = serializers.CharField()
+    client_name = serializers.CharField(allow_null=True, help_text="As the MCP client calls itself.")
+    client_version = serializers.CharField(allow_null=True)
+    trace_id = serializers.CharField(allow_null=True, help_text="W3C Trace Context.")
+    session_id = serializers.CharField(allow_null=True, help_text="Mcp-Session-Id, where the client sent one.")
+    upstream_request_id = serializers.CharField(allow_null=True, help_text="The broker's, where it gives one.")
 
     def get_scopes(self, call: Call) -> list[str]:
         return call.scopes.split()

@@ -27,7 +27,7 @@ Done = Callable[[DatabaseError | None], object]
 """Told once the row is committed, with None, or with why it is not. It must neither raise nor take long."""
 
 _MOST = 200
-"""Rows in one statement: SQLite takes 32,766 parameters, and a row has 20."""
+"""Rows in one statement: SQLite takes 32,766 parameters, and a row has 27."""
 _CLOSE_SECONDS = 20.0
 
 

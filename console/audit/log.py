@@ -8,9 +8,11 @@ from typing import Any
 
 from django.utils import timezone
 
+from brokers import upstream_request
 from console import ids, request_origin
 from console.accounts.models import User
 from console.audit import call_counts
+from console.audit.call_context import UNKNOWN, CallContext
 from console.audit.group_commit import Done, Row, writer
 from console.audit.models import CallOutcome, Change, ChangeCategory
 from console.errors import Code
@@ -47,6 +49,7 @@ class Entry:
     user_agent: str = ""
     confirmed_after_ms: int | None = None
     """Of a call that confirmed something: how long that had been shown."""
+    context: CallContext = UNKNOWN
 
 
 def record_call(entry: Entry) -> None:
@@ -74,6 +77,7 @@ def _row(entry: Entry) -> Row:
     )
     who = entry.principal
     app = who if isinstance(who, Principal) else None
+    (trace, session, name, version), upstream = entry.context, upstream_request.last()
     return (
         entry.request_id,
         timezone.now(),
@@ -97,6 +101,11 @@ def _row(entry: Entry) -> Row:
         entry.ip[:45],
         _masked(entry.user_agent[:400], 200),
         entry.confirmed_after_ms,
+        trace,
+        session and _masked(session[:400], 128),
+        name and _masked(name[:400], 100),
+        version and _masked(version[:400], 40),
+        upstream and _masked(upstream[:400], 100),
     )
 
 

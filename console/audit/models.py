@@ -35,6 +35,15 @@ class Call(models.Model):
     user_agent = models.CharField(max_length=200, blank=True)
     confirmed_after_ms = models.BigIntegerField(null=True)
     """Of a call that confirmed something: how long that had been shown."""
+    # None: nobody said, or the row was written before it was asked.
+    trace_id = models.CharField(max_length=32, null=True)
+    """W3C Trace Context."""
+    session_id = models.CharField(max_length=128, null=True)
+    """``Mcp-Session-Id``, where the client sent one."""
+    client_name = models.CharField(max_length=100, null=True)
+    client_version = models.CharField(max_length=40, null=True)
+    upstream_request_id = models.CharField(max_length=100, null=True)
+    """The broker's, where it gives one: of what was sent there, else of what was read last."""
 
     class Meta:
         indexes = [

@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from console.accounts.request_user import user_of
+from console.audit import policy_revisions
 from console.audit import queries as call_queries
 from console.audit.models import Call
 from console.errors import explanation_of
@@ -32,6 +33,7 @@ def call(request: HttpRequest, request_id: str) -> HttpResponse:
         "call": found,
         "json": copies.as_json(entries.of_call(found, 0)),
         "curl": copies.as_curl(found),
+        "rules": policy_revisions.change_in_force(found),
         **_call_context(found),
     }
     return render(request, "components/call.html" if "part" in request.GET else "audit/call.html", context)

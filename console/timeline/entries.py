@@ -26,6 +26,8 @@ KINDS_OF_CHANGE = {
     ChangeCategory.SYSTEM: Kind.JOB,
 }
 FAILED_ACTIONS = (sign_ins.FAILED, sign_ins.THROTTLED, sign_ins.WRONG_PROOF)
+CONTEXT = ("trace_id", "session_id", "client_name", "client_version", "upstream_request_id")
+"""Of a call, where they are known."""
 _MOST_SYMBOLS = 3
 
 
@@ -109,7 +111,7 @@ def _rest(row: Call | OrderEvent | Change | OutgoingMail) -> dict[str, Any]:
             "scopes": row.scopes,
             "duration_us": row.duration_us,
             "user_agent": row.user_agent,
-        }
+        } | {name: value for name in CONTEXT if (value := getattr(row, name)) is not None}
     if isinstance(row, OrderEvent):
         return {"before": row.before, "after": row.after, "what": row.what, "data": row.data, "by": row.by}
     if isinstance(row, Change):

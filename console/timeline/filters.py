@@ -57,7 +57,14 @@ _LONGEST = 128
 _LARGEST_ID = 2**63 - 1
 _SPAN = re.compile(r"([1-9][0-9]{0,4})(m|h|d|w)", re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_TEXTS = {"credential": "credentials", "tool": "tools", "symbol": "symbols", "order": "orders"}
+_TEXTS = {
+    "credential": "credentials",
+    "tool": "tools",
+    "symbol": "symbols",
+    "order": "orders",
+    "trace": "traces",
+    "session": "sessions",
+}
 _IDS = {"person": "people", "app": "apps", "connection": "connections"}
 _CHOICES: dict[str, tuple[str, tuple[str, ...]]] = {
     "kind": ("kinds", tuple(Kind)),
@@ -83,6 +90,8 @@ class FilterValues:
     tools: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
     orders: tuple[str, ...] = ()
+    traces: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
 
     def given(self) -> dict[str, tuple[str, ...] | tuple[int, ...]]:
         return {each.name: value for each in fields(self) if (value := getattr(self, each.name))}

@@ -25,6 +25,7 @@ from console.timeline import entries
 LONGEST = 200
 _EACH = 6
 _KEY = re.compile(r"tl_[a-z]+_([A-Za-z0-9]{8})(?:_([A-Za-z0-9]+))?", re.ASCII)
+_TRACE = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9./:@_-]{0,39}", re.ASCII)
 
 
@@ -136,6 +137,7 @@ def _key_page(user: User, public_id: str) -> str:
 def _finders(user: User, typed: str, pages: Iterable[tuple[str, str]]) -> list[tuple[str, Callable[[], list[Hit]]]]:
     lower = typed.lower()
     return [
+        ("Timeline", lambda: _trace(lower)),
         ("Pages", lambda: [Hit(title=name, about="", url=url) for name, url in pages if lower in name.lower()][:_EACH]),
         ("Connections", lambda: _connections(user, typed)),
         ("Apps", lambda: _apps(user, typed)),
@@ -145,6 +147,13 @@ def _finders(user: User, typed: str, pages: Iterable[tuple[str, str]]) -> list[t
         ("Error codes", lambda: _codes(lower)),
         ("People", lambda: _people(user, typed)),
     ]
+
+
+def _trace(lower: str) -> list[Hit]:
+    """It has no index: the timeline looks for it, in pages."""
+    if not _TRACE.fullmatch(lower):
+        return []
+    return [Hit(title="Calls of this trace", about=lower, url=_timeline(trace=lower))]
 
 
 def _connections(user: User, typed: str) -> list[Hit]:

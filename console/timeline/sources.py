@@ -234,6 +234,8 @@ CALLS = EntrySource(
         "tools": lambda values: Q(tool__in=values),
         "symbols": _call_symbols,
         "orders": lambda values: Q(order_id__in=values),
+        "traces": lambda values: Q(trace_id__in=[value.lower() for value in values]),
+        "sessions": lambda values: Q(session_id__in=values),
     },
     entry=entries.of_call,
     kind=Case(When(outcome=CallOutcome.REFUSED, then=Value(Kind.REFUSAL.value)), default=Value(Kind.CALL.value)),

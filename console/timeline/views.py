@@ -300,8 +300,8 @@ def export(request: HttpRequest, form: str) -> HttpResponseBase:
         return redirect(back)
     name = f"timeline-{now:%Y-%m-%d}"
     if form == "csv":
-        return csv_response(request, name, exports.COLUMNS, (exports.cells(each) for each in found))
-    return ndjson_response(request, name, (each.as_json() for each in found))
+        return csv_response(request, name, exports.COLUMNS, (exports.cells(each) for each in exports.rows(found)))
+    return ndjson_response(request, name, exports.rows(found))
 
 
 # -- search --------------------------------------------------------------------------------------------------

@@ -289,7 +289,7 @@ def _handler(broker: FakeBroker) -> type[BaseHTTPRequestHandler]:
                     self._raw(_wire(int(fault.kind), b"{}"))
 
         def _json(self, status: int, body: Any) -> None:
-            self._raw(_wire(status, as_sent(body)))
+            self._raw(_wire(status, as_sent(body), f"X-Request-ID: {self.command}-{len(broker.received)}\r\n"))
 
         def _raw(self, data: bytes) -> None:
             self.wfile.write(data)

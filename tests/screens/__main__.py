@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-import django
 from django.urls import resolve
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -145,8 +144,6 @@ def _sheets(chromium: Browser, folder: Path) -> None:
 
 
 def main() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
-    django.setup()
     said = argparse.ArgumentParser(prog="make screens")
     said.add_argument("folder", type=Path)
     said.add_argument("--at", help="a demo that runs already, such as http://localhost:8010")

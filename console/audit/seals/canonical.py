@@ -15,21 +15,22 @@ import orjson
 
 from console.audit.models import Call, Change, Record, Seal
 
-FORM = 1
+FORM = 2
 """The newest. A field that is added to a row makes another form: seals from before are checked with their own."""
+_CALLS = (
+    *("request_id", "at", "user_id", "user_label", "source", "credential_id", "scopes", "app_id", "app_label"),
+    *("connection_id", "connection_label", "environment", "tool", "arguments", "outcome", "code", "message"),
+    *("order_id", "duration_us", "ip", "user_agent", "confirmed_after_ms"),
+)
+_CHANGES = (
+    *("at", "category", "user_id", "user_label", "owner_id", "action", "target", "target_id", "target_label"),
+    *("connection_id", "before", "after", "detail", "times", "proof", "ip", "user_agent", "request_id"),
+    *("app_id", "app_label", "credential_id"),
+)
+_CONTEXT = ("trace_id", "session_id", "client_name", "client_version", "upstream_request_id")
 FIELDS: dict[int, dict[str, tuple[str, ...]]] = {
-    1: {
-        Record.CALLS: (
-            *("request_id", "at", "user_id", "user_label", "source", "credential_id", "scopes", "app_id", "app_label"),
-            *("connection_id", "connection_label", "environment", "tool", "arguments", "outcome", "code", "message"),
-            *("order_id", "duration_us", "ip", "user_agent", "confirmed_after_ms"),
-        ),
-        Record.CHANGES: (
-            *("at", "category", "user_id", "user_label", "owner_id", "action", "target", "target_id", "target_label"),
-            *("connection_id", "before", "after", "detail", "times", "proof", "ip", "user_agent", "request_id"),
-            *("app_id", "app_label", "credential_id"),
-        ),
-    }
+    1: {Record.CALLS: _CALLS, Record.CHANGES: _CHANGES},
+    2: {Record.CALLS: (*_CALLS, *_CONTEXT), Record.CHANGES: _CHANGES},
 }
 TABLES: dict[str, type[Call] | type[Change]] = {Record.CALLS: Call, Record.CHANGES: Change}
 LEAF_BYTES = 32

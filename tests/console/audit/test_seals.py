@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from console.audit import log as audit_log
 from console.audit.models import Call, CallOutcome, Change, Record, Seal, Verification
-from console.audit.seals import canonical, copies, retention, sealing, signing, state, verifying
+from console.audit.seals import canonical, copies, retention, sealing, signing, state, triggers, verifying
 
 pytestmark = pytest.mark.django_db
 
@@ -72,11 +72,34 @@ def test_a_leaf_can_be_computed_by_anybody_who_has_the_row() -> None:
     audit_log.record_change(None, "paused", "app", 7, "Claude", before={"ä": "\u2028", "b": [True, None, 3]})
     row = Change.objects.get()
     at = row.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    told = {name: getattr(row, name) for name in canonical.FIELDS[1]["changes"]} | {"at": at}
+    told = {name: getattr(row, name) for name in canonical.FIELDS[2]["changes"]} | {"at": at}
     text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     seal_all()
-    leaf = hashlib.sha256(f"tradelatch row changes 1 {len(text)}\n".encode() + text).digest()
+    leaf = hashlib.sha256(f"tradelatch row changes 2 {len(text)}\n".encode() + text).digest()
     assert bytes(Seal.objects.get().leaves) == leaf
+
+
+def test_a_seal_from_before_the_newest_form_still_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canonical, "FORM", 1)
+    calls(2)
+    audit_log.record_change(None, "paused", "app", 1)
+    assert seal_all() == 2
+    monkeypatch.undo()
+    calls(2)
+    assert seal_all() == 1
+    assert sorted(Seal.objects.values_list("form", flat=True)) == [1, 1, 2]
+    assert verify().problem is None
+
+
+@pytest.mark.parametrize("column", ["trace_id", "session_id", "client_name", "client_version", "upstream_request_id"])
+def test_a_change_of_what_is_known_of_the_client_is_named(column: str) -> None:
+    calls(3)
+    seal_all()
+    second = Call.objects.order_by("pk")[1].pk
+    triggers.remove()
+    Call.objects.filter(pk=second).update(**{column: "made up"})
+    problem = verify().problem
+    assert problem is not None and (problem.what, problem.row) == ("changed", second)
 
 
 def test_the_key_is_made_at_the_first_seal_for_nobody_else_to_read(key: Path) -> None:

@@ -88,7 +88,7 @@ def test_whoever_reads_the_docs_can_check_every_seal(owner: User, capsys: pytest
         previous = seal["digest"]
         record, table = seal["record"], TABLES[seal["record"]]
         hashes = [
-            tagged(f"tradelatch row {record} 1", rfc8785.dumps(row))
+            tagged(f"tradelatch row {record} 2", rfc8785.dumps(row))
             for row in rows(table, seal["first_id"], seal["last_id"])
         ]
         assert len(hashes) == seal["rows"]

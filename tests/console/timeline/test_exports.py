@@ -16,6 +16,7 @@ from django.utils import timezone
 from console import file_responses
 from console.accounts.models import User
 from console.audit import export_limit
+from console.audit import log as audit_log
 from console.audit.models import Call, Change
 from console.connected_apps.models import ConnectedApp
 from console.timeline import exports, sources, stream, views
@@ -45,6 +46,26 @@ def test_csv_is_safe_to_open_in_a_spreadsheet(browser: Browser, app: ConnectedAp
     assert [row["tool"] for row in rows] == ["'=1+1"]
     assert rows[0]["about"] == "'@SUM(A1)"
     assert list(rows[0]) == list(exports.COLUMNS)
+
+
+def test_exports_say_what_is_known_of_the_client_and_which_rules_were_in_force(
+    browser: Browser, app: ConnectedApp
+) -> None:
+    audit_log.record_change(app.owner, "limits changed", "connection", app.connection_id)
+    rules = Change.objects.latest("pk").pk
+    first = log(app)
+    audit_log.record_change(app.owner, "narrowed", "app", app.pk)
+    second = log(app)
+    Call.objects.filter(pk=second.pk).update(trace_id="ab" * 16, client_name="Claude", upstream_request_id="ALP-1")
+    rows = list(csv.DictReader(io.StringIO(sent(browser.post("/timeline/export/csv/?kind=call")))))
+    told = {row["request_id"]: (row["trace_id"], row["client_name"], row["policy_revision"]) for row in rows}
+    assert told == {
+        first.request_id: ("", "", str(rules)),
+        second.request_id: ("ab" * 16, "Claude", str(Change.objects.get(action="narrowed").pk)),
+    }
+    lines = [json.loads(line) for line in sent(browser.post("/timeline/export/ndjson/?kind=call")).splitlines()]
+    assert [line.get("upstream_request_id") for line in lines] == ["ALP-1", None]
+    assert lines[1]["policy_revision"] == rules
 
 
 def test_an_export_goes_on_past_every_page_and_window(
