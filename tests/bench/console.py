@@ -124,7 +124,7 @@ def _fill(names: dict[str, Any], calls: int, orders: int) -> None:
             for name, _ in indexes:
                 cursor.execute(f"DROP INDEX {name}")
             count = calls if table == "audit_call" else orders
-            columns = _defaults(table) | columns  # noqa: PLW2901
+            columns = _defaults(table) | columns
             values = ", ".join(columns.values())
             cursor.execute(
                 f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} "  # noqa: S608  our own names
