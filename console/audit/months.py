@@ -1,4 +1,4 @@
-"""Calls by month: on PostgreSQL each month is a partition of the table, so that one that is no longer kept goes at once.
+"""Calls by month: on PostgreSQL each month is a partition of the table, so that one that is too old goes at once.
 
 On SQLite there is one table, and nothing here does anything. Rows from before the table was divided are a partition of
 their own, as they were. Rows of a month that has no partition, which a clock that is wrong can make, go to the one that
@@ -103,7 +103,7 @@ def _make(month: datetime) -> int:
         cursor.execute(f"SELECT EXISTS (SELECT 1 FROM {REST} WHERE at >= %s AND at < %s)", bounds)  # noqa: S608  our own
         if cursor.fetchone()[0]:
             return 0
-        _create(cursor, name, f"FROM ('{bounds[0]}') TO ('{bounds[1]}')")
+        _create(cursor, name, f"FOR VALUES FROM ('{bounds[0]}') TO ('{bounds[1]}')")
     return 1
 
 
@@ -114,9 +114,7 @@ def _create(cursor: Any, name: str, bounds: str) -> None:
     cursor.execute("SELECT to_regproc('audit_refuse')")
     if cursor.fetchone()[0] is not None:  # else after the migration, with all the others
         cursor.execute(no_truncate(name))
-    cursor.execute(
-        f"ALTER TABLE {TABLE} ATTACH PARTITION {name} {'FOR VALUES ' if bounds != 'DEFAULT' else ''}{bounds}"
-    )
+    cursor.execute(f"ALTER TABLE {TABLE} ATTACH PARTITION {name} {bounds}")
 
 
 def no_truncate(partition: str) -> str:
@@ -128,8 +126,10 @@ def no_truncate(partition: str) -> str:
 
 
 def goes_by_month(until: datetime) -> bool:
-    """Whether all that is older is in partitions that end by then. Else rows from before the table was divided are left
-    beside younger ones, and go row by row."""
+    """Whether all that is older is in partitions that end by then.
+
+    Else rows from before the table was divided stand beside younger ones, and go row by row.
+    """
     there = partitions()
     return bool(there) and not any(each.name == EARLIER and each.until and each.until > until for each in there)
 
@@ -227,7 +227,7 @@ def _swap(cursor: Any, until: datetime | None) -> None:
 
 
 def _indexes(cursor: Any) -> list[tuple[str, str | None]]:
-    """Those of no constraint: name and definition, which is None for the copy that Django makes for LIKE, asked by none."""
+    """Those of no constraint: name and definition; None for the copy that Django makes for LIKE, which nothing uses."""
     cursor.execute(
         "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema() AND tablename = %s "
         "AND indexname NOT IN (SELECT conname FROM pg_constraint WHERE conrelid = to_regclass(%s)) "

@@ -1,9 +1,11 @@
 """Keyset paging by id: the second page stays the second page while new rows arrive on top."""
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db.models import Model, QuerySet
+
+from console.audit import newest
 
 Row = TypeVar("Row", bound=Model)
 
@@ -15,11 +17,37 @@ class Page(Generic[Row]):
     is_first: bool
 
 
+WINDOW = 5_000
+"""Rows that are looked through for one page where no index finds those that fit."""
+
+
 def page(found: QuerySet[Row], before: str, *, size: int = 50) -> Page[Row]:
     """Newest first. ``before`` is what the query string holds; anything but a number means the first page."""
-    beyond = int(before) if before.isascii() and before.isdecimal() and len(before) < 19 else None
+    beyond = _number(before)
     if beyond is not None:
         found = found.filter(pk__lt=beyond)
-    rows = list(found.order_by("-pk")[: size + 1])
+    rows = newest.by_id(found, size + 1)
     more = len(rows) > size
     return Page(rows[:size], rows[size - 1].pk if more else None, beyond is None)
+
+
+def page_within(found: QuerySet[Row], fitting: dict[str, Any], before: str, *, size: int = 50) -> Page[Row]:
+    """The same of the rows that fit, looked for in the newest ``WINDOW``: so it may be short, and not the last one.
+
+    An index has to find ``found``; it is other rows that do not fit, however many, that no page waits for.
+    """
+    beyond = _number(before)
+    if beyond is not None:
+        found = found.filter(pk__lt=beyond)
+    floor = newest.id_at(found, WINDOW)
+    if floor is not None:
+        found = found.filter(pk__gt=floor)
+    looked = page(found.filter(**fitting), "", size=size)
+    following = looked.next_before
+    if following is None and floor is not None:
+        following = floor + 1
+    return Page(looked.rows, following, beyond is None)
+
+
+def _number(before: str) -> int | None:
+    return int(before) if before.isascii() and before.isdecimal() and len(before) < 19 else None

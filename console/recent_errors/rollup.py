@@ -21,7 +21,7 @@ from django.utils import timezone
 from console.audit.models import Call, CallOutcome
 from console.errors import Blame, explanation_of
 from console.recent_errors.fingerprints import fingerprint, pattern_of
-from console.recent_errors.models import CallHour, CountProgress, ErrorGroup, GroupHour, LastGoodCall
+from console.recent_errors.models import CallHour, CountProgress, ErrorGroup, GroupHour, KeyUse, LastGoodCall
 from console.recent_errors.queries import own_groups
 from console.scopes import Source
 
@@ -54,13 +54,19 @@ def sweep() -> None:
 
 def catch_up() -> bool:
     """Count one window. Whether there is another; nothing is written where there is nothing new."""
-    newest = Call.objects.aggregate(newest=Max("id"))["newest"] or 0
+    newest = _recent().aggregate(newest=Max("id"))["newest"] or 0
     if CountProgress.objects.filter(pk=1, settled__gte=newest).exists():
         return False
     with transaction.atomic():
-        CountProgress.objects.get_or_create(pk=1, defaults={"settled": _start})
+        if not CountProgress.objects.filter(pk=1).exists():
+            CountProgress.objects.get_or_create(pk=1, defaults={"settled": _start()})
         progress = CountProgress.objects.select_for_update().get(pk=1)
         return _count(progress, newest)
+
+
+def _recent() -> QuerySet[Call]:
+    """Said so that months of before are not asked: what is older is counted nowhere."""
+    return Call.objects.filter(at__gte=timezone.now() - KEPT_GROUPS)
 
 
 def _start() -> int:
@@ -73,7 +79,7 @@ def _start() -> int:
 
 def _count(progress: CountProgress, newest: int) -> bool:
     end = min(newest, progress.settled + WINDOW)
-    window = Call.objects.filter(id__gt=progress.settled, id__lte=end)
+    window = _recent().filter(id__gt=progress.settled, id__lte=end)
     young = window.filter(at__gt=timezone.now() - _LAG).aggregate(first=Min("id"))["first"]
     last = (window if young is None else window.filter(id__lt=young)).aggregate(last=Max("id"))["last"]
     # Not just below the first young one: the ids between may be on their way.
@@ -84,6 +90,7 @@ def _count(progress: CountProgress, newest: int) -> bool:
     _add_failed([*rows, *ahead])
     _add_calls(window.filter(id__lte=settled))
     _note_good(window)
+    _note_keys(window)
     progress.ahead = [pk for pk in (*progress.ahead, *(row["id"] for row in ahead)) if pk > settled]
     progress.settled = settled
     progress.save()
@@ -207,7 +214,7 @@ def _add_calls(calls: QuerySet[Call]) -> None:
 def _note_good(calls: QuerySet[Call]) -> None:
     good = calls.filter(outcome=CallOutcome.OK, user_id__isnull=False).exclude(tool="")
     newest = good.order_by().values_list("user_id", "connection_id", "tool").annotate(newest=Max("id"))
-    rows = Call.objects.in_bulk([pk for *_, pk in newest])
+    rows = _recent().in_bulk([pk for *_, pk in newest])
     _keep_newest(rows.values())
 
 
@@ -219,3 +226,18 @@ def _keep_newest(calls: Iterable[Call]) -> None:
             tool=call.tool,
             defaults={"call_id": call.pk, "request_id": call.request_id, "at": call.at},
         )
+
+
+def _note_keys(calls: QuerySet[Call]) -> None:
+    with_key = calls.filter(source__in=(Source.API_KEY, Source.MANAGEMENT)).exclude(credential_id="")
+    found = with_key.order_by().values_list("credential_id").annotate(first=Min("at"), newest=Max("id"))
+    firsts = {newest: first for _, first, newest in found}
+    known = KeyUse.objects.in_bulk({key for key, *_ in found}, field_name="key")
+    for call in _recent().filter(pk__in=firsts):
+        use = known.get(call.credential_id)
+        if use is None:
+            use = KeyUse(key=call.credential_id, first_at=firsts[call.pk], last_at=call.at)
+        elif call.at <= use.last_at:
+            continue
+        use.last_at, use.tool, use.user_agent = call.at, call.tool, call.user_agent
+        use.save()

@@ -7,6 +7,7 @@ from typing_extensions import TypedDict
 
 from brokers.decimals import to_cents
 from brokers.errors import BrokerError
+from console.audit import newest
 from console.audit.models import Call as Row
 from console.audit.models import CallOutcome
 from console.connections import broker_access
@@ -160,7 +161,7 @@ def get_activity_log(call: ToolCall) -> dict[str, Any]:
         found = found.filter(outcome=args["status"])
     if "cursor" in args:
         found = found.filter(pk__lt=_place(args["cursor"]))
-    rows = list(found.order_by("-pk")[: limit + 1])
+    rows = newest.by_id(found, limit + 1)
     shown = [_call(row) for row in rows[:limit]]
     shown = shown[: result_tables.how_many_fit(shown, is_default="limit" not in args)]
     going_on = cursor(ACTIVITY, str(rows[len(shown) - 1].pk)) if len(rows) > len(shown) else None

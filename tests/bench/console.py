@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from tests import postgres
 
@@ -147,11 +147,11 @@ def _defaults(table: str) -> dict[str, str]:
     [model] = [each for each in apps.get_models() if each._meta.db_table == table]
     made = {}
     for each in model._meta.local_concrete_fields:
-        value = each.get_default()
+        value, column = each.get_default(), str(each.column)
         if isinstance(value, dict | list):
-            made[each.column] = f"'{json.dumps(value)}'::jsonb"
+            made[column] = f"'{json.dumps(value)}'::jsonb"
         elif value is not None:
-            made[each.column] = f"'{value}'"
+            made[column] = f"'{value}'"
     return made
 
 
@@ -356,7 +356,6 @@ def serve(calls: int, orders: int) -> None:
     from django.core.management import call_command
     from django.core.signals import request_finished
     from django.db import close_old_connections, connection
-    from django.http import StreamingHttpResponse
     from django.test import Client
 
     from console import toolsets
@@ -370,9 +369,9 @@ def serve(calls: int, orders: int) -> None:
             return 200
         method, _, address = addresses[page].rpartition(" ")
         response = browser.post(address) if method else browser.get(address)
-        if isinstance(response, StreamingHttpResponse):
-            read = 0
-            for part in response.streaming_content:
+        if response.streaming:
+            read, parts = 0, cast(Iterator[bytes], response.streaming_content)  # type: ignore[attr-defined]
+            for part in parts:
                 if (read := read + len(part)) >= FIRST_BYTES:
                     break
             # What it reads from is closed, but not the connection: it is one process of the database that is timed.

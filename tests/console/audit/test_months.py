@@ -1,4 +1,4 @@
-"""On PostgreSQL calls are kept by month: old tables are divided without a copy, and what is too old goes by the month."""
+"""On PostgreSQL calls are kept by month: a table is divided without a copy, and what is too old goes by the month."""
 
 import json
 import os
