@@ -311,11 +311,10 @@ class ApiView(APIView):
         if position and not (position.isdecimal() and len(position) < 19):
             raise _no_cursor()
         size = self.given.get("limit", 50)
-        page = (
-            paging.page_within(found, fitting, position, size=size)
-            if fitting
-            else paging.page(found, position, size=size)
-        )
+        if fitting:
+            page = paging.page_within(found, fitting, position, size=size)
+        else:
+            page = paging.page(found, position, size=size)
         return self.listed(page.rows, "" if page.next_before is None else str(page.next_before))
 
     @property

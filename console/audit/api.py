@@ -98,7 +98,8 @@ class Activity(_AuditView):
     }
 
     def get(self, request: Request) -> Response:
-        found, fitting = self.visible(), {}
+        found = self.visible()
+        fitting: dict[str, Any] = {}
         for name in ("tool", "outcome", "code", "connection_id", "app_id", "order_id"):
             if name not in self.given:
                 continue

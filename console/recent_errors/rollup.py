@@ -73,8 +73,7 @@ def _start() -> int:
     """Before the calls of the last month: what is older is on no page. Asked once in the life of an instance."""
     # By time, which its index serves: for the least id PostgreSQL reads all that is older.
     recent = Call.objects.filter(at__gte=timezone.now() - KEPT_HOURS).order_by("at").values_list("id", flat=True)
-    first = recent.first()
-    return 0 if first is None else first - 1
+    return min(recent[:WINDOW], default=1) - 1
 
 
 def _count(progress: CountProgress, newest: int) -> bool:
