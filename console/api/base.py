@@ -311,10 +311,7 @@ class ApiView(APIView):
         if position and not (position.isdecimal() and len(position) < 19):
             raise _no_cursor()
         size = self.given.get("limit", 50)
-        if fitting:
-            page = paging.page_within(found, fitting, position, size=size)
-        else:
-            page = paging.page(found, position, size=size)
+        page = paging.page_within(found, fitting or {}, position, size=size)
         return self.listed(page.rows, "" if page.next_before is None else str(page.next_before))
 
     @property

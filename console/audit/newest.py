@@ -20,30 +20,39 @@ Row = TypeVar("Row", bound=Model)
 SPANS = (timedelta(days=40), timedelta(days=400))
 _SPARE = timedelta(hours=1)
 """Ids and times are not in quite the same order: nearer than this to the end of a span there may be others."""
+_IDS_APART = 10_000
+"""The same in ids."""
 _EARLIEST = datetime.fromisoformat("2020-01-01T00:00:00+00:00")
 _LONGEST = timedelta(days=2)
 """Of a call: its id is made when it begins, and its row when it ends."""
 
 
-def by_id(found: QuerySet[Row], count: int) -> list[Row]:
-    """The first ``count`` by id, the newest first."""
+def by_id(found: QuerySet[Row], count: int, *, back_from: datetime | None = None) -> list[Row]:
+    """The first ``count`` by id, the newest first. ``back_from``: none is newer."""
     rows = found.order_by("-pk")
-    for since in _since(found, timezone.now()):
+    for since in _since(found, back_from or timezone.now()):
         some = list(rows.filter(at__gte=since)[:count])
         if len(some) == count and getattr(some[-1], "at") >= since + _SPARE:  # noqa: B009  not every model has it
             return some
     return list(rows[:count])
 
 
-def id_at(found: QuerySet[Row], place: int) -> int | None:
+def id_at(found: QuerySet[Row], place: int, *, back_from: datetime | None = None) -> int | None:
     """The id of the row that has so many newer ones in ``found``; None: none has."""
     numbers = found.order_by("-pk").values_list("pk", flat=True)
-    for since in _since(found, timezone.now()):
+    for since in _since(found, back_from or timezone.now()):
         number: int | None = numbers.filter(at__gte=since)[place : place + 1].first()
         if number is not None:
             return number
     last: int | None = numbers[place : place + 1].first()
     return last
+
+
+def until(found: QuerySet[Call], end: datetime) -> QuerySet[Call]:
+    """Those before ``end``, with an id that none of them is beyond: a list by id would walk through all that is newer."""
+    older = found.filter(at__lt=end)
+    newest_of_them = by_time(older.order_by("-at"), 1, back_from=end)
+    return older.filter(pk__lte=newest_of_them[0].pk + _IDS_APART) if newest_of_them else older
 
 
 def by_time(rows: QuerySet[Any], count: int, *, back_from: datetime | None = None) -> list[Any]:

@@ -1,6 +1,7 @@
 """Keyset paging by id: the second page stays the second page while new rows arrive on top."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -21,28 +22,40 @@ WINDOW = 5_000
 """Rows that are looked through for one page where no index finds those that fit."""
 
 
-def page(found: QuerySet[Row], before: str, *, size: int = 50) -> Page[Row]:
-    """Newest first. ``before`` is what the query string holds; anything but a number means the first page."""
-    beyond = _number(before)
-    if beyond is not None:
-        found = found.filter(pk__lt=beyond)
-    rows = newest.by_id(found, size + 1)
-    more = len(rows) > size
-    return Page(rows[:size], rows[size - 1].pk if more else None, beyond is None)
+def page(found: QuerySet[Row], before: str, *, size: int = 50, back_from: datetime | None = None) -> Page[Row]:
+    """Newest first. ``before`` is what the query string holds; anything but a number means the first page.
 
-
-def page_within(found: QuerySet[Row], fitting: dict[str, Any], before: str, *, size: int = 50) -> Page[Row]:
-    """The same of the rows that fit, looked for in the newest ``WINDOW``: so it may be short, and not the last one.
-
-    An index has to find ``found``; it is other rows that do not fit, however many, that no page waits for.
+    ``back_from``: no row is newer.
     """
     beyond = _number(before)
     if beyond is not None:
         found = found.filter(pk__lt=beyond)
-    floor = newest.id_at(found, WINDOW)
+    rows = newest.by_id(found, size + 1, back_from=back_from)
+    more = len(rows) > size
+    return Page(rows[:size], rows[size - 1].pk if more else None, beyond is None)
+
+
+def page_within(
+    found: QuerySet[Row],
+    fitting: dict[str, Any],
+    before: str,
+    *,
+    size: int = 50,
+    back_from: datetime | None = None,
+) -> Page[Row]:
+    """The same of the rows that fit, looked for in the newest ``WINDOW``: so it may be short, and not the last one.
+
+    An index has to find ``found``; it is other rows that do not fit, however many, that no page waits for.
+    """
+    if not fitting:
+        return page(found, before, size=size, back_from=back_from)
+    beyond = _number(before)
+    if beyond is not None:
+        found = found.filter(pk__lt=beyond)
+    floor = newest.id_at(found, WINDOW, back_from=back_from)
     if floor is not None:
         found = found.filter(pk__gt=floor)
-    looked = page(found.filter(**fitting), "", size=size)
+    looked = page(found.filter(**fitting), "", size=size, back_from=back_from)
     following = looked.next_before
     if following is None and floor is not None:
         following = floor + 1

@@ -16,6 +16,7 @@ from django.utils import timezone
 from kombu import Connection
 from kombu.exceptions import KombuError
 
+from console.audit import months
 from console.audit.models import Record, Seal
 from console.audit.seals import canonical, retention, sealing, signing, triggers
 from console.outbox.models import OutgoingMail
@@ -69,6 +70,10 @@ class RecordFigures:
     public_key: str
     """In PEM; "" before the first seal."""
     missing_triggers: list[str]
+    months_until: datetime | None
+    """Calls have a partition of their month until then; None: they are not kept by month."""
+    in_no_month: int
+    """Calls that have none, at most 1,000."""
     copies_to: str
 
 
@@ -145,6 +150,8 @@ def record() -> RecordFigures:
         oldest={each.label: tables[each].order_by("pk").values_list("at", flat=True).first() for each in Record},
         public_key=signing.pem_of(newest.public_key) if newest else "",
         missing_triggers=triggers.missing(),
+        months_until=max((each.until for each in months.partitions() if each.until), default=None),
+        in_no_month=months.rows_in_no_month(),
         copies_to=settings.AUDIT_COPY_FILE,
     )
 

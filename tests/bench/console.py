@@ -95,7 +95,7 @@ PAGES = (
     "POST /orders/export.ndjson",
     "/errors/export.csv",
     "POST /timeline/export/csv/",
-    "POST /timeline/export/ndjson/?tool=get_seldom",
+    "POST /timeline/export/ndjson/?tool=get_quote",
 )
 TOOLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("get_activity_log", {}),
@@ -104,6 +104,7 @@ TOOLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("get_activity_log", {"start": timedelta(hours=12)}),
     ("get_activity_log", {"end": timedelta(hours=12)}),
     ("get_activity_log", {"status": "failed", "end": timedelta(hours=12)}),
+    ("get_activity_log", {"end": timedelta(days=2)}),
 )
 """Tools that read the log; a time is how long ago it is."""
 FIRST_BYTES = 2048
