@@ -49,7 +49,7 @@ def id_at(found: QuerySet[Row], place: int, *, back_from: datetime | None = None
 
 
 def until(found: QuerySet[Call], end: datetime) -> QuerySet[Call]:
-    """Those before ``end``, with an id that none of them is beyond: a list by id would walk through all that is newer."""
+    """Those before ``end``, below an id that none of them is beyond: a list by id would walk through what is newer."""
     older = found.filter(at__lt=end)
     newest_of_them = by_time(older.order_by("-at"), 1, back_from=end)
     return older.filter(pk__lte=newest_of_them[0].pk + _IDS_APART) if newest_of_them else older

@@ -146,7 +146,11 @@ def record() -> RecordFigures:
         last_sealed_at=newest.sealed_at if newest else None,
         unsealed={each.label: _unsealed(each) for each in Record},
         kept={each.label: retention.kept_days(each) for each in Record}
-        | {"E-mails": int(settings.KEEP_DAYS["letters"])},
+        | {
+            "E-mails": int(settings.KEEP_DAYS["letters"]),
+            "Errors": int(settings.KEEP_DAYS["errors"]),
+            "Steps of orders": int(settings.KEEP_DAYS["order_events"]),
+        },
         oldest={each.label: tables[each].order_by("pk").values_list("at", flat=True).first() for each in Record},
         public_key=signing.pem_of(newest.public_key) if newest else "",
         missing_triggers=triggers.missing(),

@@ -1,6 +1,7 @@
 from celery import shared_task
 
 from console.notifications import sending
+from console.orders import old_events
 from console.orders.execution import external_orders, reconcile
 from console.orders.owner import notifications, order_news
 
@@ -24,3 +25,8 @@ def tell_of_orders() -> None:
 @shared_task
 def look_outside() -> None:
     external_orders.store_all()
+
+
+@shared_task
+def drop_old_events() -> None:
+    old_events.drop_old()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Case, CharField, Count, F, Max, Min, Q, QuerySet, Value, When
 from django.db.models.functions import TruncHour
@@ -31,7 +32,8 @@ MOST_GROUPS = 1_000
 """Of one person. Beyond them a new group is made by code and connection alone, as the rest is the caller's own text."""
 SAMPLES = 6
 KEPT_HOURS = timedelta(days=31)
-KEPT_GROUPS = timedelta(days=90)
+_FURTHEST = timedelta(days=90)
+"""Calls that are older are counted nowhere: a worker that was away for longer leaves them out."""
 _LAG = timedelta(seconds=30)
 _MOST_AHEAD = 500
 _WINDOWS_OF_A_SWEEP = 40
@@ -49,7 +51,8 @@ def sweep() -> None:
     now = timezone.now()
     CallHour.objects.filter(hour__lt=now - KEPT_HOURS).delete()
     GroupHour.objects.filter(hour__lt=now - KEPT_HOURS).delete()
-    ErrorGroup.objects.filter(last_seen__lt=now - KEPT_GROUPS).delete()
+    kept = timedelta(days=settings.KEEP_DAYS["errors"])
+    ErrorGroup.objects.filter(last_seen__lt=now - kept).delete()
 
 
 def catch_up() -> bool:
@@ -65,8 +68,8 @@ def catch_up() -> bool:
 
 
 def _recent() -> QuerySet[Call]:
-    """Said so that months of before are not asked: what is older is counted nowhere."""
-    return Call.objects.filter(at__gte=timezone.now() - KEPT_GROUPS)
+    """Without the months of before, which a query that says nothing of time would ask too."""
+    return Call.objects.filter(at__gte=timezone.now() - _FURTHEST)
 
 
 def _start() -> int:
