@@ -10,6 +10,7 @@ import re
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 from tests.races import instance
 
@@ -22,7 +23,8 @@ def run() -> dict[str, Any]:
     from django.conf import settings
     from django.db import DatabaseError, connection, transaction
 
-    from console.audit import months
+    from console import ids
+    from console.audit import months, newest
     from console.audit.models import Call, CallOutcome, Seal
     from console.audit.seals import retention, sealing, signing, triggers, verifying
 
@@ -42,8 +44,9 @@ def run() -> dict[str, Any]:
             return str(error).splitlines()[0]
         return "allowed"
 
-    def write(at: datetime, number: int) -> None:
-        Call.objects.create(request_id=f"req_{number}", at=at, outcome=CallOutcome.OK, duration_us=1500)
+    def write(at: datetime, number: int, request_id: str = "") -> None:
+        named = request_id or f"req_{number}"
+        Call.objects.create(request_id=named, at=at, outcome=CallOutcome.OK, duration_us=1500)
 
     def names() -> list[str]:
         return [each.name.removeprefix("audit_call_") for each in months.partitions()]
@@ -70,8 +73,11 @@ def run() -> dict[str, Any]:
     found["invalid"] = ask("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid")
 
     # The next month begins between two calls of one seal, and ids are not all in the order of time.
-    for number in range(ROWS, 2 * ROWS):
+    for number in range(ROWS, 2 * ROWS - 1):
         write(NOW + timedelta(days=3) * (number - ROWS + 1), number)
+    with patch.object(ids.time, "time_ns", return_value=int((NOW + timedelta(days=90)).timestamp() * 1e9)):
+        made = ids.new("req")
+    write(NOW + timedelta(days=90), 0, made)
     write(NOW + timedelta(days=70), 2 * ROWS)
     write(datetime(2099, 1, 1, tzinfo=UTC), 2 * ROWS + 1)
     found["ids"] = list(Call.objects.order_by("id").values_list("id", flat=True)) == list(range(1, 2 * ROWS + 3))
@@ -92,6 +98,21 @@ def run() -> dict[str, Any]:
     february = "user_id = 1 AND at >= '2027-02-01' AND at < '2027-03-01'"
     plan = ask(f"EXPLAIN SELECT * FROM audit_call WHERE {february}")  # noqa: S608  our own
     found["plan"] = sorted(set(re.findall(r"audit_call_\d{4}_\d\d", str(plan))))
+
+    # What lists ask of the last months first is what they would find among all.
+    everything, future = Call.objects.all(), datetime(2099, 1, 1, tzinfo=UTC)
+    found["newest"] = [
+        newest.by_id(everything, 40, back_from=future) == list(everything.order_by("-pk")[:40]),
+        newest.by_id(everything, 99, back_from=NOW) == list(everything.order_by("-pk")),
+        newest.by_id(everything, 3, back_from=NOW) == list(everything.order_by("-pk")[:3]),
+        newest.id_at(everything, 20, back_from=NOW) == everything.order_by("-pk")[20].pk,
+        newest.id_at(everything, 99, back_from=NOW),
+        newest.by_time(newest.until(everything, NOW).order_by("-at"), 50)
+        == list(everything.filter(at__lt=NOW).order_by("-at")),
+        newest.time_at(everything.order_by("-at"), 5) == everything.order_by("-at")[5].at,
+    ]
+    asked = {name: newest.of_request(everything, name) for name in (made, "req_3", ids.new("req"))}
+    found["by request id"] = [row.pk if row else None for row in asked.values()]
 
     sealing.seal_due(datetime(2099, 1, 2, tzinfo=UTC))
     settings.KEEP_DAYS["calls"] = 30

@@ -1,9 +1,9 @@
 from celery import shared_task
 
 from console.notifications import sending
-from console.orders import old_events
 from console.orders.execution import external_orders, reconcile
 from console.orders.owner import notifications, order_news
+from console.orders.transitions import old_events
 
 
 @shared_task

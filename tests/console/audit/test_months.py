@@ -58,6 +58,14 @@ def test_a_month_is_asked_for_in_its_partition_alone(found: dict[str, Any]) -> N
     assert found["plan"] == ["audit_call_2027_02"]
 
 
+def test_the_newest_are_the_same_where_the_last_months_are_asked_first(found: dict[str, Any]) -> None:
+    assert found["newest"] == [True, True, True, True, None, True, True]
+
+
+def test_a_call_is_found_by_its_request_id_whether_that_says_a_time_or_not(found: dict[str, Any]) -> None:
+    assert found["by request id"] == [60, 4, None]
+
+
 def test_what_is_too_old_goes_row_by_row_while_the_earlier_rows_are_not_all_too_old(found: dict[str, Any]) -> None:
     assert found["halfway"] == [BEFORE, 46, 17, None]
     assert found["a month later"] == [BEFORE, 30, 33, None]

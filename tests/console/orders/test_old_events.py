@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from console.audit.models import Change
 from console.connected_apps.models import ConnectedApp
-from console.orders import old_events
 from console.orders.models import Order, OrderEvent
 from console.orders.states import Status
+from console.orders.transitions import old_events
 from console.principal import Principal
 from tests.console.orders import steps
 
