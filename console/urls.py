@@ -5,6 +5,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("console.oauth.urls")),
     path("", include("console.desk.urls")),
     path("", include("console.onboarding.urls")),
+    path("skills/", include("console.skills.urls")),
     path("", include("console.accounts.urls")),
     path("help/", include("console.help.urls")),
     path("security/", include("console.security.urls")),

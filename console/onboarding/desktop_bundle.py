@@ -4,18 +4,15 @@ MCP Bundles (mcpb), manifest version 0.3. Node.js runs it, which Claude Desktop 
 the bundle is installed, and required: an optional one left empty would arrive as the text of its placeholder.
 """
 
-import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
 from console.onboarding.guide import KEY_VARIABLE, NAME, Place
+from console.zip_files import zipped
 
 FILE_NAME = f"{NAME}.mcpb"
 _PROGRAM = Path(__file__).parent / "desktop" / "server.js"
-_MADE_AT = (1980, 1, 1, 0, 0, 0)
-"""The same instance makes the same bytes."""
 
 
 def manifest(place: Place, version: str) -> dict[str, Any]:
@@ -57,8 +54,4 @@ def build(place: Place, version: str) -> bytes:
         "manifest.json": json.dumps(manifest(place, version), indent=2).encode(),
         "server/server.js": _PROGRAM.read_bytes(),
     }
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as bundle:
-        for name, content in files.items():
-            bundle.writestr(zipfile.ZipInfo(name, _MADE_AT), content, zipfile.ZIP_DEFLATED)
-    return made.getvalue()
+    return zipped(files)

@@ -46,7 +46,14 @@ _EXPRESSIONS: dict[str, str | None] = {
     r"^api/": "/api/nothing",
 }
 PUBLIC = frozenset(
-    {"connect/<slug>", "connections/add/<slug>", "docs/tools/<name>", "help/<slug>", "help/errors/<code>"}
+    {
+        "connect/<slug>",
+        "skills/<slug>",
+        "connections/add/<slug>",
+        "docs/tools/<name>",
+        "help/<slug>",
+        "help/errors/<code>",
+    }
     | {"timeline/export/<form>", "timeline/<source>"}
     | {"sign-in/with/<slug>", "set-password/<token>", "people/<pk>/<action>"}
 )
@@ -190,6 +197,7 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
         "set-password/<token>": "used-up",
         "sign-in/with/<slug>": "nowhere",
         "connect/<slug>": "cursor",
+        "skills/<slug>": "rebalance",
         "connections/add/<slug>": "okx",
         "docs/tools/<name>": "place_order",
         "help/errors/<code>": "halted",

@@ -62,7 +62,7 @@ def _tell_of_events() -> int:
         except Error:
             raise
         except Exception:  # one broken order must not stand before all other news for ever
-            log.exception("Nobody is told of event %s of order %s", event.pk, event.order.public_id)
+            log.exception("No news of event %s of order %s could be made", event.pk, event.order.public_id)
     _advance("order-events", events, now, found)
     return told
 
