@@ -75,7 +75,7 @@ def run() -> dict[str, Any]:
     # The next month begins between two calls of one seal, and ids are not all in the order of time.
     for number in range(ROWS, 2 * ROWS - 1):
         write(NOW + timedelta(days=3) * (number - ROWS + 1), number)
-    with patch.object(ids.time, "time_ns", return_value=int((NOW + timedelta(days=90)).timestamp() * 1e9)):
+    with patch("time.time_ns", return_value=int((NOW + timedelta(days=90)).timestamp() * 1e9)):
         made = ids.new("req")
     write(NOW + timedelta(days=90), 0, made)
     write(NOW + timedelta(days=70), 2 * ROWS)
@@ -105,8 +105,8 @@ def run() -> dict[str, Any]:
         newest.by_id(everything, 40, back_from=future) == list(everything.order_by("-pk")[:40]),
         newest.by_id(everything, 99, back_from=NOW) == list(everything.order_by("-pk")),
         newest.by_id(everything, 3, back_from=NOW) == list(everything.order_by("-pk")[:3]),
-        newest.id_at(everything, 20, back_from=NOW) == everything.order_by("-pk")[20].pk,
-        newest.id_at(everything, 99, back_from=NOW),
+        newest.row_at(everything, 20, back_from=NOW) == everything.order_by("-at")[20],
+        newest.row_at(everything, 99, back_from=NOW),
         newest.by_time(newest.until(everything, NOW).order_by("-at"), 50)
         == list(everything.filter(at__lt=NOW).order_by("-at")),
         newest.time_at(everything.order_by("-at"), 5) == everything.order_by("-at")[5].at,

@@ -37,15 +37,19 @@ def by_id(found: QuerySet[Row], count: int, *, back_from: datetime | None = None
     return list(rows[:count])
 
 
-def id_at(found: QuerySet[Row], place: int, *, back_from: datetime | None = None) -> int | None:
-    """The id of the row that has so many newer ones in ``found``; None: none has."""
-    numbers = found.order_by("-pk").values_list("pk", flat=True)
+def row_at(found: QuerySet[Row], place: int, *, back_from: datetime | None = None) -> Row | None:
+    """The row that has so many newer ones in ``found``; None: none has."""
+    rows = found.order_by("-at")
     for since in _since(found, back_from or timezone.now()):
-        number: int | None = numbers.filter(at__gte=since)[place : place + 1].first()
-        if number is not None:
-            return number
-    last: int | None = numbers[place : place + 1].first()
-    return last
+        row = rows.filter(at__gte=since)[place : place + 1].first()
+        if row is not None:
+            return row
+    return rows[place : place + 1].first()
+
+
+def above(found: QuerySet[Row], row: Row) -> QuerySet[Row]:
+    """Those with a higher id; said by time too, for the months."""
+    return found.filter(pk__gt=row.pk, at__gte=getattr(row, "at") - _SPARE)  # noqa: B009  not every model has it
 
 
 def until(found: QuerySet[Call], end: datetime) -> QuerySet[Call]:

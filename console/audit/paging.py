@@ -18,7 +18,7 @@ class Page(Generic[Row]):
     is_first: bool
 
 
-WINDOW = 5_000
+WINDOW = 3_000
 """Rows that are looked through for one page where no index finds those that fit."""
 
 
@@ -52,14 +52,14 @@ def page_within(
     beyond = _number(before)
     if beyond is not None:
         found = found.filter(pk__lt=beyond)
-    floor = newest.id_at(found, WINDOW, back_from=back_from)
-    if floor is not None:
-        found = found.filter(pk__gt=floor)
-    looked = page(found.filter(**fitting), "", size=size, back_from=back_from)
-    following = looked.next_before
-    if following is None and floor is not None:
-        following = floor + 1
-    return Page(looked.rows, following, beyond is None)
+    behind = newest.row_at(found, WINDOW, back_from=back_from)
+    if behind is None:
+        looked = page(found.filter(**fitting), "", size=size, back_from=back_from)
+        return Page(looked.rows, looked.next_before, beyond is None)
+    fit = newest.above(found, behind).filter(**fitting)
+    rows = list(fit.order_by("-pk")[: size + 1])
+    more = len(rows) > size
+    return Page(rows[:size], rows[size - 1].pk if more else behind.pk + 1, beyond is None)
 
 
 def _number(before: str) -> int | None:
