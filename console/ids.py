@@ -3,8 +3,11 @@
 import os
 import secrets
 import time
+from datetime import UTC, datetime, timedelta
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _RANDOM_BYTES = 10
 _AT_ONCE = 64
@@ -24,6 +27,20 @@ def new(prefix: str) -> str:
     """48 bits of milliseconds, then 80 random bits, in Crockford's base 32."""
     number = (time.time_ns() // 1_000_000) << 80 | _random_bits()
     return prefix + "_" + "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
+
+
+def made_at(public_id: str) -> datetime | None:
+    """When ``new`` made it; None for what it cannot have made."""
+    number = public_id.rpartition("_")[2]
+    if len(number) != 26 or not set(number) <= _VALUES.keys():
+        return None
+    milliseconds = 0
+    for letter in number[:10]:
+        milliseconds = milliseconds << 5 | _VALUES[letter]
+    try:
+        return _EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        return None
 
 
 def _random_bits() -> int:

@@ -165,6 +165,8 @@ KEEP_DAYS = {
     "calls": _number("TRADELATCH_KEEP_CALLS_DAYS", 0, least=0),
     "changes": _number("TRADELATCH_KEEP_CHANGES_DAYS", 0, least=0),
     "letters": _number("TRADELATCH_KEEP_LETTERS_DAYS", 30),
+    "errors": _number("TRADELATCH_KEEP_ERRORS_DAYS", 90),
+    "order_events": _number("TRADELATCH_KEEP_ORDER_STEPS_DAYS", 0, least=0),
 }
 
 # Who may read /metrics, any of these; without them there is none
@@ -494,6 +496,11 @@ CELERY_BEAT_SCHEDULE = {
     },
     "seal-record": {"task": "console.audit.tasks.seal_record", "schedule": 10.0, "options": {"expires": 10}},
     "drop-old-rows": {"task": "console.audit.tasks.drop_old_rows", "schedule": 3600.0, "options": {"expires": 600}},
+    "drop-old-order-steps": {
+        "task": "console.orders.tasks.drop_old_events",
+        "schedule": 3600.0,
+        "options": {"expires": 600},
+    },
     "check-record": {"task": "console.audit.tasks.check_record", "schedule": 900.0, "options": {"expires": 600}},
     "check-whole-record": {
         "task": "console.audit.tasks.check_whole_record",

@@ -300,12 +300,16 @@ class ApiView(APIView):
             response["Cache-Control"] = "no-store"
         return response
 
-    def page(self, found: QuerySet[Any]) -> Response:
-        """Keyset paging: the second page stays the second page while new rows arrive on top."""
+    def page(self, found: QuerySet[Any], fitting: dict[str, Any] | None = None) -> Response:
+        """Keyset paging: the second page stays the second page while new rows arrive on top.
+
+        ``fitting``: conditions that no index serves. Then a page may be short, and not the last one.
+        """
         position = self.position
         if position and not (position.isdecimal() and len(position) < 19):
             raise _no_cursor()
-        page = paging.page(found, position, size=self.given.get("limit", 50))
+        size = self.given.get("limit", 50)
+        page = paging.page_within(found, fitting or {}, position, size=size)
         return self.listed(page.rows, "" if page.next_before is None else str(page.next_before))
 
     @property

@@ -1,7 +1,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from django.shortcuts import get_object_or_404
+from django.http import Http404
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from console.api import parsing
 from console.api.base import ApiView, Operation, PageQuery
 from console.api.parsing import Strict
+from console.audit import newest
 from console.audit import queries as call_queries
 from console.audit.models import Call, CallOutcome
 from console.authority.drf import Need
@@ -63,6 +64,10 @@ class ActivityQuery(PageQuery, Everyone):
     order_id = parsing.Text(required=False, max_length=40)
 
 
+_INDEXED = ("app_id", "order_id")
+"""Filters that an index serves."""
+
+
 class _AuditView(ApiView):
     tag = "Activity"
 
@@ -85,7 +90,7 @@ class Activity(_AuditView):
             name="list_activity",
             needs=Need.READ,
             toolset=Toolset.JOURNAL,
-            about="Calls, newest first.",
+            about="Calls, newest first. With filters a page can be short or empty while next is set.",
             answers=CallOut,
             paged=True,
             asks=ActivityQuery,
@@ -93,12 +98,16 @@ class Activity(_AuditView):
     }
 
     def get(self, request: Request) -> Response:
-        asked = {
-            name: self.given[name]
-            for name in ("tool", "outcome", "code", "connection_id", "app_id", "order_id")
-            if name in self.given
-        }
-        return self.page(self.visible().filter(**asked))
+        found = self.visible()
+        fitting: dict[str, Any] = {}
+        for name in ("tool", "outcome", "code", "connection_id", "app_id", "order_id"):
+            if name not in self.given:
+                continue
+            if name in _INDEXED:
+                found = found.filter(**{name: self.given[name]})
+            else:
+                fitting[name] = self.given[name]
+        return self.page(found, fitting)
 
 
 class OneCall(_AuditView):
@@ -109,4 +118,7 @@ class OneCall(_AuditView):
     }
 
     def get(self, request: Request, request_id: str) -> Response:
-        return self.answer(get_object_or_404(self.visible(), request_id=request_id))
+        found = newest.of_request(self.visible(), request_id)
+        if found is None:
+            raise Http404
+        return self.answer(found)

@@ -4,6 +4,7 @@ from django.apps import AppConfig
 from django.db import connection
 from django.db.models.signals import post_migrate
 
+from console.audit import months
 from console.audit.seals import triggers
 
 
@@ -19,3 +20,4 @@ class AuditConfig(AppConfig):
 def _guard(**sent: object) -> None:
     if "audit_seal" in connection.introspection.table_names():  # not where an older version is gone back to
         triggers.install()
+        months.make_ahead()

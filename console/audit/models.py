@@ -123,6 +123,7 @@ class Change(models.Model):
             models.Index(fields=["owner_id", "-id"], name="audit_change_owner"),
             models.Index(fields=["owner_id", "-at"], name="audit_change_owner_at"),
             models.Index(fields=["target", "target_id", "-id"], name="audit_change_target"),
+            models.Index(fields=["user_id", "-id"], name="audit_change_of_orders", condition=models.Q(target="order")),
         ]
 
 

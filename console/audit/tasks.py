@@ -2,7 +2,7 @@ import logging
 
 from celery import shared_task
 
-from console.audit import sign_ins
+from console.audit import months, sign_ins
 from console.audit.seals import retention, sealing, verifying
 
 log = logging.getLogger(__name__)
@@ -21,6 +21,7 @@ def seal_record() -> None:
 
 @shared_task
 def drop_old_rows() -> None:
+    months.make_ahead()
     retention.drop_old()
 
 

@@ -1,13 +1,13 @@
 import json
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from console.accounts.request_user import user_of
-from console.audit import policy_revisions
+from console.audit import newest, policy_revisions
 from console.audit import queries as call_queries
 from console.audit.models import Call
 from console.errors import explanation_of
@@ -28,7 +28,9 @@ def activity(request: HttpRequest) -> HttpResponse:
 @require_safe
 def call(request: HttpRequest, request_id: str) -> HttpResponse:
     user = user_of(request)
-    found = get_object_or_404(call_queries.visible_calls(user, everyone=user.is_operator), request_id=request_id)
+    found = newest.of_request(call_queries.visible_calls(user, everyone=user.is_operator), request_id)
+    if found is None:
+        raise Http404
     context = {
         "call": found,
         "json": copies.as_json(entries.of_call(found, 0)),

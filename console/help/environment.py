@@ -84,6 +84,12 @@ VARIABLES = (
         "TRADELATCH_KEEP_CHANGES_DAYS", "`0`", "days for which changes and sign-ins are kept; `0` keeps them for ever"
     ),
     _one("TRADELATCH_KEEP_LETTERS_DAYS", "`30`", "days for which it is kept that an e-mail was sent or failed"),
+    _one("TRADELATCH_KEEP_ERRORS_DAYS", "`90`", "days for which a cause of errors is kept after it was last seen"),
+    _one(
+        "TRADELATCH_KEEP_ORDER_STEPS_DAYS",
+        "`0`",
+        "days for which the steps of an order are kept after it ended; `0` keeps them for ever, as orders always are",
+    ),
     _one("TRADELATCH_API_KEY", "none", "the key of `tradelatch mcp`, `call` and `tools`; the server does not read it"),
     _one("TRADELATCH_DATABASE_URL", "SQLite in the home folder", "`postgres://…` for more than one machine"),
     _one("TRADELATCH_DATABASE_POOL", "`16`", "maximum PostgreSQL connections per process"),

@@ -1,5 +1,5 @@
 from django.contrib import messages
-from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -14,7 +14,6 @@ from console.accounts.presence import PresenceAct
 from console.accounts.request_user import user_of
 from console.audit import paging
 from console.audit import queries as call_queries
-from console.audit.models import Call
 from console.clients.models import Client
 from console.connected_apps.views import calls_chart
 from console.connections import queries as connection_queries
@@ -44,19 +43,16 @@ def list_(request: HttpRequest) -> HttpResponse:
     over = Q(revoked_at__isnull=False) | Q(expires_at__lte=now)
     ended = over | Q(app__revoked_at__isnull=False)
     # The secrets of one app stand together, the newest first.
-    last = Call.objects.filter(credential_id=OuterRef("public_id")).order_by("-id")
-    working = _own(user).exclude(ended).order_by("-app_id", "-id")
-    keys = list(
-        working.annotate(last_tool=Subquery(last.values("tool")[:1]), agent=Subquery(last.values("user_agent")[:1]))
-    )
+    keys = list(_own(user).exclude(ended).order_by("-app_id", "-id"))
     managing = list(_managing(user).exclude(over))
     rollup.catch_up()
     counts = call_counts.calls_of_keys(key.public_id for key in (*keys, *managing))
+    uses = call_counts.uses_of_keys(key.public_id for key in keys)
     made: dict[int | None, list[ApiKey]] = {}
     for key in keys:
         made.setdefault(key.made_by_id, []).append(key)
     context = {
-        "rows": [(key, badges.badges(key, now), counts[key.public_id]) for key in keys],
+        "rows": [(key, badges.badges(key, now), counts[key.public_id], uses.get(key.public_id)) for key in keys],
         "ended": _own(user).filter(ended)[:_SHOWN],
         "managing": [(key, badges.badges(key, now), made.get(key.pk, []), counts[key.public_id]) for key in managing],
         "managing_ended": _managing(user).filter(over)[:_SHOWN],

@@ -11,6 +11,8 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from console.audit import months
+
 
 def is_due() -> bool:
     """Whether the database has no table at all. Raises django.db.Error."""
@@ -26,6 +28,11 @@ def create() -> None:
         for model in apps.get_models():
             if model._meta.can_migrate(connection) and not model._meta.swapped:
                 editor.create_model(model)
+        # Indexes too, which would be made at the end: the table of calls is divided as a whole.
+        for statement in editor.deferred_sql:
+            editor.execute(statement)
+        editor.deferred_sql.clear()
+        months.divide()
         for app, name in known:
             recorder.record_applied(app, name)
     emit_post_migrate_signal(0, interactive=False, db=connection.alias)

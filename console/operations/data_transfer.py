@@ -25,6 +25,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils.duration import duration_string
 
 from console.accounts.models import User
+from console.audit import months
 from console.audit.models import Call, Change, Seal
 from console.onboarding import migrate
 from console.operations.backup_error import BackupError
@@ -180,8 +181,10 @@ def _load_table(model: type[models.Model], columns: list[str], values: Iterator[
         made = []
         for row in some:
             digest.add(row)
-            read = [_read(field, value) for field, value in zip(fields, row, strict=True)]
-            made.append(model.from_db(connection.alias, columns, read))
+            values_of_row = [_read(field, value) for field, value in zip(fields, row, strict=True)]
+            made.append(model.from_db(connection.alias, columns, values_of_row))
+        if model is Call:
+            months.make_for(read.at for read in made if isinstance(read, Call))
         # Raw: as they are, without what saving would set anew.
         model._base_manager.all()._insert(made, fields=fields, using=connection.alias, raw=True)  # type: ignore[attr-defined]
     if digest.told() != {"rows": end["rows"], "digest": end["digest"]}:

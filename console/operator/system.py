@@ -16,6 +16,7 @@ from django.utils import timezone
 from kombu import Connection
 from kombu.exceptions import KombuError
 
+from console.audit import months
 from console.audit.models import Record, Seal
 from console.audit.seals import canonical, retention, sealing, signing, triggers
 from console.outbox.models import OutgoingMail
@@ -69,6 +70,10 @@ class RecordFigures:
     public_key: str
     """In PEM; "" before the first seal."""
     missing_triggers: list[str]
+    months_until: datetime | None
+    """Calls have a partition of their month until then; None: they are not kept by month."""
+    in_no_month: int
+    """Calls that have none, at most 1,000."""
     copies_to: str
 
 
@@ -128,18 +133,29 @@ def database() -> DatabaseState:
     return DatabaseState(kind=kind, version=str(version), size=int(size), pending=pending)
 
 
+def _unsealed(record: Record) -> int:
+    """At most 10,000: that sealing is behind is to be seen, not by how much."""
+    return canonical.TABLES[record].objects.filter(pk__gt=sealing.last_sealed(record))[:10_000].values("pk").count()
+
+
 def record() -> RecordFigures:
     newest = Seal.objects.order_by("-number").defer("leaves").first()
     tables = {each: canonical.TABLES[each].objects for each in Record}
     return RecordFigures(
         seals=newest.number if newest else 0,
         last_sealed_at=newest.sealed_at if newest else None,
-        unsealed={each.label: tables[each].filter(pk__gt=sealing.last_sealed(each)).count() for each in Record},
+        unsealed={each.label: _unsealed(each) for each in Record},
         kept={each.label: retention.kept_days(each) for each in Record}
-        | {"E-mails": int(settings.KEEP_DAYS["letters"])},
+        | {
+            "E-mails": int(settings.KEEP_DAYS["letters"]),
+            "Errors": int(settings.KEEP_DAYS["errors"]),
+            "Steps of orders": int(settings.KEEP_DAYS["order_events"]),
+        },
         oldest={each.label: tables[each].order_by("pk").values_list("at", flat=True).first() for each in Record},
         public_key=signing.pem_of(newest.public_key) if newest else "",
         missing_triggers=triggers.missing(),
+        months_until=max((each.until for each in months.partitions() if each.until), default=None),
+        in_no_month=months.rows_in_no_month(),
         copies_to=settings.AUDIT_COPY_FILE,
     )
 

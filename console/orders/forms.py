@@ -5,7 +5,7 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from brokers.types import OrderType, Side
 from console.accounts.models import User
@@ -64,7 +64,8 @@ class OrderFilter(forms.Form):
         super().__init__(*args, **kwargs)
         connections = Connection.objects.filter(owner=owner).order_by("name")
         self.fields["connection"].queryset = connections  # type: ignore[attr-defined]  # set on the instance only
-        apps = ConnectedApp.objects.filter(owner=owner, orders__isnull=False).distinct().select_related("connection")
+        made_orders = Exists(Order.objects.filter(app=OuterRef("pk")))
+        apps = ConnectedApp.objects.filter(made_orders, owner=owner).select_related("connection")
         self.fields["app"].queryset = apps.order_by("name", "pk")  # type: ignore[attr-defined]  # set on the instance
 
     def clean_symbol(self) -> str:

@@ -5,6 +5,7 @@ from celery import shared_task
 from console.notifications import sending
 from console.orders.execution import external_orders, reconcile
 from console.orders.owner import notifications, order_news
+from console.orders.transitions import old_events
 
 _SWEEPS = Lock()
 
@@ -33,3 +34,8 @@ def tell_of_orders() -> None:
 @shared_task
 def look_outside() -> None:
     external_orders.store_all()
+
+
+@shared_task
+def drop_old_events() -> None:
+    old_events.drop_old()

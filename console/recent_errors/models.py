@@ -125,3 +125,14 @@ class LastGoodCall(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["user_id", "connection_id", "tool"], name="recent_errors_last_good")
         ]
+
+
+class KeyUse(models.Model):
+    """The first and the newest call that came with a key. For lists of keys, without reading the log."""
+
+    key = models.CharField(max_length=64, unique=True)
+    """Public id of the key, of an app or of management."""
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    tool = models.CharField(max_length=128, blank=True)
+    user_agent = models.CharField(max_length=200, blank=True)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from brokers.compiled_queries import Statement
 from console.accounts.models import User
 from console.errors import Explanation, explanation_of
-from console.recent_errors.models import CallHour, ErrorGroup, GroupHour, LastGoodCall
+from console.recent_errors.models import CallHour, ErrorGroup, GroupHour, KeyUse, LastGoodCall
 
 SPANS = {
     "12h": (timedelta(hours=12), "12 hours"),
@@ -212,6 +212,11 @@ def _counts(wanted: Sequence[_Id], rows: QuerySet[CallHour], by: str) -> dict[_I
         bad[of][place] += failed
         last[of] = (last[of][0] + recent, last[of][1] + recent_failed)
     return {of: CallCounts(*last[of], sum(days[of]), days[of], bad[of]) for of in wanted}
+
+
+def uses_of_keys(public_ids: Iterable[str]) -> dict[str, KeyUse]:
+    """By public id of the key; one that made no call, or none since these are kept, is missing."""
+    return KeyUse.objects.in_bulk(list(public_ids), field_name="key")
 
 
 def by_day(counts: CallCounts) -> list[tuple[str, tuple[int, int]]]:

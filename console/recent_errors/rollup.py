@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Case, CharField, Count, F, Max, Min, Q, QuerySet, Value, When
 from django.db.models.functions import TruncHour
@@ -21,7 +22,7 @@ from django.utils import timezone
 from console.audit.models import Call, CallOutcome
 from console.errors import Blame, explanation_of
 from console.recent_errors.fingerprints import fingerprint, pattern_of
-from console.recent_errors.models import CallHour, CountProgress, ErrorGroup, GroupHour, LastGoodCall
+from console.recent_errors.models import CallHour, CountProgress, ErrorGroup, GroupHour, KeyUse, LastGoodCall
 from console.recent_errors.queries import own_groups
 from console.scopes import Source
 
@@ -31,7 +32,8 @@ MOST_GROUPS = 1_000
 """Of one person. Beyond them a new group is made by code and connection alone, as the rest is the caller's own text."""
 SAMPLES = 6
 KEPT_HOURS = timedelta(days=31)
-KEPT_GROUPS = timedelta(days=90)
+_FURTHEST = timedelta(days=90)
+"""Calls that are older are counted nowhere: a worker that was away for longer leaves them out."""
 _LAG = timedelta(seconds=30)
 _MOST_AHEAD = 500
 _WINDOWS_OF_A_SWEEP = 40
@@ -58,7 +60,8 @@ def delete_old() -> None:
     now = timezone.now()
     CallHour.objects.filter(hour__lt=now - KEPT_HOURS).delete()
     GroupHour.objects.filter(hour__lt=now - KEPT_HOURS).delete()
-    ErrorGroup.objects.filter(last_seen__lt=now - KEPT_GROUPS).delete()
+    kept = timedelta(days=settings.KEEP_DAYS["errors"])
+    ErrorGroup.objects.filter(last_seen__lt=now - kept).delete()
 
 
 def catch_up() -> bool:
@@ -67,28 +70,35 @@ def catch_up() -> bool:
     if _is_settled(newest):
         return False
     with transaction.atomic():
-        CountProgress.objects.get_or_create(pk=1, defaults={"settled": _start()})
+        if not CountProgress.objects.filter(pk=1).exists():
+            CountProgress.objects.get_or_create(pk=1, defaults={"settled": _start()})
         progress = CountProgress.objects.select_for_update().get(pk=1)
         return _count(progress, newest)
 
 
 def _newest() -> int:
-    return Call.objects.aggregate(newest=Max("id"))["newest"] or 0
+    return _recent().aggregate(newest=Max("id"))["newest"] or 0
 
 
 def _is_settled(newest: int) -> bool:
     return CountProgress.objects.filter(pk=1, settled__gte=newest).exists()
 
 
+def _recent() -> QuerySet[Call]:
+    """Without the months of before, which a query that says nothing of time would ask too."""
+    return Call.objects.filter(at__gte=timezone.now() - _FURTHEST)
+
+
 def _start() -> int:
     """Before the calls of the last month: what is older is on no page. Asked once in the life of an instance."""
-    first = Call.objects.filter(at__gte=timezone.now() - KEPT_HOURS).aggregate(first=Min("id"))["first"]
-    return 0 if first is None else int(first) - 1
+    # By time, which its index serves: for the least id PostgreSQL reads all that is older.
+    recent = Call.objects.filter(at__gte=timezone.now() - KEPT_HOURS).order_by("at").values_list("id", flat=True)
+    return min(recent[:WINDOW], default=1) - 1
 
 
 def _count(progress: CountProgress, newest: int) -> bool:
     end = min(newest, progress.settled + WINDOW)
-    window = Call.objects.filter(id__gt=progress.settled, id__lte=end)
+    window = _recent().filter(id__gt=progress.settled, id__lte=end)
     young = window.filter(at__gt=timezone.now() - _LAG).aggregate(first=Min("id"))["first"]
     last = (window if young is None else window.filter(id__lt=young)).aggregate(last=Max("id"))["last"]
     # Not just below the first young one: the ids between may be on their way.
@@ -99,6 +109,7 @@ def _count(progress: CountProgress, newest: int) -> bool:
     _add_failed([*rows, *ahead])
     _add_calls(window.filter(id__lte=settled))
     _note_good(window)
+    _note_keys(window)
     progress.ahead = [pk for pk in (*progress.ahead, *(row["id"] for row in ahead)) if pk > settled]
     progress.settled = settled
     progress.save()
@@ -222,7 +233,7 @@ def _add_calls(calls: QuerySet[Call]) -> None:
 def _note_good(calls: QuerySet[Call]) -> None:
     good = calls.filter(outcome=CallOutcome.OK, user_id__isnull=False).exclude(tool="")
     newest = good.order_by().values_list("user_id", "connection_id", "tool").annotate(newest=Max("id"))
-    rows = Call.objects.in_bulk([pk for *_, pk in newest])
+    rows = _recent().in_bulk([pk for *_, pk in newest])
     _keep_newest(rows.values())
 
 
@@ -234,3 +245,18 @@ def _keep_newest(calls: Iterable[Call]) -> None:
             tool=call.tool,
             defaults={"call_id": call.pk, "request_id": call.request_id, "at": call.at},
         )
+
+
+def _note_keys(calls: QuerySet[Call]) -> None:
+    with_key = calls.filter(source__in=(Source.API_KEY, Source.MANAGEMENT)).exclude(credential_id="")
+    found = with_key.order_by().values_list("credential_id").annotate(first=Min("at"), newest=Max("id"))
+    firsts = {newest: first for _, first, newest in found}
+    known = KeyUse.objects.in_bulk({key for key, *_ in found}, field_name="key")
+    for call in _recent().filter(pk__in=firsts):
+        use = known.get(call.credential_id)
+        if use is None:
+            use = KeyUse(key=call.credential_id, first_at=firsts[call.pk], last_at=call.at)
+        elif call.at <= use.last_at:
+            continue
+        use.last_at, use.tool, use.user_agent = call.at, call.tool, call.user_agent
+        use.save()

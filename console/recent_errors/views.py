@@ -14,6 +14,7 @@ from console.accounts.models import User
 from console.accounts.request_user import user_of
 from console.audit import queries as call_queries
 from console.audit.models import Call
+from console.audit.newest import of_requests
 from console.connected_apps.models import ConnectedApp
 from console.connections import link_specs
 from console.connections import queries as connection_queries
@@ -114,7 +115,7 @@ def _filtered(groups: QuerySet[ErrorGroup], filters: ErrorsFilter) -> QuerySet[E
 
 def _detail(user: User, selected: GroupInSpan) -> dict[str, Any]:
     group = selected.group
-    calls = {each.request_id: each for each in Call.objects.filter(request_id__in=group.samples)}
+    calls = {each.request_id: each for each in of_requests(Call.objects.all(), group.samples)}
     samples = sorted(calls.values(), key=lambda each: each.at, reverse=True)
     newest = samples[0] if samples else None
     ids = queries.app_ids(group)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from console.accounts.models import User
+from console.audit import newest
 from console.audit.models import Call, Change
 from console.orders import queries as order_queries
 from console.orders.checks.pipeline import CHECKS, Stage
@@ -54,14 +55,20 @@ def replay(user: User, public_id: str) -> Replay | None:
     steps = list(order.events.all())
     own = Call.objects.filter(user_id=user.pk)
     first = next((step.request_id for step in steps if step.request_id), "")
-    calls = list(own.filter(order_id=public_id).exclude(order_id="").order_by("at", "pk")[:_MOST_CALLS])
+    calls = list(
+        newest.since_made(own, public_id)
+        .filter(order_id=public_id)
+        .exclude(order_id="")
+        .order_by("at", "pk")[:_MOST_CALLS]
+    )
     confirmed = next((call for call in calls if call.confirmed_after_ms is not None), None)
     if confirmed is None and order.confirmation.redeemed_at is not None:
         ids = {step.request_id for step in steps if step.request_id} - {first}
-        confirmed = own.filter(request_id__in=ids, confirmed_after_ms__isnull=False).first()
+        told = newest.of_requests(own, ids)
+        confirmed = next((call for call in told if call.confirmed_after_ms is not None), None)
     return Replay(
         order=order,
-        asked=own.filter(request_id=first).first() if first else None,
+        asked=newest.of_request(own, first) if first else None,
         stages=_stages(order, steps),
         confirmed=confirmed,
         decisions=list(Change.objects.filter(target="order", target_id=public_id, owner_id=user.pk).order_by("at")),

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from console import toolsets
 from console.accounts.models import User
+from console.audit import newest
 from console.audit import queries as call_queries
 from console.clients.models import Client
 from console.connected_apps.models import ConnectedApp
@@ -95,7 +96,7 @@ _PUBLIC_ID = 8
 
 def _call(user: User, typed: str) -> str:
     calls = call_queries.visible_calls(user, everyone=user.is_operator)
-    return reverse("activity:call", args=[typed]) if calls.filter(request_id=typed).exists() else ""
+    return reverse("activity:call", args=[typed]) if newest.of_request(calls, typed) else ""
 
 
 def _order(user: User, typed: str) -> str:

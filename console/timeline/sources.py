@@ -13,6 +13,7 @@ from django.db.models import Case, Exists, F, Model, OuterRef, Q, QuerySet, Valu
 from django.db.models.expressions import Combinable
 
 from console.accounts.models import User
+from console.audit import newest
 from console.audit import queries as call_queries
 from console.audit.models import Call, CallOutcome, Change
 from console.connected_apps.models import ConnectedApp
@@ -86,15 +87,31 @@ def select(
         return None
     indexed, rest = found
     rows = _older(indexed, source, before) if before else indexed
-    newest = (f"-{source.time}", "-pk")
     floor = None
     if rest is not None:
         if not source.few(filters):
-            floor = rows.order_by(f"-{source.time}").values_list(source.time, flat=True)[WINDOW : WINDOW + 1].first()
+            floor = _floor(rows, source, filters, before)
         if floor is not None:
             rows = rows.filter(**{f"{source.time}__gte": floor})
         rows = rows.filter(rest)
-    return Selection(source=source, rows=rows.order_by(*newest), floor=floor)
+    return Selection(source=source, rows=rows.order_by(f"-{source.time}", "-pk"), floor=floor)
+
+
+def _floor(
+    rows: QuerySet[Any], source: EntrySource, filters: TimelineFilters, before: EntryPosition | None
+) -> datetime | None:
+    """When the row was written behind the newest ``WINDOW``."""
+    by_time = rows.order_by(f"-{source.time}")
+    if source.model is Call:
+        return newest.time_at(by_time, WINDOW, back_from=back_from(filters, before))
+    found: datetime | None = by_time.values_list(source.time, flat=True)[WINDOW : WINDOW + 1].first()
+    return found
+
+
+def back_from(filters: TimelineFilters, before: EntryPosition | None) -> datetime | None:
+    """No row of a page is newer; None: any may be."""
+    ends = [each for each in (filters.until, before.at if before else None) if each is not None]
+    return min(ends, default=None)
 
 
 def matching(source: EntrySource, filters: TimelineFilters, viewer: Viewer) -> tuple[QuerySet[Any], Q | None] | None:
@@ -192,8 +209,8 @@ def _one_app(filters: TimelineFilters, viewer: Viewer) -> int | None:
         seen_by = ConnectedApp.objects.filter(pk=app)
         return app if viewer.everyone or seen_by.filter(owner=viewer.user).exists() else None
     if not filters.only.apps and len(filters.only.credentials) == 1:
-        seen = _calls(viewer).filter(credential_id=filters.only.credentials[0]).order_by("-id")
-        return seen.values_list("app_id", flat=True).first()
+        seen = newest.by_id(_calls(viewer).filter(credential_id=filters.only.credentials[0]), 1)
+        return seen[0].app_id if seen else None
     return None
 
 

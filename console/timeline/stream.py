@@ -10,13 +10,14 @@ from typing import Any
 from django.db.models import Count
 
 from brokers.compiled_queries import Statement
+from console.audit import newest
 from console.audit.models import Call, Change
 from console.orders.models import OrderEvent
 from console.outbox.models import OutgoingMail
 from console.timeline import entries
 from console.timeline.entries import EntryPosition, TimelineEntry
 from console.timeline.filters import TimelineFilters
-from console.timeline.sources import SOURCES, EntrySource, Selection, Viewer, newer, select
+from console.timeline.sources import SOURCES, EntrySource, Selection, Viewer, back_from, newer, select
 
 PAGE = 50
 MOST_NEW = 100
@@ -64,7 +65,10 @@ def page(
         selection = select(source, filters, viewer, before)
         if selection is None:
             continue
-        rows = list(selection.rows[: size + 1])
+        if source.model is Call:
+            rows = newest.by_time(selection.rows, size + 1, back_from=back_from(filters, before))
+        else:
+            rows = list(selection.rows[: size + 1])
         found += [
             (EntryPosition(at=getattr(row, source.time), rank=source.rank, id=row.pk), source, row) for row in rows
         ]
@@ -158,7 +162,7 @@ def facets(filters: TimelineFilters, viewer: Viewer) -> Facets:
         selection = select(source, filters, viewer)
         if selection is None:
             continue
-        end = _count(selection, counts)
+        end = _count(selection, counts, back_from(filters, None))
         if end is not None:
             ends.append(end)
     return Facets(
@@ -177,10 +181,13 @@ def facets(filters: TimelineFilters, viewer: Viewer) -> Facets:
     )
 
 
-def _count(selection: Selection, counts: _Counts) -> datetime | None:
+def _count(selection: Selection, counts: _Counts, until: datetime | None) -> datetime | None:
     """Adds what the newest rows have, counted by the database. Returns the moment before which nothing was counted."""
     source = selection.source
-    end: datetime | None = selection.rows.values_list(source.time, flat=True)[COUNTED : COUNTED + 1].first()
+    if source.model is Call:
+        end = newest.time_at(selection.rows, COUNTED, back_from=until)
+    else:
+        end = selection.rows.values_list(source.time, flat=True)[COUNTED : COUNTED + 1].first()
     rows = selection.rows.filter(**{f"{source.time}__gt": end}) if end is not None else selection.rows
     columns = [column for pair in source.counted.values() for column in pair if column]
     groups = (

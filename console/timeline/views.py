@@ -99,7 +99,12 @@ def _kept_for() -> str:
         f"{name} are kept for {days} days" if (days := settings.KEEP_DAYS[key]) else f"{name} are never deleted"
         for key, name in names.items()
     ]
-    return f"{', '.join(kept)}; orders are never deleted."
+    return f"{', '.join(kept)}; {_steps()}orders are never deleted."
+
+
+def _steps() -> str:
+    days = settings.KEEP_DAYS["order_events"]
+    return f"steps of orders that ended are kept for {days} days; " if days else ""
 
 
 @require_safe

@@ -7,6 +7,7 @@ from typing_extensions import TypedDict
 
 from brokers.decimals import to_cents
 from brokers.errors import BrokerError
+from console.audit import newest, paging
 from console.audit.models import Call as Row
 from console.audit.models import CallOutcome
 from console.connections import broker_access
@@ -156,16 +157,14 @@ def get_activity_log(call: ToolCall) -> dict[str, Any]:
     if "start" in args:
         found = found.filter(at__gte=args["start"])
     if "end" in args:
-        found = found.filter(at__lt=args["end"])
-    if "status" in args:
-        found = found.filter(outcome=args["status"])
-    if "cursor" in args:
-        found = found.filter(pk__lt=_place(args["cursor"]))
-    rows = list(found.order_by("-pk")[: limit + 1])
-    shown = [_call(row) for row in rows[:limit]]
+        found = newest.until(found, args["end"])
+    before = str(_place(args["cursor"])) if "cursor" in args else ""
+    fitting = {"outcome": args["status"]} if "status" in args else {}
+    page = paging.page_within(found, fitting, before, size=limit, back_from=args.get("end"))
+    shown = [_call(row) for row in page.rows]
     shown = shown[: result_tables.how_many_fit(shown, is_default="limit" not in args)]
-    going_on = cursor(ACTIVITY, str(rows[len(shown) - 1].pk)) if len(rows) > len(shown) else None
-    return {"calls": shown, **compact(next_cursor=going_on)}
+    following = page.rows[len(shown) - 1].pk if len(shown) < len(page.rows) else page.next_before
+    return {"calls": shown, **compact(next_cursor=cursor(ACTIVITY, str(following)) if following else None)}
 
 
 def _place(text: str) -> int:

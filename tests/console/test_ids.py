@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -35,3 +36,14 @@ def test_an_id_of_a_later_millisecond_sorts_later(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("console.ids.time.time_ns", lambda: 1_700_000_000_001_000_000)
     assert earlier < ids.new("ord")
     assert len(earlier) == len("ord_") + 26
+
+
+def test_an_id_says_when_it_was_made() -> None:
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    made = ids.made_at(ids.new("req"))
+    assert made is not None and before <= made <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("other", ["", "req_1", "req_" + "0" * 25 + "I", "req_" + "ü" * 26, "tl_live_x"])
+def test_what_was_not_made_so_says_no_time(other: str) -> None:
+    assert ids.made_at(other) is None

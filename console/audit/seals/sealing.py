@@ -137,7 +137,8 @@ def _settled(table: type[Call] | type[Change]) -> int:
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = {_LOCK_MILLISECONDS}")
-            cursor.execute(f"LOCK TABLE {connection.ops.quote_name(table._meta.db_table)} IN SHARE MODE")
+            # ONLY: whoever writes locks the table itself, whatever its partitions.
+            cursor.execute(f"LOCK TABLE ONLY {connection.ops.quote_name(table._meta.db_table)} IN SHARE MODE")
             return int((newest.first() or (0,))[0])
     except DatabaseError as error:
         log.warning("Nothing is sealed now, a transaction writes to %s: %s", table._meta.db_table, error)

@@ -16,6 +16,7 @@ from console.accounts.models import User
 from console.accounts.presence import PresenceAct
 from console.accounts.request_user import user_of
 from console.accounts.second_factor_required import before_second_factor
+from console.audit import newest
 from console.audit.models import Call, Change
 from console.connections import broker_access
 from console.connections import queries as connection_queries
@@ -52,7 +53,8 @@ def approval_list(request: HttpRequest) -> HttpResponse:
     mine = [
         pair for pair in found if pair[0].rule is None and pair[0].decided_by(pair[0].app.connection) is Redeemer.OWNER
     ]
-    decided = Change.objects.filter(user_id=user.pk, action__in=(approvals.RELEASED, approvals.REJECTED))
+    about_orders = Change.objects.filter(target="order", user_id=user.pk)
+    decided = about_orders.filter(action__in=(approvals.RELEASED, approvals.REJECTED))
     context = {
         "mine": mine,
         "asked": [
@@ -149,7 +151,7 @@ def decision_page(
     is_change = confirmation.is_about_an_order
     steps = order.events.filter(data__modification=confirmation.modification.public_id) if is_change else order.events
     first = steps.first()
-    asked = Call.objects.filter(request_id=first.request_id).first() if first and first.request_id else None
+    asked = newest.of_request(Call.objects.all(), first.request_id) if first and first.request_id else None
     seconds = max(0, math.ceil((confirmation.expires_at - timezone.now()).total_seconds()))
     context: dict[str, Any] = {
         "review": looked,

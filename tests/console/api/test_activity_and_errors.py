@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from console.audit import paging
 from console.connected_apps.models import ConnectedApp
 from tests.console.api.rest import Rest
 from tests.console.pages import log
@@ -44,6 +45,20 @@ def test_a_filter_holds_on_the_next_page(session: Rest, calls: list[str]) -> Non
     second = session.get(first["next"])
     assert [page["items"][0]["request_id"] for page in (first, second)] == [calls[2], calls[1]]
     assert second["next"] is None
+
+
+def test_a_page_of_what_seldom_fits_is_short_and_its_next_goes_on(
+    session: Rest, calls: list[str], app: ConnectedApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "WINDOW", 2)
+    for _ in range(3):
+        log(app, tool="get_positions")
+    found, path, pages = [], "/activity?tool=get_quote", 0
+    while path:
+        answer = session.get(path)
+        found += [item["request_id"] for item in answer["items"]]
+        path, pages = answer["next"], pages + 1
+    assert (found, pages) == ([calls[0]], 3)
 
 
 def test_a_key_sees_the_calls_of_its_own_app_alone(reader: Rest, calls: list[str]) -> None:
