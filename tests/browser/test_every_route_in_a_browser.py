@@ -74,7 +74,7 @@ def test_every_page_of_its_owner_reads_well_at_every_width(
     for address in addresses[part::PARTS]:
         page.goto(console + address)
         wrong += faults(page, address, WIDTHS)
-    assert wrong == []
+    assert wrong == [], "\n".join(wrong)
 
 
 @pytest.mark.parametrize("who", ["other", "operator"])
@@ -89,4 +89,4 @@ def test_every_page_reads_well_for_those_who_own_nothing_of_it(
             page.goto(console + address)
             # Other people's pages are those of their owner with less on them; an operator has some of their own.
             wrong += faults(page, address, (360,), with_axe=who == "operator")
-    assert wrong == []
+    assert wrong == [], "\n".join(wrong)

@@ -8,7 +8,7 @@ In a home and with a database of its own. Prints JSON: the tables, and what is w
 import json
 import sys
 import uuid
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
 
