@@ -222,6 +222,7 @@ def answer_failure(request: HttpRequest) -> HttpResponse:
         template=f"{status}.html",
         request_id=request_id,
         said=str(refusal),
+        base_path=settings.BASE_PATH,  # no page is looked up by its name: this one has to work when nothing else does
     )
     answer = HttpResponse(body, content_type=kind, status=status)
     answer["X-Request-ID"], answer["Cache-Control"] = request_id, "no-store"

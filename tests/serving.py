@@ -171,6 +171,8 @@ def serve(
     """A started server with the owner and keys of quickstart, ended however the block ends."""
     ready, answer = _prepared()
     shutil.copytree(ready, home)
+    with contextlib.closing(sqlite3.connect(home / "tradelatch.sqlite3")) as database, database:
+        database.execute("UPDATE operations_workerseen SET at = datetime('now')")
     with fresh(home, supervised=supervised, app=app, **variables) as server:
         server.quickstart = answer | {"console_url": f"{server.url}/", "mcp_url": server.mcp_url}
         yield server

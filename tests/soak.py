@@ -31,7 +31,7 @@ LETTERS, MESSAGES, WRITERS = 20, 60, 2
 """Of each writer in each burst."""
 SETTLES_SECONDS = 60.0
 
-_CHILD = r"^ *(?:web|worker|beat) \| (?:\[[^\]]+\] )?"
+_CHILD = r"^ *(?:web|worker|beat) \| (?:\[[^\]]+\] |[\d-]+ [\d:,]+ WARNING \S+: )?"
 KNOWN = [
     re.compile(pattern)
     for pattern in (
@@ -42,7 +42,7 @@ KNOWN = [
         r"^  claude mcp add --transport http tradelatch \S+$",
         r"^Stopping\.$",
         r"^worker \| worker: Warm shutdown \(MainProcess\)$",
-        _CHILD + r"The e-mail to \S+ is in \S+: no mail server is set\.$",
+        _CHILD + r"The e-mail to \S+ is in \S+: no mail server is set\. \(run_\w+\)$",
         _CHILD + r"A message in the queue cannot be read \(\w+\); it was moved to \S+$",
     )
 ]

@@ -14,6 +14,7 @@ from django.urls import path
 
 from console import celery as tasks
 from console import tracing
+from console import urls as console_urls
 from console.log_format import JsonFormatter, TextFormatter
 from tests.serving import Server
 
@@ -69,7 +70,8 @@ def _fails(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("on purpose")
 
 
-urlpatterns = [path("fails/", _fails)]
+urlpatterns = [path("fails/", _fails), *console_urls.urlpatterns]
+handler500 = console_urls.handler500
 
 
 @pytest.mark.django_db

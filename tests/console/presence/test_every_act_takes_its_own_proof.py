@@ -178,9 +178,10 @@ FREE = {
         "orders:ndjson", "notifications:channels", "notifications:manifest", "notifications:overview",
         "notifications:push-worker", "operator:clients", "operator:connections", "operator:grants", "operator:halts",
         "operator:system", "operator:reach", "operator:drip", "tool", "connections:account-numbers",
+        "skills:list", "skills:skill", "skills:folder", "skills:all", "skills:plugin",
     },
     "is how somebody sees their own pages": {
-        "error-mute", "error-reopen", "error-resolve", "security:switch-times", "security:time-zone",
+        "timeline:views", "timeline:change-view", "timeline:delete-view", "error-mute", "error-reopen", "error-resolve", "security:switch-times", "security:time-zone",
     },
     "says what is news: nobody can act by it, and each new place is told by e-mail": {
         "notifications:add-device", "notifications:add-topic", "notifications:add-webhook", "notifications:choose",
