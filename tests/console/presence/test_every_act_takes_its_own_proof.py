@@ -181,7 +181,8 @@ FREE = {
         "skills:list", "skills:skill", "skills:folder", "skills:all", "skills:plugin",
     },
     "is how somebody sees their own pages": {
-        "timeline:views", "timeline:change-view", "timeline:delete-view", "error-mute", "error-reopen", "error-resolve", "security:switch-times", "security:time-zone",
+        "timeline:views", "timeline:change-view", "timeline:delete-view",
+        "error-mute", "error-reopen", "error-resolve", "security:switch-times", "security:time-zone",
     },
     "says what is news: nobody can act by it, and each new place is told by e-mail": {
         "notifications:add-device", "notifications:add-topic", "notifications:add-webhook", "notifications:choose",
