@@ -47,7 +47,7 @@ quick test: export PYTHONDONTWRITEBYTECODE :=
 quick: lint ## every few minutes: lint, and the tests without browsers and servers
 	$(PYTHON) -m pytest -n 2 --dist loadscope -m "not server" tests/brokers tests/console tests/mcpserver
 
-# Three at a time on two cores, because tests wait for a third of their time; files marked as long first, see
+# Four at a time on two cores, because tests wait for half of their time; files marked as long first, see
 # pyproject.toml, so that none of them comes last.
 ifdef T
 test: .venv/.tests
@@ -56,14 +56,14 @@ test: .venv/.tests
 else
 test: lint ## before handing over a change: everything; with T=PATH one file, folder or test
 	@tests/tools/chromium.sh
-	$(PYTHON) -m pytest -n 3 --dist loadscope --no-loadscope-reorder --ignore tests/hosts
+	$(PYTHON) -m pytest -n 4 --dist loadscope --no-loadscope-reorder --ignore tests/hosts
 endif
 
 # One PostgreSQL and one Redis for the run, a database of its own for each process; what a test starts as a server of
 # its own keeps the database that its file asks for. With T=PATH one file, folder or test.
 test-postgresql: export PYTHONDONTWRITEBYTECODE :=
 test-postgresql: .venv/.tests ## the tests on PostgreSQL and Redis; after touching models, queries or locks
-	T_DATABASE=postgresql $(PYTHON) -m pytest -n 3 --dist loadscope --no-loadscope-reorder \
+	T_DATABASE=postgresql $(PYTHON) -m pytest -n 4 --dist loadscope --no-loadscope-reorder \
 		$(or $(T),tests/brokers/paper tests/console tests/mcpserver tests/end_to_end)
 
 docs: .venv/.tests ## after changing a tool, code, status, broker, limit, setting or act: writes docs/reference

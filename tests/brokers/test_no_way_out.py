@@ -20,6 +20,8 @@ READS = {
     *("fiat_withdrawal", "exchange_withdrawal", "pro_withdrawal", "withdrawals", "allocation", "can_allocate"),
     *("amount_allocated", "user_min_allocation", "hide_zero_allocations", "private_post_earn_allocations"),
 }
+# Of a stream: to hear of orders, where elsewhere the word puts money into a product.
+HEARS = {"subscribe", "unsubscribe", "subscriptions", "_SUBSCRIBE", "userDataStream.subscribe.signature"}
 
 
 def _words(source: str) -> Iterator[str]:
@@ -42,7 +44,8 @@ def test_every_word_for_moving_money_in_an_adapter_is_one_that_reads() -> None:
     found = {str(file.relative_to(BROKERS.parent)): _told(file) for file in sorted(BROKERS.rglob("*.py"))}
     for file, words in found.items():
         if "/paper/" not in file:  # its ledger is our own
-            assert words - READS == set(), file
+            known = READS | HEARS if file.endswith("/stream.py") else READS
+            assert words - known == set(), file
     posted = {word for words in found.values() for word in words if re.search(r"(^|_)(post|put|delete)_", word)}
     assert posted == {"private_post_earn_allocations"}, "Kraken reads by POST"
 
