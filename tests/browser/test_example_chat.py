@@ -103,7 +103,7 @@ def chat_url(settings_of_chat: Settings) -> Iterator[str]:
 
     def answers() -> bool:
         try:
-            return httpx2.get(url).is_success
+            return httpx2.get(url, timeout=at_most(5)).is_success
         except httpx2.HTTPError:
             return False
 
@@ -145,7 +145,10 @@ def test_what_is_rejected_is_dropped(page: Page, chat_url: str, server: Server) 
 
 
 def test_a_card_is_decided_by_the_browser_that_was_shown_it_and_from_no_other_site(chat_url: str) -> None:
-    with httpx2.Client(base_url=chat_url, timeout=at_most(30)) as mine, httpx2.Client(base_url=chat_url) as others:
+    with (
+        httpx2.Client(base_url=chat_url, timeout=at_most(30)) as mine,
+        httpx2.Client(base_url=chat_url, timeout=at_most(30)) as others,
+    ):
         shown = mine.post("/messages", json={"text": "buy 0.1 BTC/USD"})
         (card,) = [line for line in map(httpx2_json, shown.text.splitlines()) if line["kind"] == "card"]
         decision = {"confirmation_id": card["confirmation_id"], "approved": True}
@@ -164,7 +167,7 @@ def httpx2_json(line: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("body", [{"text": ""}, {"text": "x" * 4001}, {"text": 5}, {}, []])
 def test_what_is_no_message_is_refused(chat_url: str, body: object) -> None:
-    assert httpx2.post(f"{chat_url}/messages", json=body).status_code == 400
+    assert httpx2.post(f"{chat_url}/messages", json=body, timeout=at_most(20)).status_code == 400
 
 
 # -- models --------------------------------------------------------------------------------------------------

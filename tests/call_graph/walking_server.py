@@ -18,10 +18,10 @@ from console.asgi import application as walked
 PATH = "/walk"
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _PACKAGES = ("brokers", "console", "mcpserver")
-_HELPERS = ("brokers.compiled_queries", "brokers.shared_reads")
-"""They call what they are given, as ``map`` does."""
-_BACK = (".receive", ".send")
-"""By these ASGI leads back to the server."""
+_HELPERS = ("brokers.compiled_queries", "brokers.shared_reads", "console.telemetry", "console.tracing")
+"""They call what they are given, as ``map`` does, or take its time."""
+_BACK = (".receive", ".send", ".committed")
+"""By these ASGI leads back to the server, and the audit log to whoever waits for a commit."""
 
 _walks: dict[tuple[str, ...], None] = {}
 """Each way through the rooms, from the outermost to the innermost, as it was first gone."""

@@ -16,6 +16,7 @@ from console import celery as tasks
 from console import tracing
 from console import urls as console_urls
 from console.log_format import JsonFormatter, TextFormatter
+from tests.patience import at_most
 from tests.serving import Server
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -96,7 +97,10 @@ def test_a_page_that_fails_names_its_request_in_the_answer_and_in_the_log() -> N
 
 def test_every_answer_of_a_real_server_names_its_request(shared_server: Server) -> None:
     addresses = ("/sign-in/", "/no-such-page/", "/static/no-such-file", "/api/v1/connections", "/mcp", "/robots.txt")
-    seen = {httpx2.get(f"{shared_server.url}{where}").headers.get("x-request-id", "") for where in addresses}
+    seen = {
+        httpx2.get(f"{shared_server.url}{where}", timeout=at_most(20)).headers.get("x-request-id", "")
+        for where in addresses
+    }
     assert len(seen) == len(addresses) and all(each.startswith("req_") for each in seen)
 
 

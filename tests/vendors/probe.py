@@ -14,6 +14,8 @@ from typing import Any
 
 Row = Mapping[str, Any]
 
+_FRAME_SECONDS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -91,7 +93,7 @@ def streamed(
     threading.Thread(target=begin, args=[frames.put], daemon=True).start()
     placed = False
     while True:
-        frame = frames.get(timeout=20)
+        frame = frames.get(True, _FRAME_SECONDS)
         read = json.loads(frame) if isinstance(frame, str) else frame
         if placed and named(read) == wanted:
             cancel()
