@@ -167,7 +167,7 @@ soak: .venv/.tests ## the default instance under noise for 30 minutes; before a 
 	$(PYTHON) -m tests.soak --minutes 30
 
 # Four of each process of deploy/ on PostgreSQL and Redis, 200 apps, kills and restarts: ten minutes and more. The last
-# lines count what was lost. With LOAD="--minutes 2 --each 2" less; test runs half a minute of it.
+# lines count what was lost. With LOAD="--minutes 2 --each 2" less.
 load: .venv/.tests ## several processes under load, kills and restarts; before a release
 	$(PYTHON) -m tests.load $(LOAD)
 

@@ -20,7 +20,8 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 PARTS = 5
 """A walk of some seventy pages is long for one test on a busy computer."""
 SAME_FOR_ALL = ("help/", "docs/", "connect/", "developers/", "connections/add/")
-WIDTHS = (360, 768, 1024, 1320, 1920)
+WIDTHS = (360, 1024, 1920)
+"""``make screens`` looks at those between."""
 
 
 @pytest.fixture
