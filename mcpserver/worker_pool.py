@@ -161,9 +161,9 @@ class WorkerPool:
                 except Exception:
                     log.exception("A job raised")
                 if database.errors_occurred:
-                    close_old_connections()
+                    _give_connection_back()
             if not worker.bell.acquire(timeout=_KEPT_SECONDS):
-                close_old_connections()
+                _give_connection_back()
                 worker.bell.acquire()
 
     def _begin(self, worker: _Worker, first: _Queued) -> None:
@@ -193,3 +193,10 @@ class WorkerPool:
             self._awake -= 1
             self._idle.append(worker)
             return None
+
+
+def _give_connection_back() -> None:
+    try:
+        close_old_connections()
+    except Exception:  # a thread that ended here would leave calls without an answer
+        log.exception("A database connection could not be given back")

@@ -69,6 +69,7 @@ def test_the_palette_finds_by_the_keyboard_alone(page: Page, home: str, busy: Co
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{home}/timeline/?symbol=AAPL")
+    page.wait_for_load_state()  # before that no script listens to the keyboard
     page.keyboard.press("/")
     page.keyboard.type(order.public_id)
     page.keyboard.press("Enter")

@@ -9,6 +9,7 @@ import pytest
 
 from brokers.compiled_queries import Statement
 from console.keys.models import ApiKey
+from mcpserver import worker_pool
 from mcpserver.worker_pool import Batch, WorkerPool
 from tests.patience import at_most
 
@@ -152,3 +153,22 @@ def test_a_job_that_raises_costs_no_thread() -> None:
 
 def assert_(value: bool) -> None:
     assert value
+
+
+def test_a_thread_whose_connection_cannot_be_given_back_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried, done = threading.Event(), threading.Event()
+
+    def broken() -> None:
+        tried.set()
+        raise RuntimeError("no way")
+
+    monkeypatch.setattr(worker_pool, "close_old_connections", broken)
+
+    async def submit() -> None:
+        threads = WorkerPool()
+        threads.submit(lambda: None)
+        assert await asyncio.to_thread(tried.wait, at_most(10))
+        threads.submit(done.set)
+        assert await asyncio.to_thread(done.wait, at_most(10))
+
+    asyncio.run(submit())
