@@ -29,7 +29,7 @@ SEVERAL = {"connections/<int:pk>/": 3, "orders/<str:public_id>/": 4, "apps/<int:
 """Pages of one route that differ much from each other; of all others one is enough."""
 SHOWN_HIGH = 1500
 """Pixels of a page on a contact sheet; its own picture has all of it."""
-_LEAVE = re.compile(r"\.(csv|mcpb|json|ndjson|svg)$|/sign-out/|^/api/|^/help/(?!$)|^/static/")
+_LEAVE = re.compile(r"\.(csv|mcpb|json|ndjson|svg|zip)$|/sign-out/|^/api/|^/help/(?!$)|^/static/")
 
 
 def _say(line: str) -> None:
