@@ -35,6 +35,7 @@ def plugin(place: Place, version: str) -> bytes:
             f"{PLUGIN}/.claude-plugin/marketplace.json": _json(
                 {
                     "name": NAME,
+                    "description": about,
                     "owner": {"name": "Tradelatch", "url": place.public_url},
                     "plugins": [{"name": NAME, "source": f"./plugins/{NAME}", "description": about}],
                 }
