@@ -50,7 +50,7 @@ from console.connections.models import Connection  # noqa: E402
 from console.keys import minting  # noqa: E402
 from console.onboarding import connection_lifecycle  # noqa: E402
 from console.operations import heartbeat  # noqa: E402
-from mcpserver import console_catalog  # noqa: E402
+from mcpserver import console_catalog, worker_pool  # noqa: E402
 from tests import prepared, serving  # noqa: E402
 from tests.patience import at_most  # noqa: E402
 from tests.secrets import plugin as secrets_plugin  # noqa: E402
@@ -70,6 +70,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # What the web server does when it starts to serve /mcp.
     toolsets.provide(console_catalog.tools)
     triggers.install = lambda: None
+    # A thread that keeps its connection for a moment would give it back after its test, which is not allowed one.
+    worker_pool._KEPT_SECONDS = 0.0
     _close_the_network()
     _list_static_files_once()
     # Each client would read the system's two hundred authorities, a fiftieth of a second, and never ask one of them.
