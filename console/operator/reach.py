@@ -113,9 +113,8 @@ def _transport(first: _Reply) -> Iterator[ReachFinding]:
     if urlsplit(settings.PUBLIC_URL).scheme != "https":
         local = bool(settings.LOCAL_NAMES)
         said = "The address is http. Hosts on this computer can use it; Claude and ChatGPT on the web cannot."
-        yield ReachFinding(
-            "https", local, said, "" if local else "Put a proxy with a certificate in front; see Deploy it."
-        )
+        todo = "" if local else "Put a proxy with a certificate in front; see Deploy it."
+        yield ReachFinding("From here alone" if local else "https", local, said, todo)
         return
     ends = first.certificate_ends
     if ends is None:
