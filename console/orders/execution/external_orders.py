@@ -32,6 +32,14 @@ _MOST = 500
 """Of one account: a page is for looking at, not for everything a market maker has resting."""
 
 
+_UNKNOWN: dict[tuple[int, str], tuple[str, list[str]]] = {}
+"""By connection and account: the names that no open order of ours had, and of which version of the broker's list.
+
+Kept, because the same list has no other ones later: an order of ours is on record before it is sent.
+"""
+_KEPT = 1_000
+
+
 class AtBroker:
     """An account's open orders by the word of its broker, asked once, when they are first needed."""
 
@@ -55,8 +63,14 @@ class AtBroker:
         return self.broker.capabilities.tells_changes
 
     @cached_property
+    def version(self) -> str:
+        """Of ``names``, or of those before. Raises BrokerError."""
+        return cast(TellingBroker, self.broker).version_of_open(self.account_id)
+
+    @cached_property
     def names(self) -> list[str]:
         """Of a broker that tells of changes: the client order ids of what is open, newest first. Raises BrokerError."""
+        _ = self.version  # asked first: what changes in between is seen the next time
         return cast(TellingBroker, self.broker).open_names(self.account_id)
 
 
@@ -80,9 +94,18 @@ def made_elsewhere(at_broker: AtBroker, connection_id: int) -> list[BrokerOrder]
 
 def _unknown_here(at_broker: AtBroker, connection_id: int) -> list[BrokerOrder]:
     """Of a broker that gives the names alone: the orders whose names are those of no open order of ours."""
-    ours = Order.objects.filter(connection=connection_id, status__in=states.OPEN)
-    known = set(ours.values_list("wire_id", flat=True))
-    unknown = [name for name in at_broker.names if name not in known][:_MOST]
+    place = (connection_id, at_broker.account_id)
+    before = _UNKNOWN.get(place)
+    if before is not None and before[0] == at_broker.version:
+        unknown = before[1]
+    else:
+        ours = Order.objects.filter(connection=connection_id, status__in=states.OPEN)
+        known = set(ours.values_list("wire_id", flat=True))
+        unknown = [name for name in at_broker.names if name not in known][:_MOST]
+        _UNKNOWN.pop(place, None)
+        _UNKNOWN[place] = at_broker.version, unknown
+        for oldest in list(_UNKNOWN)[:-_KEPT]:
+            _UNKNOWN.pop(oldest, None)
     broker = cast(TellingBroker, at_broker.broker)
     return broker.named_orders(at_broker.account_id, unknown) if unknown else []
 
