@@ -34,7 +34,7 @@ BOUNDS = {
     "seconds of CPU of a sweep of 10,000 by list": 2.0,
     "seconds of CPU in a quiet minute, 10,000 resting less none": 0.05,
 }
-_SETTLED_SECONDS = 20.0
+_SETTLED_SECONDS = 60.0
 _SIDE = Path(__file__).with_name("resting_orders.py")
 _APPLICATION = "console.asgi:application"
 _LIMITS = {"TRADELATCH_CALLS_PER_MINUTE": running.VERY_MANY, "TRADELATCH_TRADE_CALLS_PER_MINUTE": running.VERY_MANY}
