@@ -6,7 +6,7 @@ when they are paid, so realized less fees, plus unrealized, is what trading has 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -79,7 +79,7 @@ def history(broker: Broker, account_id: str) -> list[Fill | Transaction]:
             break
     found.reverse()
     # What was brought in or split is there before anything is traded at that moment.
-    return sorted([*reversed(shifts), *found], key=_at)
+    return sorted([*_whole_splits(reversed(shifts)), *found], key=_at)
 
 
 def _one(symbol: str) -> Decimal:
@@ -120,13 +120,33 @@ def _at(row: Fill | Transaction) -> datetime:
 
 
 def _shift(position: _Position, moved: Transaction) -> None:
-    """Units that came or went without a fill: a split leaves the cost as it is, a transfer brings or takes its own."""
-    units = moved.quantity or ZERO
-    if moved.kind == "transfer" and position.quantity * units < 0:
-        position.cost += position.cost / position.quantity * units
-    elif moved.kind == "transfer":
-        position.cost += units * (moved.price or ZERO)
+    """Units that came or went without a fill: a split leaves the cost as it is, a transfer brings or takes its own.
+
+    As the journal has it: a split of what is not held changes nothing, and one that leaves nothing ends the position.
+    """
+    units, held = moved.quantity or ZERO, position.quantity
+    if moved.kind == "split":
+        is_left = (held + units) * held > 0
+        position.quantity, position.cost = (held + units, position.cost) if is_left else (ZERO, ZERO)
+        return
+    if held * units < 0:
+        taken = min(abs(units), abs(held)).copy_sign(units)
+        position.cost += position.cost * taken / held
+        position.quantity += taken
+        units -= taken
+    position.cost += units * (moved.price or ZERO)
     position.quantity += units
+
+
+def _whole_splits(shifts: Iterable[Transaction]) -> list[Transaction]:
+    """Oldest first. A split that is told as the old units leaving and the new ones coming is one."""
+    found: dict[tuple[str, ...], Transaction] = {}
+    for each in shifts:
+        key = (each.symbol, each.at.isoformat()) if each.kind == "split" else ("", each.transaction_id)
+        told = found.get(key)
+        units = (each.quantity or ZERO) + (ZERO if told is None else told.quantity or ZERO)
+        found[key] = replace(each if told is None else told, quantity=units)
+    return list(found.values())
 
 
 def totals(

@@ -3,8 +3,8 @@
 import hashlib
 import heapq
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -179,10 +179,22 @@ def _steps(
     fills = keyset.walk(Execution.objects.filter(mine), "at", "place")
     shifts = LedgerLine.objects.filter(mine, kind__in=SHIFTS, quantity__isnull=False)
     return heapq.merge(
-        sorted(((_of_shift(row), None) for row in shifts), key=_order),
+        ((step, None) for step in _whole_splits(_of_shift(row) for row in shifts)),
         ((_of_fill(row), row) for row in fills),
         key=_order,
     )
+
+
+def _whole_splits(shifts: Iterable[PositionStep]) -> list[PositionStep]:
+    """In their order. A split that is told as the old units leaving and the new ones coming is one step."""
+    found: list[PositionStep] = []
+    splits: dict[datetime, int] = {}
+    for step in sorted(shifts, key=lambda each: each.order):
+        if step.kind == "split" and (place := splits.setdefault(step.at, len(found))) < len(found):
+            found[place] = replace(found[place], quantity=found[place].quantity + step.quantity)
+        else:
+            found.append(step)
+    return found
 
 
 def _order(step: _Step) -> tuple[datetime, int, int]:
