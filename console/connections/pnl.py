@@ -61,9 +61,12 @@ def history(broker: Broker, account_id: str) -> list[Fill | Transaction]:
     found: list[Fill] = []
     began, shifts = None, list[Transaction]()
     if Ability.TRANSACTIONS in broker.capabilities.abilities:
-        moved = broker.transactions(account_id, start=None, end=None, limit=_PAGE, kinds=("transfer", "split", "reset"))
-        began = next((each.at for each in moved if each.kind == "reset"), None)
-        shifts = [each for each in moved if each.quantity and (began is None or each.at > began)]
+        for each in _moves(broker, account_id):
+            if each.kind == "reset":
+                began = each.at
+                break
+            shifts.append(each)
+        shifts = [each for each in shifts if each.quantity and (began is None or each.at > began)]
     start = began + timedelta(microseconds=1) if began else None
     after = ""
     while page := broker.fills(account_id, start=start, limit=_PAGE, after=after):
@@ -80,6 +83,16 @@ def history(broker: Broker, account_id: str) -> list[Fill | Transaction]:
     found.reverse()
     # What was brought in or split is there before anything is traded at that moment.
     return sorted([*_whole_splits(reversed(shifts)), *found], key=_at)
+
+
+def _moves(broker: Broker, account_id: str) -> Iterator[Transaction]:
+    """Newest first."""
+    after, kinds = "", ("transfer", "split", "reset")
+    while page := broker.transactions(account_id, start=None, end=None, limit=_PAGE, kinds=kinds, after=after):
+        yield from page
+        after = page[-1].transaction_id
+        if len(page) < _PAGE:
+            break
 
 
 def _one(symbol: str) -> Decimal:

@@ -57,6 +57,17 @@ def test_a_split_that_leaves_nothing_ends_the_round_trip_and_the_next_one_begins
     assert traded.realized == 20
 
 
+def test_the_first_of_many_splits_counts_too(
+    paper: Connection, told: ToldBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pnl, "_PAGE", 2)
+    told.deal(START, "BUY", 1, "AAPL", 16)
+    for day, added in enumerate((1, 2, 4, 8), 1):
+        told.move(START + timedelta(days=day), "split", "AAPL", added)
+    told.deal(START + timedelta(days=9), "SELL", 16, "AAPL", 3)
+    assert earned(paper) == 32
+
+
 def test_what_is_transferred_out_beyond_what_is_held_is_short_at_its_own_price(
     paper: Connection, told: ToldBroker
 ) -> None:
