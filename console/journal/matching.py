@@ -12,7 +12,8 @@ from django.db import transaction
 from django.db.models import Min, Q, QuerySet
 
 from brokers.base import Broker
-from brokers.errors import Rejected
+from brokers.errors import InvalidRequest, InvalidSymbol, NotSupported
+from brokers.symbol_lookup import parse_occ
 from brokers.types import Side
 from console import keyset
 from console.connections.models import Connection
@@ -26,6 +27,8 @@ BLOCK = 5_000
 _ROWS = 1_000
 _LOOKED = 50_000
 _ZERO, _ONE = Decimal(0), Decimal(1)
+_OPTION = Decimal(100)
+"""Units of an option whose size is no longer told: those of nearly all that are named as the OCC does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,14 @@ def match_account(broker: Broker, connection: Connection, account_id: str, lists
 
 
 def multiplier_of(broker: Broker, symbol: str) -> Decimal:
-    """1 for what the broker no longer lists, such as an option that has expired unknown to it."""
+    """Of what the broker no longer lists 100 for an option by its OCC symbol, else 1.
+
+    Raises BrokerError where the broker cannot tell now, as when it is asked too often.
+    """
     try:
         return broker.instrument(symbol).multiplier
-    except Rejected:
-        return _ONE
+    except (InvalidSymbol, InvalidRequest, NotSupported):
+        return _ONE if parse_occ(symbol) is None else _OPTION
 
 
 def _match_symbol(connection: Connection, account_id: str, symbol: str, multiplier: Decimal) -> bool:
