@@ -66,7 +66,8 @@ def match_account(broker: Broker, connection: Connection, account_id: str, lists
                 return False
             with transaction.atomic():
                 # One at a time: two that match the same symbol would write each other's trips.
-                Progress.objects.select_for_update().get(**mine, what=FILLS)
+                if not Progress.objects.select_for_update().filter(**mine, what=FILLS):
+                    return False  # it was forgotten
                 is_through = _match_symbol(connection, account_id, symbol, multiplier)
     return len(new) <= bounds.symbols and len(unmatched) < _LOOKED
 

@@ -136,7 +136,8 @@ def rebuild(connection: Connection, *, by: User) -> None:
     """Forget everything but the notes, and begin at the first fill again: the same trips get the same ids."""
     Connection.objects.select_for_update().get(pk=connection.pk)
     trips = RoundTrip.objects.filter(connection=connection).count()
-    for kind in (RoundTrip, Execution, LedgerLine, ProfitRollup, Progress):
+    # The progress first: it waits for whoever writes the others, whose rows would outlive it otherwise.
+    for kind in (Progress, RoundTrip, Execution, LedgerLine, ProfitRollup):
         kind._default_manager.filter(connection=connection).delete()
     audit_log.record_change(
         by,
