@@ -26,7 +26,7 @@ from console.journal import excursions, matching, profit_rollups
 from console.journal.matching import MatchBounds
 from console.journal.models import FILLS, LEDGER, Execution, LedgerLine, ProfitRollup, Progress, RoundTrip
 from console.journal.profit_rollups import Differences
-from console.journal.round_trips import SHIFTS
+from console.journal.round_trips import SHIFTS, rounded
 
 log = logging.getLogger(__name__)
 
@@ -246,6 +246,7 @@ _OF_LINE = ("amount", "quantity", "price", "currency")
 """What a broker may tell otherwise later, such as a commission that was not known at first."""
 
 
+# Rows are made of what a column keeps, or one of more digits would be taken for corrected each time.
 def _corrected(kept: Model, told: Model, names: Sequence[str]) -> bool:
     return any(getattr(kept, name) != getattr(told, name) for name in names)
 
@@ -268,9 +269,9 @@ def _execution(connection: Connection, mine: Progress, row: Fill, places: Mappin
         currency=row.currency,
         wire_id=row.client_order_id[:64],
         side=row.side.value,
-        quantity=row.quantity,
-        price=row.price,
-        fee=row.fee,
+        quantity=rounded(row.quantity),
+        price=rounded(row.price),
+        fee=rounded(row.fee),
         source=row.source[:100],
         model=row.model[:24],
     )
@@ -287,8 +288,8 @@ def _line(connection: Connection, mine: Progress, row: Transaction, places: Mapp
         currency=row.currency,
         wire_id=row.client_order_id[:64],
         kind=row.kind[:20],
-        amount=row.amount,
-        quantity=row.quantity,
-        price=row.price,
+        amount=rounded(row.amount),
+        quantity=None if row.quantity is None else rounded(row.quantity),
+        price=None if row.price is None else rounded(row.price),
         matched=not (row.kind in SHIFTS and row.symbol and row.quantity),
     )
