@@ -163,7 +163,7 @@ def test_of_many_missing_orders_a_sweep_asks_for_some_and_the_next_for_the_other
     resting: list[Order], looked_up: list[str], watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch.on_list = lambda told: []
-    monkeypatch.setattr(reconcile, "_ALONE", 2)
+    monkeypatch.setattr(reconcile, "MOST_ALONE", 2)
     reconcile.sweep()
     assert looked_up == [order.wire_id for order in resting[:2]]
     looked_up.clear()
