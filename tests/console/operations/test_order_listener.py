@@ -12,6 +12,8 @@ from django.test import Client
 from django.utils import timezone
 
 from brokers import registry, stream_connection
+from brokers.alpaca.adapter import AlpacaBroker
+from brokers.alpaca.stream import AlpacaStream
 from brokers.types import OrderType, Side, TimeInForce
 from console.accounts.models import User
 from console.authority import bearer
@@ -261,6 +263,20 @@ def test_what_moved_while_the_stream_was_down_is_found_when_it_is_up_again(
     fill(exchange, order)
     exchange.sockets[0].drop()
     until(listener, lambda: state(order) is Status.FILLED)
+
+
+def test_a_stream_that_ends_as_nobody_expected_is_opened_anew(
+    make: Callable[[], Listener], order: Order, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = AlpacaBroker.order_stream
+
+    def once(broker: AlpacaBroker) -> AlpacaStream:
+        monkeypatch.setattr(AlpacaBroker, "order_stream", opened)
+        raise KeyError("the secret")
+
+    monkeypatch.setattr(AlpacaBroker, "order_stream", once)
+    heard_by(make(), order.connection_id)
+    assert "KeyError" in caplog.text and "the secret" not in caplog.text
 
 
 def test_the_stream_of_a_connection_that_was_unlinked_ends(
