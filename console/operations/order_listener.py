@@ -47,7 +47,9 @@ _KEPT_IDLE = 60.0
 _LOOKS_APART = 1.0
 """However much a stream says, its broker is asked no more often."""
 _AGAIN_AFTER = 2.0
-"""A broker's answers can lag behind its stream: one more look."""
+"""A broker's answers can lag behind its stream: one more look; and so often where it does not answer."""
+_MOST_NAMED = 500
+"""Orders that one look takes by their names, however many a stream names: a list finds the others."""
 _MOST = 500
 """Streams of one process."""
 _AT_ONCE = 8
@@ -90,12 +92,19 @@ class _Held:
     """When the next look is due."""
     looks_again: bool = False
     looked: float = -_LOOKS_APART
-    looking: Future[None] | None = None
+    looking: Future[bool] | None = None
 
     def notice(self, now: float, named: tuple[str, ...] = ()) -> None:
-        self.named.update(named)
+        self.named.update(named[: max(0, _MOST_NAMED - len(self.named))])
         self.look_at = max(now, self.looked + _LOOKS_APART)
         self.looks_again = True
+
+    def take_result(self, now: float) -> None:
+        """An order that a look did not reach counts as looked at for the sweep: so there is another look."""
+        if self.looking is not None and self.looking.done():
+            if self.look_at is None and not self.looking.cancelled() and not self.looking.result():
+                self.look_at = now + _AGAIN_AFTER
+            self.looking = None
 
     @property
     def due_at(self) -> float | None:
@@ -200,6 +209,7 @@ class Listener:
             self._followed = now
             self._follow(now)
         for pk, held in self._held.items():
+            held.take_result(time.monotonic())
             if held.due_at is not None and held.due_at <= time.monotonic():
                 self._look(pk, held)
 
@@ -311,13 +321,16 @@ def _opens_with(connection: Connection) -> tuple[str, str]:
     return connection.sealed, repr(connection.settings)
 
 
-def _look_at(pk: int, named: frozenset[str]) -> None:
+def _look_at(pk: int, named: frozenset[str]) -> bool:
+    """Whether all of it was looked at."""
     try:
-        wake(pk, named)
+        return wake(pk, named)
     except (BrokerError, Error) as error:
         log.warning("Connection %s was not looked at though its stream said so: %s", pk, error)
+        return False
     except Exception:  # the sweep looks too
         log.exception("Looking at connection %s because its stream said so failed", pk)
+        return False
     finally:
         _give_back()
 

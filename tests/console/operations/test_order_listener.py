@@ -14,6 +14,7 @@ from django.utils import timezone
 from brokers import registry, stream_connection
 from brokers.alpaca.adapter import AlpacaBroker
 from brokers.alpaca.stream import AlpacaStream
+from brokers.order_streams import StreamEvent, StreamEventKind
 from brokers.types import OrderType, Side, TimeInForce
 from console.accounts.models import User
 from console.authority import bearer
@@ -265,6 +266,16 @@ def test_what_moved_while_the_stream_was_down_is_found_when_it_is_up_again(
     until(listener, lambda: state(order) is Status.FILLED)
 
 
+def test_a_look_that_the_broker_does_not_answer_is_made_anew_while_the_stream_is_up(
+    listener: Listener, exchange: Exchange, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_listener, "_AGAIN_AFTER", 0.0)
+    until(listener, lambda: not listener.is_looking)
+    exchange.faults.set(*[Fault(kind="503", effect=False, method="GET", path="/v2/orders")] * 20)
+    fill(exchange, order)
+    until(listener, lambda: state(order) is Status.FILLED)
+
+
 def test_a_stream_that_ends_as_nobody_expected_is_opened_anew(
     make: Callable[[], Listener], order: Order, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -277,6 +288,26 @@ def test_a_stream_that_ends_as_nobody_expected_is_opened_anew(
     monkeypatch.setattr(AlpacaBroker, "order_stream", once)
     heard_by(make(), order.connection_id)
     assert "KeyError" in caplog.text and "the secret" not in caplog.text
+
+
+def test_of_all_that_a_stream_names_no_more_is_kept_than_is_looked_for(
+    listener: Listener, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_listener, "_MOST_NAMED", 3)
+    until(listener, lambda: not listener.is_looking)
+    looks: list[int] = []
+
+    def look(pk: int, named: frozenset[str]) -> bool:
+        looks.append(len(named))
+        return True
+
+    monkeypatch.setattr(order_listener, "wake", look)
+    forged = tuple(f"forged-{place}" for place in range(9))
+    for _ in "12":
+        told = StreamEvent(kind=StreamEventKind.MOVED, client_order_ids=forged)
+        listener._events.put((order.connection_id, told))
+    until(listener, lambda: bool(looks))
+    assert looks[0] == 3
 
 
 def test_the_stream_of_a_connection_that_was_unlinked_ends(
