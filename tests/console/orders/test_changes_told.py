@@ -138,6 +138,28 @@ def test_a_change_that_cannot_be_followed_now_is_kept_and_stops_no_other(resting
     assert not ChangedOrder.objects.exists()
 
 
+def test_changes_that_cannot_be_followed_are_kept_once_for_each_order(resting: list[Order], watch: Watch) -> None:
+    for order in resting[:2]:
+        for filled in ("0.01", "0.02"):
+            fill_at_paper(order, filled)
+    # As two workers leave them that put the same rows off at one time.
+    rows = ChangedOrder.objects.values_list("account_id", "client_order_id")
+    ChangedOrder.objects.bulk_create([ChangedOrder(account_id=row[0], client_order_id=row[1]) for row in rows])
+
+    def away(*names: str) -> None:
+        raise BrokerUnavailable("Not now.")
+
+    watch.on_lookup = away
+    reconcile.sweep()
+    assert sorted(ChangedOrder.objects.values_list("client_order_id", flat=True)) == sorted(
+        order.wire_id for order in resting[:2]
+    )
+    watch.on_lookup = lambda name: None
+    reconcile.sweep()
+    assert not ChangedOrder.objects.exists()
+    assert state(resting[0]) is state(resting[1]) is Status.PARTIALLY_FILLED
+
+
 def test_a_change_made_while_its_order_is_looked_at_is_followed_by_the_next_sweep(
     resting: list[Order], watch: Watch
 ) -> None:
