@@ -100,11 +100,14 @@ class _Held:
         self.looks_again = True
 
     def take_result(self, now: float) -> None:
-        """An order that a look did not reach counts as looked at for the sweep: so there is another look."""
-        if self.looking is not None and self.looking.done():
-            if self.look_at is None and not self.looking.cancelled() and not self.looking.result():
-                self.look_at = now + _AGAIN_AFTER
-            self.looking = None
+        """An order that a look did not reach counts as looked at for the sweep: so there is another look. While the
+        stream is down there is none, for then the sweep looks all the time."""
+        if (done := self.looking) is None or not done.done():
+            return
+        self.looking = None
+        is_whole = done.cancelled() or (done.exception() is None and done.result())
+        if not is_whole and self.is_up and self.look_at is None:
+            self.look_at = now + _AGAIN_AFTER
 
     @property
     def due_at(self) -> float | None:

@@ -3,11 +3,13 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
@@ -274,6 +276,30 @@ def test_a_look_that_the_broker_does_not_answer_is_made_anew_while_the_stream_is
     exchange.faults.set(*[Fault(kind="503", effect=False, method="GET", path="/v2/orders")] * 20)
     fill(exchange, order)
     until(listener, lambda: state(order) is Status.FILLED)
+
+
+def look_that_ended(error: Exception | None = None) -> Future[bool]:
+    """It reached nothing, or its thread could not give back its connection to the database."""
+    look: Future[bool] = Future()
+    if error is None:
+        look.set_result(False)
+    else:
+        look.set_exception(error)
+    return look
+
+
+@pytest.mark.parametrize("error", [None, OperationalError("the connection is gone")])
+@pytest.mark.parametrize(("is_up", "due"), [(True, 1.0 + order_listener._AGAIN_AFTER), (False, None)])
+def test_a_look_that_reached_nothing_is_made_anew_while_the_stream_is_up_and_else_left_to_the_sweep(
+    listener: Listener, order: Order, is_up: bool, due: float | None, error: Exception | None
+) -> None:
+    held = listener._held[order.connection_id]
+    held.is_up, held.look_at, held.looking = is_up, None, look_that_ended(error)
+    held.take_result(1.0)
+    assert held.look_at == due
+    held.look_at = None
+    held.take_result(2.0)  # the same look is not taken for another one
+    assert held.look_at is None
 
 
 def test_a_stream_that_ends_as_nobody_expected_is_opened_anew(
