@@ -65,7 +65,8 @@ def sweep(now: datetime | None = None) -> None:
     for_each(_with_change_under_way(), sync.refresh)
     # "No such order" can be overtaken by a sender that was only slow: look again for a day, now and then.
     missing = _with(Status.NOT_FOUND).filter(moved_at__gte=now - _LOOK_AGAIN_FOR)
-    for_each(missing.filter(looked_up_at__lte=now - _LOOK_AGAIN_EVERY), sync.refresh)
+    long_ago = Q(looked_up_at__lte=now - _LOOK_AGAIN_EVERY) | Q(looked_up_at__gt=now)  # or the clock was set back
+    for_each(missing.filter(long_ago), sync.refresh)
 
 
 def has_work(now: datetime | None = None) -> bool:
