@@ -84,6 +84,9 @@ class _Held:
     """What the connection was opened with: another key means another stream."""
     task: Future[None]
     is_up: bool = False
+    trouble: str = ""
+    is_on_record: bool = True
+    """False where the database was away when the stream came up or went down."""
     needed_at: float = field(default_factory=time.monotonic)
     """When an order last rested there."""
     named: set[str] = field(default_factory=set)
@@ -227,6 +230,8 @@ class Listener:
                 self._drop(pk)  # another worker's by now, and what is on record of it too
             elif row is None or _opens_with(row) != held.opens_with or now - held.needed_at > _KEPT_IDLE:
                 self._end(pk)
+            else:
+                self._record(pk, held)
         if self._held and now - self._renewed >= _RENEW_EVERY:
             self._renewed = now
             if order_streams.renew(list(self._held)) < len(self._held):
@@ -269,13 +274,15 @@ class Listener:
         if held is None:  # it has ended meanwhile
             return
         if event.kind is not StreamEventKind.MOVED:
-            held.is_up = event.kind is StreamEventKind.UP
-        if event.kind is StreamEventKind.DOWN:
-            order_streams.record(pk, is_up=False, trouble=event.reason)
-            return
-        if event.kind is StreamEventKind.UP:
-            order_streams.record(pk, is_up=True)
-        held.notice(time.monotonic(), event.client_order_ids)
+            held.is_up, held.trouble, held.is_on_record = event.kind is StreamEventKind.UP, event.reason, False
+        if event.kind is not StreamEventKind.DOWN:
+            held.notice(time.monotonic(), event.client_order_ids)
+        self._record(pk, held)
+
+    def _record(self, pk: int, held: _Held) -> None:
+        if not held.is_on_record:
+            order_streams.record(pk, is_up=held.is_up, trouble=held.trouble)
+            held.is_on_record = True
 
     def _look(self, pk: int, held: _Held) -> None:
         named, held.named = frozenset(held.named), set()

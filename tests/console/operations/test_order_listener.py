@@ -302,6 +302,25 @@ def test_a_look_that_reached_nothing_is_made_anew_while_the_stream_is_up_and_els
     assert held.look_at is None
 
 
+@pytest.mark.parametrize("kind", [StreamEventKind.UP, StreamEventKind.DOWN])
+def test_what_a_stream_came_to_while_the_database_was_away_is_put_on_record_once_it_is_back(
+    listener: Listener, order: Order, monkeypatch: pytest.MonkeyPatch, kind: StreamEventKind
+) -> None:
+    def away(*given: object, **named: object) -> None:
+        raise OperationalError("the database is away")
+
+    pk, trouble = order.connection_id, "" if kind is StreamEventKind.UP else "It was cut."
+    order_streams.record(pk, is_up=kind is not StreamEventKind.UP)
+    listener._events.put((pk, StreamEvent(kind=kind, reason=trouble)))
+    with monkeypatch.context() as patched:
+        patched.setattr(order_streams, "record", away)
+        with pytest.raises(OperationalError):
+            listener.step()
+    listener.step()
+    row = OrderStreamStatus.objects.get(connection_id=pk)
+    assert (row.is_up, row.trouble) == (kind is StreamEventKind.UP, trouble)
+
+
 def test_a_stream_that_ends_as_nobody_expected_is_opened_anew(
     make: Callable[[], Listener], order: Order, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
