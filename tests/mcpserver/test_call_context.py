@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
+from brokers import upstream_request
 from console.accounts.models import User
 from console.audit.models import Call
 from console.authority import bearer
 from console.connections.models import Connection, Policy
+from console.errors import Code, Refusal
 from console.limits import Limits
 from mcpserver import pipeline
 from tests.console.connections.fakes import ALPACA
@@ -87,6 +89,12 @@ def test_the_rest_api_writes_and_shows_it(transactional_db: None, trade_key: str
     assert found.trace_id == TRACE
     told = Browser().get(f"/api/v1/activity/{found.request_id}", headers=headers).json()
     assert (told["trace_id"], told["session_id"], told["client_name"]) == (TRACE, None, None)
+
+
+def test_who_is_turned_away_has_nothing_of_the_call_that_the_thread_answered_before(transactional_db: None) -> None:
+    upstream_request.note("of somebody else", is_write=True)
+    pipeline.reject(None, Refusal(Code.BODY_TOO_LARGE, "Too large."), request_id="req_1", ip="", user_agent="")
+    assert Call.objects.get().upstream_request_id is None
 
 
 @pytest.mark.django_db(transaction=True)
