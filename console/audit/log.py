@@ -22,6 +22,8 @@ from console.untrusted_text import escape_hidden, truncate
 
 LONGEST_TOOL = 64
 """A name that no tool of ours has is the caller's own text: enough of it to know it again."""
+LONGEST_UPSTREAM = 100
+"""What is hidden in a broker's own text is longer once it is written out."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,7 +98,7 @@ def _row(entry: Entry) -> Row:
         masked(entry.user_agent[:400], 200),
         entry.confirmed_after_ms,
         *entry.context,
-        mask(upstream) if upstream else None,
+        truncate(mask(upstream), LONGEST_UPSTREAM) if upstream else None,
     )
 
 
