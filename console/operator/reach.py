@@ -113,9 +113,8 @@ def _transport(first: _Reply) -> Iterator[ReachFinding]:
     if urlsplit(settings.PUBLIC_URL).scheme != "https":
         local = bool(settings.LOCAL_NAMES)
         said = "The address is http. Hosts on this computer can use it; Claude and ChatGPT on the web cannot."
-        yield ReachFinding(
-            "https", local, said, "" if local else "Put a proxy with a certificate in front; see Deploy it."
-        )
+        todo = "" if local else "Put a proxy with a certificate in front; see Deploy it."
+        yield ReachFinding("From here alone" if local else "https", local, said, todo)
         return
     ends = first.certificate_ends
     if ends is None:
@@ -235,7 +234,7 @@ def _stream() -> Iterator[ReachFinding]:
         said = f"The trial stream answers {reply.status}."
         yield ReachFinding("Streams", False, said, f"Send {DRIP} to Tradelatch as it is.")
         return
-    good = any(gap > _PAUSE_SECONDS / 2 for gap in reply.gaps)
+    good = any(gap > _PAUSE_SECONDS / 4 for gap in reply.gaps)  # this computer may be slow to read
     yield ReachFinding(
         "Streams",
         good,

@@ -7,9 +7,35 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import proving
+from tests.browser.steps import beyond, reads_well, resize
 from tests.conftest import PASSWORD
 
+LISTS = (
+    "/",
+    "/connections/",
+    "/apps/",
+    "/keys/",
+    "/orders/",
+    "/journal/",
+    "/timeline/",
+    "/errors/",
+    "/clients/",
+    "/security/",
+    "/docs/tools/",
+    "/help/",
+    "/help/use/troubleshooting/",
+    "/help/reference/errors/",
+    "/help/develop/order-lifecycle/",
+    "/help/errors/halted/",
+    "/help/?q=vault",
+)
 GUIDES = ("/connect/", "/connect/claude-code/", "/connect/vscode/", "/connect/chatgpt/", "/connect/python/")
+FORMS = (
+    *("/connections/add/", "/keys/new/", "/keys/manage/new/", "/keys/leaked/", "/clients/new/"),
+    *GUIDES,
+    "/playground/",
+    *("/recover/", "/security/password/", "/security/app/", "/security/passkey/"),
+)
 
 
 def add_connection(page: Page, home: str, name: str = "Swing") -> None:
@@ -90,3 +116,29 @@ def test_on_a_phone_the_menu_leads_everywhere(page: Page, home: str) -> None:
     page.get_by_text("Menu", exact=True).click()
     page.get_by_role("link", name="Recent errors").click()
     expect(page.get_by_role("heading", name="Recent errors")).to_be_visible()
+
+
+def test_every_page_fits_its_window_and_axe_finds_nothing_in_it(page: Page, home: str) -> None:
+    add_connection(page, home, "W" * 60)
+    for url in (None, *LISTS, *FORMS):
+        resize(page, 390)
+        if url:
+            page.goto(home + url)
+        for width in (390, 760):
+            resize(page, width)
+            assert beyond(page) <= 0, (page.url, width)
+        reads_well(page, 1320)
+
+
+def test_a_row_is_no_taller_than_what_stands_in_it(page: Page, home: str) -> None:
+    page.goto(f"{home}/connect/")
+    resize(page, 390)
+    assert page.evaluate(EMPTY_ROWS) == []
+
+
+EMPTY_ROWS = """[...document.querySelectorAll('.rows > li > *')].filter(part => {
+    const written = document.createRange();
+    written.selectNodeContents(part);
+    return part.getBoundingClientRect().height > written.getBoundingClientRect().height + 30;
+  }).map(part => part.textContent.trim())"""
+"""Parts of rows that are more than 30 pixels taller than what is written in them."""

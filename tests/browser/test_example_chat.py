@@ -289,6 +289,19 @@ def test_a_model_that_cannot_be_reached_is_told_and_nothing_is_kept_of_the_half_
     assert conversation.messages == []
 
 
+def test_who_leaves_in_the_middle_of_an_answer_leaves_no_half_exchange(settings_of_chat: Settings) -> None:
+    async def work(found: Here) -> Conversation:
+        conversation = found.talk(Endless())
+        answer = conversation.say("Go")
+        while (await anext(answer))["kind"] != "tool":
+            pass
+        assert len(conversation.messages) >= 2  # what was said, and a tool
+        await answer.aclose()
+        return conversation
+
+    assert here(settings_of_chat, work).messages == []
+
+
 # -- tokens --------------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Worker, expect, sync_playwright
 
 from console.authority import bearer
 from console.connections.models import Connection
@@ -86,6 +86,19 @@ def registration_of(page: Page) -> tuple[Any, str]:
     return session, found[-1]
 
 
+def shown_after_delivery(session: Any, worker: Worker, console: str, registration: str, text: str) -> Any:
+    """The notifications of what is pushed."""
+
+    def shown() -> Any:
+        # Again, because one that is delivered while the worker starts on a busy computer may get lost.
+        session.send(
+            "ServiceWorker.deliverPushMessage", {"origin": f"{console}/", "registrationId": registration, "data": text}
+        )
+        return worker.evaluate(SHOWN)
+
+    return until(shown, seconds=10, what="the notification")
+
+
 def status(prepared: Prepared) -> Status:
     prepared.order.refresh_from_db()
     return prepared.order.state
@@ -120,11 +133,8 @@ def test_a_live_order_is_approved_from_a_notification(
     tasks.tell_owners()
     [request] = service.received
     text = subscriber.read(request.body).decode()
-    session.send(
-        "ServiceWorker.deliverPushMessage", {"origin": f"{console}/", "registrationId": registration, "data": text}
-    )
     worker = page.context.service_workers[0]
-    shown = until(lambda: worker.evaluate(SHOWN), seconds=at_most(10), what="the notification")
+    shown = shown_after_delivery(session, worker, console, registration, text)
     told = json.loads(text)
     assert shown == [
         {"title": told["title"], "body": told["body"], "tag": "approvals", "requireInteraction": True},
@@ -151,15 +161,7 @@ def test_whatever_is_pushed_leads_to_a_page_of_the_console(text: str, page: Page
     session, registration = registration_of(page)
     page.goto(f"{console}/halts/")
     worker = page.context.service_workers[0]
-
-    def shown() -> Any:
-        # Again, because one that is delivered while the worker starts on a busy computer may get lost.
-        session.send(
-            "ServiceWorker.deliverPushMessage", {"origin": f"{console}/", "registrationId": registration, "data": text}
-        )
-        return worker.evaluate(SHOWN)
-
-    until(shown, seconds=at_most(10), what="the notification")
+    shown_after_delivery(session, worker, console, registration, text)
     worker.evaluate(TAP)
     page.wait_for_url(f"{console}/notifications/")
 

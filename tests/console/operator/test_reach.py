@@ -99,7 +99,7 @@ def bad(change: Change, **how: Any) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reach, "_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(reach, "_PAUSE_SECONDS", 0.3)
 
 
 def test_a_whole_instance_is_good_in_every_line() -> None:

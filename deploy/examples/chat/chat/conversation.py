@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,19 +38,36 @@ class Conversation:
     """Summaries of what waits for the person, by confirmation id."""
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def say(self, text: str) -> AsyncIterator[Event]:
+    async def say(self, text: str) -> AsyncGenerator[Event, None]:
         """One message of the person, and all that follows from it."""
+        # The SDK's tasks must end in the task that began them; a page that leaves closes this generator in any other.
+        events: asyncio.Queue[Event | None] = asyncio.Queue()
+        exchange = asyncio.create_task(self._exchange(text, events))
+        try:
+            while event := await events.get():
+                yield event
+            await exchange
+        finally:
+            exchange.cancel()
+            await asyncio.wait([exchange])
+
+    async def _exchange(self, text: str, events: asyncio.Queue[Event | None]) -> None:
+        """Puts what the page is told, then None."""
         async with self.busy:
-            began = len(self.messages)
+            began, is_whole = len(self.messages), False
             self.messages.append(UserSaid(text))
             try:
                 async with self._desk() as tools:
                     async for event in self._answered(tools):
-                        yield event
+                        events.put_nowait(event)
+                is_whole = True
             except (ModelError, PlatformError) as error:
-                # Half an exchange would be refused by every model from then on.
-                del self.messages[began:]
-                yield {"kind": "error", "text": str(error)}
+                events.put_nowait({"kind": "error", "text": str(error)})
+            finally:
+                # Half an exchange, also of somebody who left, would be refused by every model from then on.
+                if not is_whole:
+                    del self.messages[began:]
+                events.put_nowait(None)
             self._forget_oldest()
 
     async def decide(self, confirmation_id: str, *, approved: bool) -> Event:
