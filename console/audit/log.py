@@ -186,25 +186,60 @@ _DEEPEST = 4
 """Of the arguments themselves, which are 0: the legs of a batch's orders are objects this far in."""
 
 
-def _bounded(value: Any, depth: int = 0) -> Any:
-    """A JSON value small enough to keep: whatever a caller sends, a row stays under a few kilobytes."""
+_LEFT_OUT = "[the rest was left out]"
+_MOST_KEPT = 32 * 1024
+"""Characters of one value: twenty orders of four legs each, with notes, have fewer."""
+_EACH = 8
+"""What a value counts besides its characters: what stands between it and the next."""
+
+
+@dataclass(slots=True)
+class _Space:
+    """How much more of a value is kept."""
+
+    left: int = _MOST_KEPT
+
+    def take(self, text: str) -> str:
+        self.left -= len(text)
+        return text
+
+
+def _bounded(value: Any) -> Any:
+    """A JSON value small enough to keep: whatever a caller sends, a row stays under some tens of kilobytes."""
+    return _kept(value, 0, _Space())
+
+
+def _kept(value: Any, depth: int, space: _Space) -> Any:
+    space.left -= _EACH
     if type(value) is str:
-        return truncate(mask(value[:400]), 200)
+        return space.take(truncate(mask(value[:400]), 200))
     if type(value) is dict or isinstance(value, Mapping):
         if depth > _DEEPEST:
-            return "[nested too deep]"
-        return {
-            masked(str(key)[:400], 60): (
-                ids.mask_account(item[:64]) if key in _ACCOUNTS and type(item) is str else _bounded(item, depth + 1)
-            )
-            for key, item in list(value.items())[:30]
-        }
+            return space.take("[nested too deep]")
+        kept = dict[str, Any]()
+        for key, item in list(value.items())[:30]:
+            if space.left <= 0:
+                kept["…"] = _LEFT_OUT
+                break
+            name = space.take(masked(str(key)[:400], 60))
+            if key in _ACCOUNTS and type(item) is str:
+                kept[name] = space.take(ids.mask_account(item[:64]))
+            else:
+                kept[name] = _kept(item, depth + 1, space)
+        return kept
     if isinstance(value, (list, tuple)):
         if depth > _DEEPEST:
-            return "[nested too deep]"
-        return [_bounded(item, depth + 1) for item in value[:30]]
+            return space.take("[nested too deep]")
+        parts = list[Any]()
+        for item in value[:30]:
+            if space.left <= 0:
+                parts.append(_LEFT_OUT)
+                break
+            parts.append(_kept(item, depth + 1, space))
+        return parts
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int) and abs(value) < 2**53:
+        space.take(str(value))
         return value
-    return truncate(mask(str(value)[:400]), 200)
+    return space.take(truncate(mask(str(value)[:400]), 200))

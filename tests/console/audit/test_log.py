@@ -63,6 +63,29 @@ def test_a_row_stays_small_whatever_was_sent() -> None:
     assert (len(row.message), len(row.user_agent), len(row.tool)) == (500, 200, audit_log.LONGEST_TOOL)
 
 
+WIDE: dict[str, Any] = {
+    "texts": {f"a{n}": ["v" * 190] * 30 for n in range(30)},
+    "objects": {f"a{n}": [{f"b{m}": {} for m in range(30)}] * 30 for n in range(30)},
+    "lists": {f"a{n}": [[[] for _ in range(30)]] * 30 for n in range(30)},
+    "numbers": {f"a{n}": [[2**52] * 30] * 30 for n in range(30)},
+    "account numbers": {f"a{n}": [[{"account": "U" + "7" * 63}] * 30] * 30 for n in range(30)},
+}
+
+
+@pytest.mark.parametrize("kind", WIDE)
+def test_a_row_stays_small_also_where_much_stands_within_much(kind: str) -> None:
+    row = written(arguments={"symbol": "AAPL", **WIDE[kind]})
+    assert row.arguments["symbol"] == "AAPL"
+    said = json.dumps(row.arguments, ensure_ascii=False)
+    assert len(said) < 60_000 and "[the rest was left out]" in said
+
+
+def test_of_an_order_of_many_parts_nothing_is_left_out() -> None:
+    part = {"side": "BUY", "symbol": "AAPL  261218C00150000", "quantity": "100", "limit_price": "1.25", "tif": "day"}
+    sent = {"orders": [{**part, "note": "n" * 100, "legs": [part] * 4}] * 20}
+    assert written(arguments=sent).arguments == sent
+
+
 @pytest.mark.parametrize("value", ["a\x00b", "\ud800", float("inf"), 10**400, b"bytes", {1: 2}])
 def test_any_value_can_be_stored(value: Any) -> None:
     row = written(arguments={"value": value})
