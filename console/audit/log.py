@@ -106,7 +106,7 @@ def _without_accounts(message: str, app: Principal | None, arguments: Mapping[st
     """Refusals name the account they are about."""
     if not message:
         return message
-    numbers = {value for name, value in arguments.items() if name in _ACCOUNTS and isinstance(value, str)}
+    numbers = {str(value) for name, value in arguments.items() if name in _ACCOUNTS and isinstance(value, (str, int))}
     if app is not None:
         numbers.add(app.account_id)
     for number in numbers:
@@ -222,8 +222,9 @@ def _kept(value: Any, depth: int, space: _Space) -> Any:
                 kept["…"] = _LEFT_OUT
                 break
             name = space.take(masked(str(key)[:400], 60))
-            if key in _ACCOUNTS and type(item) is str:
-                kept[name] = space.take(ids.mask_account(item[:64]))
+            if key in _ACCOUNTS and not (item is None or isinstance(item, (bool, Mapping, list, tuple))):
+                # Some models send the number as one.
+                kept[name] = space.take(ids.mask_account(str(item)[:64]))
             else:
                 kept[name] = _kept(item, depth + 1, space)
         return kept

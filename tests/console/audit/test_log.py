@@ -111,6 +111,18 @@ def test_of_an_account_number_the_record_keeps_the_end(paper: Connection, trade_
     assert row.message == "Account •••4321 has no position."
 
 
+def test_it_does_also_where_a_model_sends_it_as_a_number() -> None:
+    sent = {"account_id": 76543210, "legs": [{"account": 88776655.0}], "from_account": None, "to_account": True}
+    row = written(arguments=sent, message="There is no account 76543210.")
+    assert row.arguments == {
+        "account_id": "•••3210",
+        "legs": [{"account": "•••55.0"}],
+        "from_account": None,
+        "to_account": True,
+    }
+    assert row.message == "There is no account •••3210."
+
+
 @pytest.mark.parametrize(("number", "shown"), [("U7654321", "•••4321"), ("12345", "•••45"), ("12", "•••2"), ("7", "7")])
 def test_a_short_account_number_is_not_told_whole(number: str, shown: str) -> None:
     assert ids.mask_account(number) == shown
