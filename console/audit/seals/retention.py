@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import OperationalError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import Count, Max
 from django.utils import timezone
 
@@ -67,15 +67,19 @@ def _drop(record: Record, now: datetime, days: int) -> int:
     rows = canonical.TABLES[record].objects.filter(pk__gte=due.first, pk__lte=due.last)
     count = rows.count()
     # The marker first: it is what lets the rows go.
-    sealing.append_marker(
-        record,
-        first_id=due.first,
-        last_id=due.last,
-        rows=count,
-        through=due.through,
-        kept_days=days,
-        seals=due.seals,
-    )
+    try:
+        sealing.append_marker(
+            record,
+            first_id=due.first,
+            last_id=due.last,
+            rows=count,
+            through=due.through,
+            kept_days=days,
+            seals=due.seals,
+        )
+    except IntegrityError:  # another process made a seal of this number: the next run is soon enough
+        log.info("Another process is sealing; old rows of the record of %s stay until the next run", record)
+        return 0
     if due.months_until is not None:
         months.drop_until(due.months_until)
     rows.delete()
