@@ -38,6 +38,8 @@ _UNKNOWN: dict[tuple[int, str], tuple[str, list[str]]] = {}
 Kept, because the same list has no other ones later: an order of ours is on record before it is sent.
 """
 _KEPT = 1_000
+_FEW = 100
+"""Names that are compared each time."""
 
 
 class AtBroker:
@@ -103,7 +105,8 @@ def _unknown_here(at_broker: AtBroker, connection_id: int) -> list[BrokerOrder]:
         known = set(ours.values_list("wire_id", flat=True))
         unknown = [name for name in at_broker.names if name not in known][:_MOST]
         _UNKNOWN.pop(place, None)
-        _UNKNOWN[place] = at_broker.version, unknown
+        if len(at_broker.names) > _FEW:
+            _UNKNOWN[place] = at_broker.version, unknown
         for oldest in list(_UNKNOWN)[:-_KEPT]:
             _UNKNOWN.pop(oldest, None)
     broker = cast(TellingBroker, at_broker.broker)
