@@ -23,7 +23,7 @@ def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
     content = pipeline.call(bearer.authenticate(key), tool, arguments, request_id=uuid.uuid4().hex).content
     declared = catalog.find(tool)
     assert declared is not None
-    returns = result_schemas.Failure if "error" in content else declared.returns
+    returns: Any = result_schemas.Failure if "error" in content else declared.returns
     schema_of(returns, spread=True).validate(content)
     return content
 

@@ -34,7 +34,7 @@ def check_shape(tool: str, answer: httpx2.Response) -> None:
 
 def check_content(tool: catalog.Tool, content: dict[str, Any], *, is_error: bool = False) -> None:
     """As it came over the wire, with tables, and with the rows of the tables as objects."""
-    returns = result_schemas.Failure if is_error else tool.returns
+    returns: Any = result_schemas.Failure if is_error else tool.returns
     schema_of(returns).validate(content)
     schema_of(returns, spread=True).validate(result_tables.spread(content))
 
