@@ -32,7 +32,7 @@ def anywhere(request: pytest.FixtureRequest) -> Iterator[Server]:
                 yield server
         else:
             home = Path(folder) / "home"
-            with postgres.database(Path(folder) / "pg") as url:
+            with postgres.database(Path(folder) / "pg", fsync=False) as url:
                 prepared = serving.manage(home, 8000, "quickstart", "--json", TRADELATCH_DATABASE_URL=url)
                 assert prepared.returncode == 0, prepared.stderr
                 with serving.fresh(home, supervised=False, TRADELATCH_DATABASE_URL=url) as server:
