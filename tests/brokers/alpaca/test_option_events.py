@@ -38,9 +38,10 @@ def test_contracts_that_are_gone_left_at_nothing_after_all_that_was_traded_that_
 ) -> None:
     fake.activities.append(event(1, kind, quantity))
     [gone] = alpaca.fills(ACCOUNT, limit=9)
-    assert (gone.symbol, gone.side, gone.quantity, gone.price, gone.filled_at) == (CALL, side, 2, 0, DAY_END)
+    assert (gone.symbol, gone.side, gone.filled_at) == (CALL, side, DAY_END)
+    assert (gone.quantity, gone.price) == (Decimal(2), Decimal(0))
     [line] = alpaca.transactions(ACCOUNT, start=None, end=None, limit=9, kinds=["trade"])
-    assert (line.kind, line.amount, line.quantity) == ("trade", 0, Decimal(quantity))
+    assert (line.kind, line.amount, line.quantity) == ("trade", Decimal(0), Decimal(quantity))
 
 
 def test_shares_of_an_assignment_went_at_what_was_paid_for_them(alpaca: AlpacaBroker, fake: FakeAlpaca) -> None:
@@ -50,9 +51,10 @@ def test_shares_of_an_assignment_went_at_what_was_paid_for_them(alpaca: AlpacaBr
         event(3, "OPTRD", "100", "AAPL", created_at="2023-07-21T20:05:00Z", price="150"),
     ]
     bought, sold, assigned = alpaca.fills(ACCOUNT, limit=9)
-    assert (sold.side, sold.quantity, sold.price, sold.filled_at) == (Side.SELL, 200, 150, DAY_END)
-    assert (bought.side, bought.price, bought.filled_at) == (Side.BUY, 150, datetime(2023, 7, 21, 20, 5, tzinfo=UTC))
-    assert (assigned.side, assigned.price) == (Side.BUY, 0)
+    assert (sold.side, sold.quantity, sold.price, sold.filled_at) == (Side.SELL, Decimal(200), Decimal(150), DAY_END)
+    assert (bought.side, bought.price) == (Side.BUY, Decimal(150))
+    assert bought.filled_at == datetime(2023, 7, 21, 20, 5, tzinfo=UTC)
+    assert (assigned.side, assigned.price) == (Side.BUY, Decimal(0))
     assert alpaca.transactions(ACCOUNT, start=None, end=None, limit=9)[1].amount == 30000
     assert [each.symbol for each in alpaca.fills(ACCOUNT, limit=9, symbol=CALL)] == [CALL]
 
