@@ -33,7 +33,8 @@ _MOST = 500
 
 
 _UNKNOWN: dict[tuple[int, str], tuple[str, list[str]]] = {}
-"""By connection and account: the names that no open order of ours had, and of which version of the broker's list.
+"""By connection and account: the names that no open order of ours had, and of which version of the broker's list ("":
+of one that was not asked for).
 
 Kept, because the same list has no other ones later: an order of ours is on record before it is sent.
 """
@@ -66,13 +67,14 @@ class AtBroker:
 
     @cached_property
     def version(self) -> str:
-        """Of ``names``, or of those before. Raises BrokerError."""
+        """Of ``names``, or of those before; "" where they were read already. Raises BrokerError."""
+        if "names" in self.__dict__:
+            return ""
         return cast(TellingBroker, self.broker).version_of_open(self.account_id)
 
     @cached_property
     def names(self) -> list[str]:
         """Of a broker that tells of changes: the client order ids of what is open, newest first. Raises BrokerError."""
-        _ = self.version  # asked first: what changes in between is seen the next time
         return cast(TellingBroker, self.broker).open_names(self.account_id)
 
 
@@ -98,7 +100,9 @@ def _unknown_here(at_broker: AtBroker, connection_id: int) -> list[BrokerOrder]:
     """Of a broker that gives the names alone: the orders whose names are those of no open order of ours."""
     place = (connection_id, at_broker.account_id)
     before = _UNKNOWN.get(place)
-    if before is not None and before[0] == at_broker.version:
+    # Asked before the names: what changes in between is seen the next time. Where few rest it is not asked at all.
+    version = "" if before is None else at_broker.version
+    if before is not None and version and before[0] == version:
         unknown = before[1]
     else:
         ours = Order.objects.filter(connection=connection_id, status__in=states.OPEN)
@@ -106,7 +110,7 @@ def _unknown_here(at_broker: AtBroker, connection_id: int) -> list[BrokerOrder]:
         unknown = [name for name in at_broker.names if name not in known][:_MOST]
         _UNKNOWN.pop(place, None)
         if len(at_broker.names) > _FEW:
-            _UNKNOWN[place] = at_broker.version, unknown
+            _UNKNOWN[place] = version, unknown
         for oldest in list(_UNKNOWN)[:-_KEPT]:
             _UNKNOWN.pop(oldest, None)
     broker = cast(TellingBroker, at_broker.broker)
