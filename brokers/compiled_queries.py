@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from sqlite3 import converters as sqlite_converters
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
@@ -159,7 +160,7 @@ class Lookup(Generic[T]):
         self._query = _Query(build)
         self._make = make
         self._made: dict[str, tuple[str, T]] = {}
-        self._as_text: dict[tuple[str, int], tuple[_Compiled, _Compiled]] = {}
+        self._as_text: dict[tuple[str, int, str], _Compiled] = {}
 
     def find(self, name: str) -> T | None:
         """Where requests are answered together, what ``find_together`` found. Raises django.db.DatabaseError."""
@@ -178,31 +179,31 @@ class Lookup(Generic[T]):
         # A text for one, two, four … names: the last is named again where there are fewer.
         places = 1 << (len(names) - 1).bit_length()
         values = [*names, *[names[-1]] * (places - len(names))]
-        brief, whole = self._statements(values)
-        known = [self._made.get(text) for (text,) in brief.raw_rows(values)]
+        compiled = self._query.compiled(values)
+        texts = [text for (text,) in self._telling(compiled, values, "").raw_rows(values)]
+        known = [self._made.get(text) for text in texts]
         if None in known:
-            # Where a text is new, all come once more, each with its values, in one statement: what is made of values is
-            # kept by the text that came with them.
-            known = [self._made_of(text, row, whole) for text, *row in whole.raw_rows(values)]
+            if connection.vendor == "sqlite":
+                told = [(text, *_client_values(compiled, json.loads(text))) for text in texts]
+            else:
+                # All come once more, each with its values, in one statement: what is made of values is kept by the text
+                # that came with them.
+                told = self._telling(compiled, values, ", found.*").raw_rows(values)
+            known = [self._made_of(text, row, compiled) for text, *row in told]
         return dict([each for each in known if each is not None])
 
-    def _statements(self, values: list[str]) -> tuple[_Compiled, _Compiled]:
-        kind = (connection.vendor, len(values))
+    def _telling(self, compiled: _Compiled, values: list[str], more: str) -> _Compiled:
+        """``compiled``, with each row as one text, and ``more`` behind it."""
+        kind = (connection.vendor, len(values), more)
         known = self._as_text.get(kind)
         if known is None:
-            compiled = self._query.compiled(values)
             columns = ", ".join(f"c{place}" for place in range(len(compiled.compiler.select)))
-            text = "found::text" if connection.vendor == "postgresql" else f"json_array({columns})"
-
-            def telling(what: str) -> _Compiled:
-                sql, native = (
-                    f"WITH found ({columns}) AS ({each}) SELECT {what} FROM found"  # noqa: S608 - nothing of a caller's
-                    for each in (compiled.sql, compiled.native)
-                )
-                return replace(compiled, sql=sql, native=native)
-
-            known = telling(text), telling(f"{text}, found.*")
-            self._as_text[kind] = known
+            told = "found::text" if connection.vendor == "postgresql" else f"json_array({columns})"
+            sql, native = (
+                f"WITH found ({columns}) AS ({each}) SELECT {told}{more} FROM found"  # noqa: S608 - nothing of a caller's
+                for each in (compiled.sql, compiled.native)
+            )
+            known = self._as_text[kind] = replace(compiled, sql=sql, native=native)
         return known
 
     def _made_of(self, text: str, row: Sequence[Any], compiled: _Compiled) -> tuple[str, T]:
@@ -213,6 +214,16 @@ class Lookup(Generic[T]):
             name, *own = compiled.converted([tuple(row)])[0]
             known = self._made[text] = name, self._make(tuple(own))
         return known
+
+
+def _client_values(compiled: _Compiled, told: Sequence[Any]) -> list[Any]:
+    """What SQLite's client makes of a row's values, which depends on how their columns are declared."""
+    made = []
+    for value, (column, _, _) in zip(told, compiled.compiler.select, strict=True):
+        declared = (column.output_field.db_type(connection) or "").upper().partition("(")[0]
+        convert = None if value is None else sqlite_converters.get(declared)
+        made.append(value if convert is None else convert(str(value).encode()))
+    return made
 
 
 class Instances(Generic[M]):
