@@ -256,7 +256,7 @@ def _context(this: ToolCall, *, is_recorded: bool = True) -> dict[str, Any]:
     return compact(
         connection=who.connection_label,
         broker=who.broker,
-        environment=who.environment.value,
+        environment=who.environment._value_,
         account_id=this.account_id,
         as_of=moment(timezone.now()),
         request_id=this.request_id,
