@@ -56,7 +56,8 @@ test: .venv/.tests
 else
 test: lint ## before handing over a change: everything; with T=PATH one file, folder or test
 	@tests/tools/chromium.sh
-	$(PYTHON) -m pytest -n 4 --dist loadscope --no-loadscope-reorder --ignore tests/hosts
+	$(PYTHON) -m pytest -n 4 --dist loadscope --no-loadscope-reorder --ignore tests/hosts --cache-clear || { \
+		[ $$? = 1 ] && $(PYTHON) -m tests.again; }
 endif
 
 # One PostgreSQL and one Redis for the run, a database of its own for each process; what a test starts as a server of
