@@ -20,9 +20,11 @@ from console.orders.models import Confirmation, Order, OutsideOrder, StandingRul
 from console.recent_errors import rollup
 from console.recent_errors.models import ErrorGroup
 from console.scopes import Scope
+from console.signals.models import Proof, SignalAddress
 from tests.brokers.paper.support import order as paper_order
 from tests.console.orders import rule_steps
 from tests.console.pages import log
+from tests.console.signals import steps as signal_steps
 
 READ = frozenset({Scope.READ})
 
@@ -49,6 +51,9 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "a connection": f"/connections/{paper.pk}/",
         "limits of a connection": f"/connections/{paper.pk}/limits/",
         "limits of an app": f"/apps/{app.pk}/limits/",
+        "signals": "/signals/",
+        "a signal address": f"/signals/{signal_address(owner, paper).public_id}/",
+        "new signal address": "/signals/new/",
         "halts": "/halts/",
         "lift a halt": f"/halts/{halt.pk}/lift/",
         "apps": "/apps/",
@@ -102,6 +107,16 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "setup guide": "/connect/cursor/",
         "playground": "/playground/",
     }
+
+
+def signal_address(owner: User, connection: Connection) -> SignalAddress:
+    """It has had a signal."""
+    address = signal_steps.address(owner, connection, proof=Proof.SIGNATURE).address
+    address.signals.create(
+        public_id="sig_1", at=timezone.now(), request_id="req_1", outcome="refused", code="signal_late",
+        message="The signal was sent 90 s before it arrived.",
+    )  # fmt: skip
+    return address
 
 
 def standing_rule(connection: Connection, owner: User) -> StandingRule:
