@@ -1,12 +1,15 @@
 """Every page of the console, with something on it."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.utils import timezone
 
 from brokers.paper.adapter import PaperBroker
 from console.accounts.models import User
+from console.alerts import intake as alerts
+from console.alerts.models import Alert
 from console.audit.models import Change
 from console.clients import registration
 from console.connected_apps.models import ConnectedApp
@@ -55,6 +58,9 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "a signal address": f"/signals/{signal_address(owner, paper).public_id}/",
         "new signal address": "/signals/new/",
         "halts": "/halts/",
+        "alerts": "/alerts/",
+        "new alert": "/alerts/new/",
+        "an alert": f"/alerts/{an_alert(paper, app).public_id}/",
         "lift a halt": f"/halts/{halt.pk}/lift/",
         "apps": "/apps/",
         "an app": f"/apps/{app.pk}/",
@@ -117,6 +123,12 @@ def signal_address(owner: User, connection: Connection) -> SignalAddress:
         message="The signal was sent 90 s before it arrived.",
     )  # fmt: skip
     return address
+
+
+def an_alert(connection: Connection, app: ConnectedApp) -> Alert:
+    """With a note that means harm."""
+    asked = {"kind": "price", "symbol": "AAPL", "condition": "above", "value": Decimal(1), "note": "<b>Sell</b>"}
+    return alerts.create(connection, asked, app=app).alert
 
 
 def standing_rule(connection: Connection, owner: User) -> StandingRule:
