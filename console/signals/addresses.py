@@ -22,18 +22,18 @@ from console.principal import Principal, Redeemer
 from console.scopes import Scope, Source
 from console.signals import senders
 from console.signals.mapping import Template
-from console.signals.models import Proof, SignalAddress
+from console.signals.models import SenderProof, SignalAddress
 
 MOST_OPEN = 20
 """Addresses of one person that take signals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class AddressTerms:
     """What an owner chose for an address."""
 
     name: str
-    proof: Proof
+    proof: SenderProof
     template: Template
     most_value: Decimal
     """Of one order, in the connection's currency: the limit of the app."""
@@ -56,7 +56,7 @@ def owned_by(owner: User) -> QuerySet[SignalAddress]:
     return SignalAddress.objects.filter(app__owner=owner).select_related("app__connection")
 
 
-def make(owner: User, connection: Connection, wanted: Wanted) -> Made:
+def make(owner: User, connection: Connection, wanted: AddressTerms) -> Made:
     """Raises Refusal. Its broker is asked whether it knows the instruments."""
     name = display_name_rules.clean_display_name(wanted.name)
     template = wanted.template
@@ -91,7 +91,7 @@ def make(owner: User, connection: Connection, wanted: Wanted) -> Made:
             path_digest=senders.digest(part),
             proof=wanted.proof,
             secret_digest=senders.digest(secret),
-            sealed=seal.seal(secret) if wanted.proof == Proof.SIGNATURE else "",
+            sealed=seal.seal(secret) if wanted.proof == SenderProof.SIGNATURE else "",
             networks=list(wanted.networks),
             template=template.stored(),
             per_minute=wanted.per_minute,

@@ -12,9 +12,9 @@ from console.connections import queries as connection_queries
 from console.connections.models import Connection
 from console.keys import ip_allow_list
 from console.signals import mapping
-from console.signals.addresses import Wanted
+from console.signals.addresses import AddressTerms
 from console.signals.mapping import Template, TextForm
-from console.signals.models import Proof
+from console.signals.models import SenderProof
 from console.signals.senders import TRADINGVIEW
 
 SECRET = "secret"  # noqa: S105  the name of a value
@@ -62,12 +62,15 @@ class AddressForm(forms.Form):
     )
     proof = forms.ChoiceField(
         label="How the sender proves who it is",
-        initial=Proof.BODY.value,
+        initial=SenderProof.BODY.value,
         widget=forms.RadioSelect,
         choices=[
-            (Proof.BODY.value, LabeledChoice("A secret in the text", "For TradingView and others that cannot sign.")),
             (
-                Proof.SIGNATURE.value,
+                SenderProof.BODY.value,
+                LabeledChoice("A secret in the text", "For TradingView and others that cannot sign."),
+            ),
+            (
+                SenderProof.SIGNATURE.value,
                 LabeledChoice("A signature", "HMAC-SHA256, as Standard Webhooks says or in X-Signature-256. Safer."),
             ),
         ],
@@ -148,20 +151,20 @@ class AddressForm(forms.Form):
         return cleaned
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> AddressTerms:
         told = self.cleaned_data
-        proof = Proof(told["proof"])
+        proof = SenderProof(told["proof"])
         fixed = None if told["quantity"].strip() else told["fixed_quantity"]
         template = Template(
             form=TextForm(told["form"]),
             **{name: told[name].strip() for name in _NAMES},
             fixed_quantity=fixed,
-            secret=SECRET if proof == Proof.BODY else "",
+            secret=SECRET if proof == SenderProof.BODY else "",
             instruments=told["instruments"],
             sides=_SIDES[told["sides"]],
         )
         preset = TRADINGVIEW if told["tradingview"] else ()
-        return Wanted(
+        return AddressTerms(
             name=told["name"],
             proof=proof,
             template=template,

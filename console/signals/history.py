@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from console.accounts.models import User
-from console.signals.models import Outcome, Signal
+from console.signals.models import Signal, SignalOutcome
 
 KEPT = timedelta(days=90)
 
@@ -21,5 +21,5 @@ def of_connection(connection_id: int) -> QuerySet[Signal]:
 
 def delete_old() -> int:
     """Signals that ended so long ago. An id of a sender's is remembered as long."""
-    old = Signal.objects.filter(at__lt=timezone.now() - KEPT).exclude(outcome=Outcome.WAITING)
+    old = Signal.objects.filter(at__lt=timezone.now() - KEPT).exclude(outcome=SignalOutcome.WAITING)
     return old.delete()[0]

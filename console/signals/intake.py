@@ -26,7 +26,7 @@ from console.keys import ip_allow_list
 from console.orders.terms import Terms
 from console.signals import addresses, mapping, senders
 from console.signals.mapping import Mapped, Template
-from console.signals.models import Outcome, Signal, SignalAddress
+from console.signals.models import Signal, SignalAddress, SignalOutcome
 from console.signals.senders import Proved
 
 log = logging.getLogger(__name__)
@@ -197,7 +197,7 @@ def _take(address: SignalAddress, delivery: Delivery, reading: _Reading, now: da
             f"This address takes {address.per_minute} signals a minute, and this was one more. Nothing was prepared.",
             retry_after=wait,
         )
-    return _row(address, delivery, reading, now, outcome=Outcome.WAITING, is_taken=True, next_at=now)
+    return _row(address, delivery, reading, now, outcome=SignalOutcome.WAITING, is_taken=True, next_at=now)
 
 
 def _digest(delivery: Delivery) -> str:
@@ -222,13 +222,13 @@ def _row(address: SignalAddress, delivery: Delivery, reading: _Reading, now: dat
 
 def _record(address: SignalAddress, delivery: Delivery, reading: _Reading, refusal: Refusal, now: datetime) -> None:
     """A row for the owner and one in the audit log; of a flood the count alone."""
-    refused = address.signals.filter(outcome=Outcome.REFUSED, is_taken=False, at__gt=now - _MINUTE)
+    refused = address.signals.filter(outcome=SignalOutcome.REFUSED, is_taken=False, at__gt=now - _MINUTE)
     newest = list(refused.values_list("pk", flat=True)[:MOST_REFUSED])
     if len(newest) == MOST_REFUSED:
         Signal.objects.filter(pk=newest[0]).update(more=F("more") + 1)
         return
     signal = _row(
-        address, delivery, reading, now, outcome=Outcome.REFUSED, code=refusal.code, message=str(refusal)[:500]
+        address, delivery, reading, now, outcome=SignalOutcome.REFUSED, code=refusal.code, message=str(refusal)[:500]
     )
     try:
         record_call(signal, refusal, duration_us=0)

@@ -122,9 +122,7 @@ def instruments_of(text: str) -> dict[str, str]:
     for line in filter(None, map(str.strip, text.splitlines())):
         theirs, _, ours = (part.strip() for part in line.partition("="))
         if not theirs or len(theirs) > LONGEST_NAME or len(ours) > LONGEST_NAME or ("=" in line and not ours):
-            raise ValueError(
-                f"Write one instrument a line, such as AAPL or NASDAQ:AAPL = AAPL. This is not: {line[:60]}"
-            )
+            raise ValueError(f"Write one instrument per line, such as AAPL or NASDAQ:AAPL = AAPL, not {line[:60]}")
         if found.setdefault(theirs.upper(), (ours or theirs).upper()) != (ours or theirs).upper():
             raise ValueError(f"{theirs} stands for two instruments.")
     if len(found) > MOST_NAMES:

@@ -6,7 +6,7 @@ from console.orders.models import Order
 from console.signals.mapping import Template
 
 
-class Proof(models.TextChoices):
+class SenderProof(models.TextChoices):
     """How a sender proves that a message is theirs."""
 
     BODY = "body", "A secret in the text"
@@ -20,7 +20,7 @@ class SignalAddress(models.Model):
     public_id = models.CharField(max_length=40, unique=True)
     path_digest = models.CharField(max_length=64, unique=True)
     """Of the last part of the address, which is shown once."""
-    proof = models.CharField(max_length=10, choices=Proof.choices)
+    proof = models.CharField(max_length=10, choices=SenderProof.choices)
     secret_digest = models.CharField(max_length=64)
     """Of the secret, which is shown once."""
     sealed = models.TextField(blank=True)
@@ -49,10 +49,10 @@ class SignalAddress(models.Model):
 
     @property
     def is_signed(self) -> bool:
-        return self.proof == Proof.SIGNATURE
+        return self.proof == SenderProof.SIGNATURE
 
 
-class Outcome(models.TextChoices):
+class SignalOutcome(models.TextChoices):
     WAITING = "waiting", "Being prepared"
     PREPARED = "prepared", "Order prepared"
     REFUSED = "refused", "Refused"
@@ -77,7 +77,7 @@ class Signal(models.Model):
     """By the sender's own clock."""
     wanted = models.JSONField(default=dict)
     """What it asked for, as text: symbol, side, quantity, limit_price."""
-    outcome = models.CharField(max_length=10, choices=Outcome.choices)
+    outcome = models.CharField(max_length=10, choices=SignalOutcome.choices)
     code = models.CharField(max_length=40, blank=True)
     message = models.CharField(max_length=500, blank=True)
     order = models.ForeignKey(Order, on_delete=models.SET_NULL, null=True, related_name="+")

@@ -22,7 +22,7 @@ from console.orders.models import Order
 from console.orders.terms import Terms
 from console.scopes import Scope
 from console.signals import addresses, intake
-from console.signals.models import Outcome, Signal
+from console.signals.models import Signal, SignalOutcome
 from console.toolsets import Toolset
 
 log = logging.getLogger(__name__)
@@ -38,12 +38,12 @@ _ENDPOINT = admission.PlainEndpoint(name="A signal", toolset=Toolset.TRADE, scop
 
 def has_work() -> bool:
     """Whether a signal waits: one short look, for the scheduler."""
-    return Signal.objects.filter(outcome=Outcome.WAITING).exists()
+    return Signal.objects.filter(outcome=SignalOutcome.WAITING).exists()
 
 
 def prepare_due() -> int:
     """Returns how many signals were worked on. Raises nothing of what one of them meets."""
-    waiting = Signal.objects.filter(outcome=Outcome.WAITING)
+    waiting = Signal.objects.filter(outcome=SignalOutcome.WAITING)
     done = 0
     for pk in list(waiting.filter(next_at__lte=timezone.now()).order_by("pk").values_list("pk", flat=True)[:_AT_ONCE]):
         now = timezone.now()
@@ -60,13 +60,16 @@ def prepare_due() -> int:
 
 def _work_on(signal: Signal) -> None:
     began = time.perf_counter_ns()
+    mine = Signal.objects.filter(pk=signal.pk, outcome=SignalOutcome.WAITING)
     order: Order | None = None
     refusal: Refusal | None = None
     try:
         order = _prepare(signal)
     except Refusal as error:
         if error.retry is Retry.SAFE and timezone.now() + _AGAIN_AFTER - signal.at <= IN_TIME:
-            Signal.objects.filter(pk=signal.pk, outcome=Outcome.WAITING).update(next_at=timezone.now() + _AGAIN_AFTER)
+            Signal.objects.filter(pk=signal.pk, outcome=SignalOutcome.WAITING).update(
+                next_at=timezone.now() + _AGAIN_AFTER
+            )
             return
         refusal = error
     intake.record_call(
@@ -75,11 +78,10 @@ def _work_on(signal: Signal) -> None:
         duration_us=(time.perf_counter_ns() - began) // 1000,
         order_id="" if order is None else order.public_id,
     )
-    mine = Signal.objects.filter(pk=signal.pk, outcome=Outcome.WAITING)
     if refusal is None:
-        mine.update(outcome=Outcome.PREPARED, order=order, next_at=None)
+        mine.update(outcome=SignalOutcome.PREPARED, order=order, next_at=None)
     else:
-        mine.update(outcome=Outcome.REFUSED, code=refusal.code, message=str(refusal)[:500], next_at=None)
+        mine.update(outcome=SignalOutcome.REFUSED, code=refusal.code, message=str(refusal)[:500], next_at=None)
 
 
 def _prepare(signal: Signal) -> Order:

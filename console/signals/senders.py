@@ -16,7 +16,7 @@ from datetime import datetime
 from console.accounts import seal
 from console.errors import Code, Refusal
 from console.signals.mapping import moment_of
-from console.signals.models import Proof, SignalAddress
+from console.signals.models import SenderProof, SignalAddress
 
 TRADINGVIEW = ("52.89.214.238/32", "34.212.75.30/32", "54.218.53.128/32", "52.32.178.7/32")
 """The addresses TradingView sends webhooks from: tradingview.com/support/solutions/43000529348, read 2026-11-30."""
@@ -41,8 +41,8 @@ def new_part() -> str:
     return "tls_" + "".join(secrets.choice(_BASE62) for _ in range(_LENGTH))
 
 
-def new_secret(proof: Proof) -> str:
-    if proof == Proof.BODY:
+def new_secret(proof: SenderProof) -> str:
+    if proof == SenderProof.BODY:
         return new_part()
     return _SIGNING + base64.b64encode(secrets.token_bytes(32)).decode()
 

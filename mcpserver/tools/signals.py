@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 from console.audit import paging
 from console.errors import Code, Refusal
 from console.signals import history
-from console.signals.models import Outcome, Signal
+from console.signals.models import Signal, SignalOutcome
 from mcpserver import result_tables
 from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
@@ -16,7 +16,7 @@ from mcpserver.tools.render import check_span, compact
 
 SIGNALS = "signals"
 """What its cursors are of."""
-OUTCOMES = tuple(outcome.value for outcome in Outcome)
+OUTCOMES = tuple(outcome.value for outcome in SignalOutcome)
 _USUAL = 50
 
 

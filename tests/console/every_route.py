@@ -36,9 +36,9 @@ from console.recent_errors import rollup
 from console.recent_errors.models import ErrorGroup
 from console.scopes import Scope, Source
 from console.signals import addresses as signal_addresses
-from console.signals.addresses import Wanted
+from console.signals.addresses import AddressTerms
 from console.signals.mapping import Template
-from console.signals.models import Proof, Signal
+from console.signals.models import SenderProof, Signal
 from console.timeline import saved_views
 from console.timeline.models import ViewPage
 from tests.console.pages import log
@@ -250,8 +250,12 @@ def _signal(owner: User, connection: Connection) -> Signal:
         secret="secret", quantity="strategy.order.contracts", instruments={"NASDAQ:LONGSYMBOLOFATICKER": "AAPL"}
     )
     networks = [f"203.0.113.{number}/32" for number in range(20)]
-    wanted = Wanted(
-        name=STRATEGY, proof=Proof.BODY, template=template, most_value=Decimal("999999999999.99"), networks=networks
+    wanted = AddressTerms(
+        name=STRATEGY,
+        proof=SenderProof.BODY,
+        template=template,
+        most_value=Decimal("999999999999.99"),
+        networks=networks,
     )
     signal: Signal = signal_addresses.make(owner, connection, wanted).address.signals.create(
         public_id="sig_1",

@@ -23,7 +23,7 @@ from console.orders.models import Confirmation, Order, OutsideOrder, StandingRul
 from console.recent_errors import rollup
 from console.recent_errors.models import ErrorGroup
 from console.scopes import Scope
-from console.signals.models import Proof, SignalAddress
+from console.signals.models import SenderProof, SignalAddress
 from tests.brokers.paper.support import order as paper_order
 from tests.console.orders import rule_steps
 from tests.console.pages import log
@@ -117,11 +117,8 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
 
 def signal_address(owner: User, connection: Connection) -> SignalAddress:
     """It has had a signal."""
-    address = signal_steps.address(owner, connection, proof=Proof.SIGNATURE).address
-    address.signals.create(
-        public_id="sig_1", at=timezone.now(), request_id="req_1", outcome="refused", code="signal_late",
-        message="The signal was sent 90 s before it arrived.",
-    )  # fmt: skip
+    address = signal_steps.address(owner, connection, proof=SenderProof.SIGNATURE).address
+    signal_steps.refused(address)
     return address
 
 

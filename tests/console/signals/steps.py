@@ -6,30 +6,28 @@ from decimal import Decimal
 from typing import Any
 
 from django.test import Client as Browser
+from django.utils import timezone
 
+from console import ids
 from console.accounts.models import User
 from console.connections.models import Connection
 from console.signals import addresses, preparing
-from console.signals.addresses import Made, Wanted
+from console.signals.addresses import AddressTerms, Made
 from console.signals.mapping import Template
-from console.signals.models import Proof, Signal
-from tests.secrets.known import KNOWN
+from console.signals.models import SenderProof, Signal, SignalAddress
 
 INSTRUMENTS = {"AAPL": "AAPL", "NASDAQ:MSFT": "MSFT", "BTC/USD": "BTC/USD"}
 TEMPLATE = Template(secret="secret", quantity="quantity", time="time", id="id", instruments=INSTRUMENTS)
-WANTED = Wanted(name="My strategy", proof=Proof.BODY, template=TEMPLATE, most_value=Decimal(5000))
+WANTED = AddressTerms(name="My strategy", proof=SenderProof.BODY, template=TEMPLATE, most_value=Decimal(5000))
 
 
 def address(owner: User, paper: Connection, *, template: Template = TEMPLATE, **changed: Any) -> Made:
-    made = addresses.make(owner, paper, replace(WANTED, template=template, **changed))
-    KNOWN.note("a signal address", made.part)
-    KNOWN.note("the secret of a signal address", made.secret)
-    return made
+    return addresses.make(owner, paper, replace(WANTED, template=template, **changed))
 
 
 def signed_address(owner: User, paper: Connection, **changed: Any) -> Made:
     template = Template(quantity="quantity", instruments={"AAPL": "AAPL"})
-    return address(owner, paper, template=template, proof=Proof.SIGNATURE, **changed)
+    return address(owner, paper, template=template, proof=SenderProof.SIGNATURE, **changed)
 
 
 def text(made: Made, **values: Any) -> str:
@@ -45,6 +43,15 @@ def post(made: Made, body: str | bytes, *, content_type: str = "application/json
 
 def send(made: Made, **values: Any) -> Any:
     return post(made, text(made, **values))
+
+
+def refused(address: SignalAddress, **more: Any) -> Signal:
+    """One that came too late."""
+    told = {"outcome": "refused", "code": "signal_late", "message": "The signal was sent 90 s before it arrived."}
+    signal: Signal = address.signals.create(
+        **{"public_id": ids.new("sig"), "request_id": ids.new("req"), "at": timezone.now(), **told, **more}
+    )
+    return signal
 
 
 def newest() -> Signal:

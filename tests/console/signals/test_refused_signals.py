@@ -23,7 +23,7 @@ from console.orders.models import Order
 from console.signals import intake, senders
 from console.signals.addresses import Made
 from console.signals.mapping import Template
-from console.signals.models import Outcome, Signal
+from console.signals.models import Signal, SignalOutcome
 from tests.console.pages import words_of
 from tests.console.signals import steps
 from tests.console.signals.conftest import Clock
@@ -32,7 +32,7 @@ from tests.console.signals.conftest import Clock
 def refused(made: Made, browser: Browser) -> str:
     """The code of the newest signal, which is also on the page and in the activity log, and prepared nothing."""
     signal = steps.newest()
-    assert (signal.outcome, signal.order) == (Outcome.REFUSED, None)
+    assert (signal.outcome, signal.order) == (SignalOutcome.REFUSED, None)
     page = words_of(browser.get(f"/signals/{made.address.public_id}/"))
     assert signal.code in page
     assert Call.objects.get(request_id=signal.request_id).code == signal.code
@@ -88,7 +88,7 @@ def test_a_signed_message_is_taken_once(owner: User, paper: Connection, browser:
     headers = standard(made, BODY, int(clock.now.timestamp()))
     assert steps.post(made, BODY, headers=headers).status_code == 202
     signal = steps.newest()
-    assert (signal.outcome, signal.sender_id) == (Outcome.PREPARED, "msg_1")
+    assert (signal.outcome, signal.sender_id) == (SignalOutcome.PREPARED, "msg_1")
     again = steps.post(made, BODY, headers=headers)
     assert (again.status_code, again.json()) == (409, {"error": "signal_repeated"})
     assert refused(made, browser) == "signal_repeated"
@@ -119,7 +119,7 @@ def test_the_plain_signature_of_a_sender_without_the_standard(owner: User, paper
     assert is_told_nothing(steps.post(made, BODY, headers={"X-Signature-256": f"sha256={right[::-1]}"}))
     assert refused(made, browser) == "signal_forged"
     assert steps.post(made, BODY, headers={"X-Signature-256": f"sha256={right}"}).status_code == 202
-    assert steps.newest().outcome == Outcome.PREPARED
+    assert steps.newest().outcome == SignalOutcome.PREPARED
 
 
 def test_a_secret_in_the_text_is_no_signature(owner: User, paper: Connection, browser: Browser) -> None:
@@ -134,7 +134,7 @@ def test_another_computer_than_the_listed(owner: User, paper: Connection, browse
     assert is_told_nothing(steps.post(made, steps.text(made), REMOTE_ADDR="203.0.113.9"))
     assert refused(made, browser) == "ip_not_allowed"
     assert steps.post(made, steps.text(made), REMOTE_ADDR="52.89.214.238").status_code == 202
-    assert steps.newest().outcome == Outcome.PREPARED
+    assert steps.newest().outcome == SignalOutcome.PREPARED
 
 
 def test_an_address_that_ended(made: Made, owner: User, browser: Browser) -> None:

@@ -21,7 +21,7 @@ from console.scopes import Source
 from console.signals import addresses, intake, preparing
 from console.signals.addresses import Made
 from console.signals.mapping import Template, TextForm
-from console.signals.models import Outcome, Signal
+from console.signals.models import Signal, SignalOutcome
 from tests.console.pages import words_of
 from tests.console.present import at_the_browser
 from tests.console.signals import steps
@@ -36,7 +36,7 @@ def test_its_order_waits_for_the_owner_on_paper_and_whatever_the_policy(
     answer = steps.send(made)
     signal = steps.newest()
     assert (answer.status_code, answer.json()) == (202, {"id": signal.public_id})
-    assert signal.outcome == Outcome.PREPARED
+    assert signal.outcome == SignalOutcome.PREPARED
     order = signal.order
     assert order is not None
     assert (order.symbol, order.side, order.quantity, order.order_type) == ("AAPL", "BUY", Decimal(3), "MKT")
@@ -47,7 +47,7 @@ def test_its_order_waits_for_the_owner_on_paper_and_whatever_the_policy(
 
 
 def test_the_owner_releases_it_under_approvals(made: Made, owner: User) -> None:
-    steps.send(made, symbol="BTC/USD", quantity=1)
+    steps.send(made, symbol="BTC/USD", quantity="0.01")
     order = steps.newest().order
     assert order is not None
     browser = at_the_browser(owner)
@@ -135,7 +135,7 @@ def test_values_may_lie_in_objects_of_json(owner: User, paper: Connection) -> No
 def test_an_order_beyond_the_most_value_is_refused_and_the_history_says_why(made: Made, browser: Browser) -> None:
     assert steps.send(made, quantity=100).status_code == 202
     signal = steps.newest()
-    assert (signal.outcome, signal.code, signal.order) == (Outcome.REFUSED, "limit_exceeded", None)
+    assert (signal.outcome, signal.code, signal.order) == (SignalOutcome.REFUSED, "limit_exceeded", None)
     assert Order.objects.count() == 0
     assert Call.objects.get().code == "limit_exceeded"
     assert "limit_exceeded" in words_of(browser.get(f"/signals/{made.address.public_id}/"))
@@ -181,11 +181,11 @@ def test_a_worker_that_died_after_preparing_leaves_one_order(
         dead.setattr(intake, "record_call", _killed)
         preparing.prepare_due()
     assert Order.objects.count() == 1
-    assert Signal.objects.get().outcome == Outcome.WAITING
+    assert Signal.objects.get().outcome == SignalOutcome.WAITING
     assert preparing.prepare_due() == 0, "another worker waits for the lease"
     clock.pass_(61)
     signal = steps.newest()
-    assert (signal.outcome, Order.objects.count()) == (Outcome.PREPARED, 1)
+    assert (signal.outcome, Order.objects.count()) == (SignalOutcome.PREPARED, 1)
     assert Call.objects.filter(tool="signal").count() == 1
 
 
@@ -202,7 +202,7 @@ def test_a_broker_that_is_away_is_asked_again_for_a_minute(
         assert preparing.prepare_due() == 1
     assert preparing.prepare_due() == 0
     clock.pass_(5)
-    assert steps.newest().outcome == Outcome.PREPARED
+    assert steps.newest().outcome == SignalOutcome.PREPARED
 
 
 def _away(*_: object, **__: object) -> None:
