@@ -20,6 +20,7 @@ from console.signals.senders import TRADINGVIEW
 SECRET = "secret"  # noqa: S105  the name of a value
 _SIDES = {"both": frozenset(Side), "buy": frozenset({Side.BUY}), "sell": frozenset({Side.SELL})}
 _NAMES = ("symbol", "side", "quantity", "price", "time", "id")
+_RATES = ("per_minute", "oldest", "same_after")
 _PLAIN = {"autocomplete": "off", "spellcheck": "false"}
 
 
@@ -149,6 +150,11 @@ class AddressForm(forms.Form):
         ):
             self.add_error("quantity", "Give either the name of the quantity or a fixed quantity.")
         return cleaned
+
+    @property
+    def has_folded_errors(self) -> bool:
+        """Among what the page folds away until somebody opens it."""
+        return not self.errors.keys().isdisjoint((*_NAMES, "form", "fixed_quantity", *_RATES))
 
     @property
     def wanted(self) -> AddressTerms:

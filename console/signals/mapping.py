@@ -69,6 +69,10 @@ class Template:
         return OrderType.LIMIT if self.price else OrderType.MARKET
 
     @property
+    def sides_text(self) -> str:
+        return " and ".join(side.value for side in Side if side in self.sides)
+
+    @property
     def symbols(self) -> frozenset[str]:
         return frozenset(self.instruments.values())
 

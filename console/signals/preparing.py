@@ -1,12 +1,14 @@
-"""Prepares the order of each signal that was taken: claimed, prepared, recorded. It confirms nothing.
+"""Prepares the order of each signal that was taken: claimed, prepared, recorded. A signal is no confirmation.
 
-Whatever is prepared waits for its owner (``confirmations.redeemer_of``). A signal that no worker came to in time, or
+Whatever is prepared waits for its owner (``confirmations.redeemer_of``), unless the owner gave their approval in
+advance: a standing rule that names the address and describes the order. A signal that no worker came to in time, or
 that could not be prepared in time, is refused as late. One whose worker died is prepared again under the same client
 order id, which finds the order that is there.
 """
 
 import logging
 import time
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -17,9 +19,11 @@ from console import request_origin
 from console.authority import admission
 from console.authority.call_quota import CallKind
 from console.errors import Code, Refusal, Retry
+from console.orders import actions
 from console.orders import prepare as preparing
-from console.orders.models import Order
+from console.orders.models import Confirmation, Order
 from console.orders.terms import Terms
+from console.principal import Principal, Redeemer
 from console.scopes import Scope
 from console.signals import addresses, intake
 from console.signals.models import Signal, SignalOutcome
@@ -100,11 +104,23 @@ def _prepare(signal: Signal) -> Order:
     admission.admit(principal, _ENDPOINT)
     origin = request_origin.begin(principal, signal.request_id)
     try:
-        return preparing.prepare(
+        prepared = preparing.prepare(
             principal, _terms(signal), client_order_id=signal.public_id, request_id=signal.request_id
-        ).order
+        )
+        if prepared.confirmation.rule_id is not None and late <= IN_TIME:
+            _release_by_rule(principal, prepared.confirmation, signal)
+        return prepared.order
     finally:
         request_origin.end(origin)
+
+
+def _release_by_rule(principal: Principal, confirmation: Confirmation, signal: Signal) -> None:
+    """By the owner's rule that names this address, as it is under the locks. What it leaves waits for the owner."""
+    by_rule = replace(principal, redeemer=Redeemer.APP)  # of itself that releases nothing: see redeemer_of
+    try:
+        actions.confirm_all(by_rule, confirmation.public_id, request_id=signal.request_id)
+    except Refusal as refusal:
+        log.info("The order of the signal %s was not released by a rule: %s", signal.public_id, refusal.code)
 
 
 def _is_prepared(signal: Signal) -> bool:

@@ -205,6 +205,7 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
         **dict.fromkeys(("keys/<public_id>", "api/v1/keys/<key_id>"), key.public_id),
         "keys/manage/<public_id>": management.public_id,
         "notifications/channels/<pk>": topic.pk,
+        "notifications/channels/<pk>/messages/<message>": 1,
         "operator/clients/<pk>": client.pk,
         "operator/grants/<pk>": app.pk,
         "operator/grants/revoke-all/person/<pk>": owner.pk,

@@ -19,6 +19,9 @@ from console.halts import services as halts
 from console.journal import notes, sync
 from console.journal.models import RoundTrip
 from console.keys import management_keys, minting
+from console.notifications import channels, delivery_log, news
+from console.notifications.models import NotificationChannel
+from console.notifications.senders import webhook
 from console.orders.models import Confirmation, Order, OutsideOrder, StandingRule
 from console.recent_errors import rollup
 from console.recent_errors.models import ErrorGroup
@@ -96,6 +99,7 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "security": "/security/",
         "notifications": "/notifications/",
         "topic of ntfy": "/notifications/ntfy/",
+        "messages to a channel": f"/notifications/channels/{webhook_channel(owner).pk}/",
         "webhook": "/notifications/webhook/",
         "change password": "/security/password/",
         "add app": "/security/app/",
@@ -113,6 +117,15 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "setup guide": "/connect/cursor/",
         "playground": "/playground/",
     }
+
+
+def webhook_channel(owner: User) -> NotificationChannel:
+    """It was sent a message, which it did not take."""
+    channel = channels.add_webhook(owner, url="https://hooks.example.com/desk", secret=webhook.new_secret())
+    mail = news.enqueue(channel, news.Message("halt", "<b>Halted</b>", "", "/halts/"), good_for=timedelta(hours=1))
+    told = {"at": timezone.now(), "milliseconds": 41, "status": 503, "words": "Your server answered 503"}
+    delivery_log.record(mail, channel, **told)
+    return channel
 
 
 def signal_address(owner: User, connection: Connection) -> SignalAddress:

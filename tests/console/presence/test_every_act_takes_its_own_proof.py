@@ -176,10 +176,11 @@ FREE = {
         "performance:page", "performance:executions", "performance:ledger", "practice:list", "help:contents",
         "help:error", "help:picture", "help:page",
         "desk:portfolio", "desk:read", "desk:setup", "desk:test", "error-group", "errors-export", "orders:csv",
-        "orders:ndjson", "notifications:channels", "notifications:manifest", "notifications:overview",
+        "orders:ndjson", "notifications:channel",
+        "notifications:channels", "notifications:manifest", "notifications:overview",
         "notifications:push-worker", "operator:clients", "operator:connections", "operator:grants", "operator:halts",
         "operator:system", "operator:reach", "operator:drip", "tool", "connections:account-numbers",
-        "alerts:list", "signals:list", "signals:detail",
+        "signals:list", "signals:detail",
         "skills:list", "skills:skill", "skills:folder", "skills:all", "skills:plugin",
     },
     "is how somebody sees their own pages": {
@@ -189,6 +190,7 @@ FREE = {
     "says what is news: nobody can act by it, and each new place is told by e-mail": {
         "notifications:add-device", "notifications:add-topic", "notifications:add-webhook", "notifications:choose",
         "notifications:link-chat", "notifications:remove", "notifications:test", "notifications:test-email",
+        "notifications:send-again",
     },
     "stops, narrows or ends something": {
         "orders:end-rule",

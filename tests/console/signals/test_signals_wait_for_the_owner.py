@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.test import Client as Browser
@@ -71,19 +72,62 @@ def test_no_yes_of_its_own_is_taken(made: Made, paper: Connection) -> None:
     assert order.status == Status.AWAITING
 
 
-def test_a_standing_rule_for_any_app_is_not_about_signals(made: Made, paper: Connection) -> None:
+def rule(paper: Connection, app: ConnectedApp | None, **bounds: Decimal) -> StandingRule:
+    """The owner's, for buys of bitcoin by market orders."""
     Connection.objects.filter(pk=paper.pk).update(policy=Policy.OWNER_APPROVAL)
     now = timezone.now()
-    StandingRule.objects.create(
-        public_id="rul_any", connection=paper, name="Anything", symbols=["AAPL"], sides=["BUY"], order_types=["MKT"],
-        currency="USD", order_value=Decimal(5000), day_value=Decimal(50_000), orders_a_day=100,
-        weekdays=list(range(7)), time_zone="UTC", made_at=now, made_with="a passkey",
-        expires_at=now + timedelta(days=1),
+    amounts = {"order_value": Decimal(5000), "day_value": Decimal(50_000), **bounds}
+    return StandingRule.objects.create(
+        public_id="rul_1", connection=paper, app=app, name="Bitcoin", symbols=["BTC/USD"], sides=["BUY"],
+        order_types=["MKT"], currency="USD", orders_a_day=100, weekdays=list(range(7)), time_zone="UTC", made_at=now,
+        made_with="a passkey", expires_at=now + timedelta(days=1), **amounts,
     )  # fmt: skip
-    steps.send(made)
+
+
+def bitcoin(made: Made, **values: object) -> Order:
+    steps.send(made, symbol="BTC/USD", quantity="0.01", **values)
     order = steps.newest().order
     assert order is not None
+    return order
+
+
+def test_a_standing_rule_for_any_app_is_not_about_signals(made: Made, paper: Connection) -> None:
+    rule(paper, None)
+    order = bitcoin(made)
     assert (order.status, order.confirmation.rule_id) == (Status.AWAITING, None)
+
+
+def test_a_standing_rule_that_names_the_address_releases_what_it_describes(made: Made, paper: Connection) -> None:
+    named = rule(paper, made.address.app)
+    assert bitcoin(made).status == Status.FILLED
+    assert named.releases.count() == 1
+    assert bitcoin(made, side="sell").status == Status.AWAITING
+
+
+@pytest.mark.parametrize("ended", ["changed since", "delayed"])
+def test_what_the_rule_does_not_release_after_all_waits_for_the_owner(
+    made: Made, paper: Connection, ended: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = rule(paper, made.address.app)
+    if ended == "delayed":
+        Connection.objects.filter(pk=paper.pk).update(confirmation_delay=5)
+    else:
+        release = actions.confirm_all
+
+        def too_late(*args: Any, **more: Any) -> Any:
+            StandingRule.objects.filter(pk=named.pk).update(ended_at=timezone.now())
+            return release(*args, **more)
+
+        monkeypatch.setattr(actions, "confirm_all", too_late)
+    order = bitcoin(made)
+    assert (order.status, order.sent_at) == (Status.AWAITING, None)
+    assert Signal.objects.get().outcome == SignalOutcome.PREPARED
+    assert named.releases.count() == 0
+
+
+def test_a_rule_that_named_another_app_leaves_it_to_the_owner(made: Made, paper: Connection, app: ConnectedApp) -> None:
+    rule(paper, app)
+    assert bitcoin(made).status == Status.AWAITING
 
 
 def test_the_sender_is_named_on_the_order_in_the_activity_and_in_the_timeline(
