@@ -123,8 +123,8 @@ def webhook_channel(owner: User) -> NotificationChannel:
     """It was sent a message, which it did not take."""
     channel = channels.add_webhook(owner, url="https://hooks.example.com/desk", secret=webhook.new_secret())
     mail = news.enqueue(channel, news.Message("halt", "<b>Halted</b>", "", "/halts/"), good_for=timedelta(hours=1))
-    told = {"at": timezone.now(), "milliseconds": 41, "status": 503, "words": "Your server answered 503"}
-    delivery_log.record(mail, channel, **told)
+    words = "Your server answered 503"
+    delivery_log.record(mail, channel, at=timezone.now(), milliseconds=41, status=503, words=words)
     return channel
 
 
