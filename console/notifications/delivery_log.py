@@ -17,7 +17,7 @@ SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class MessageDelivery:
     """One message as its channel's page shows it."""
 
     mail: OutgoingMail
@@ -42,20 +42,20 @@ def record(
         MessageCopy.objects.get_or_create(mail=mail, defaults={"sealed": mail.sealed})
 
 
-def of(channel: NotificationChannel) -> list[Delivery]:
+def of(channel: NotificationChannel) -> list[MessageDelivery]:
     """The newest messages, each with its attempts, the oldest first."""
     found = OutgoingMail.objects.filter(channel=channel).select_related("copy").order_by("-pk")
     attempts = Prefetch("deliveries", queryset=DeliveryAttempt.objects.order_by("pk"), to_attr="tried")
     return [_delivery(mail) for mail in found.prefetch_related(attempts)[:SHOWN]]
 
 
-def _delivery(mail: OutgoingMail) -> Delivery:
+def _delivery(mail: OutgoingMail) -> MessageDelivery:
     copy: MessageCopy | None = getattr(mail, "copy", None)
     try:
         title = "" if copy is None else Message.unseal(copy.sealed).title
     except InvalidToken:
         copy, title = None, ""
-    return Delivery(
+    return MessageDelivery(
         mail=mail,
         title=title,
         attempts=getattr(mail, "tried"),  # noqa: B009  the prefetch sets it
