@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from console.accounts.models import User
-from console.authority import bearer
+from console.authority import bearer, call_quota
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    call_quota.reset()
     # The pipeline is made for worker threads and lets connections go; the test's own must stay.
     monkeypatch.setattr(pipeline, "close_old_connections", lambda: None)
 

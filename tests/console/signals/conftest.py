@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from console.accounts.models import User
+from console.authority import call_quota
 from console.connections.models import Connection
 from console.signals import intake, preparing
 from console.signals.addresses import Made
@@ -22,6 +23,12 @@ class Clock:
 
     def pass_(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture(autouse=True)
+def no_call_made_yet() -> None:
+    """Every test's Olivia has the same id, and calls are counted for the minute in which all of these may run."""
+    call_quota.reset()
 
 
 @pytest.fixture
