@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.test import Client as Browser
 
 from brokers.types import Side
@@ -324,3 +325,25 @@ def test_names_of_a_sender_are_shown_as_they_are(made: Made, browser: Browser) -
     steps.send(made, symbol="<b>\u202eLPAA")
     page = browser.get(f"/signals/{made.address.public_id}/").content.decode()
     assert "&lt;b&gt;\\u202eLPAA" in page
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [(KeyError, 500, "internal_error"), (OperationalError, 503, "database_unavailable")],
+)
+def test_what_fails_here_is_answered_without_the_address_in_a_log(
+    made: Made,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: type[Exception],
+    status: int,
+    told: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise error("of some kind")
+
+    monkeypatch.setattr(intake, "receive", fail)
+    with caplog.at_level(logging.DEBUG):
+        answer = steps.send(made)
+    assert (answer.status_code, answer.json()) == (status, {"error": told})
+    assert made.part not in caplog.text

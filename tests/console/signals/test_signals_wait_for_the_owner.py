@@ -17,6 +17,7 @@ from console.errors import Code, Refusal
 from console.orders import actions, prepare
 from console.orders.models import Order, StandingRule
 from console.orders.states import Status
+from console.orders.transitions import confirmations
 from console.principal import Redeemer
 from console.scopes import Source
 from console.signals import addresses, intake, preparing
@@ -64,6 +65,8 @@ def test_no_yes_of_its_own_is_taken(made: Made, paper: Connection) -> None:
     order = steps.newest().order
     assert order is not None
     who = addresses.principal_of(made.address, ip="", user_agent="")
+    assert who.redeemer is Redeemer.OWNER
+    assert confirmations.redeemer_of(made.address.app, Redeemer.APP) is Redeemer.OWNER, "whoever asks as it"
     for redeemer in (Redeemer.APP, Redeemer.USER):
         as_if = type(who)(**{**{name: getattr(who, name) for name in who.__slots__}, "redeemer": redeemer})
         with pytest.raises(Refusal, match="only its owner can release"):
