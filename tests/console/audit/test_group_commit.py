@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 import pytest
@@ -69,6 +70,24 @@ class Told:
             assert self._more.acquire(timeout=at_most(20))
 
 
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=-5))])
+@pytest.mark.parametrize("microsecond", [0, 7, 120_000])
+@pytest.mark.django_db
+def test_each_row_keeps_what_it_has_and_nothing_of_its_neighbours(microsecond: int, zone: tzinfo) -> None:
+    at = datetime(2026, 11, 30, 23, 59, 58, microsecond, tzinfo=UTC).astimezone(zone)
+    names = [field.attname for field in Insert().fields]
+    bare = dict(zip(names, row("req_bare"), strict=True)) | {"at": at}
+    full = bare | {"request_id": "req_full", "user_id": 7, "confirmed_after_ms": 0, "trace_id": "ab" * 16}
+    other = bare | {"request_id": "req_other", "session_id": "s", "arguments": {"symbols": ["AAPL", "Ωé"], "n": None}}
+    told = [bare, full, other]
+    Insert().run([tuple(each.values()) for each in told])
+    found = list(Call.objects.order_by("pk").values(*names))
+    assert found == told
+    assert list(Call.objects.filter(at=at).order_by("pk").values_list("request_id", flat=True)) == [
+        each["request_id"] for each in told
+    ]
+
+
 def test_what_gathers_during_a_commit_is_written_in_one_statement(writer: Writer, gate: Gate) -> None:
     told = Told()
     writer.hand_over(row("req_0"), told)
@@ -121,6 +140,24 @@ def test_a_failure_that_is_not_the_databases_leaves_nobody_waiting(writer: Write
     gate.open.set()
     with pytest.raises(DatabaseError, match="not written"):
         writer.write(row("req_0"))
+
+
+def test_nobody_is_left_waiting_where_the_connection_cannot_be_closed_either(
+    writer: Writer, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def close() -> None:
+        raise OperationalError("the pool takes nothing back")
+
+    told, gathered = Told(), Gathered(writer)
+    gate.open.set()
+    gate.error = ZeroDivisionError()
+    writer.gather(gathered)
+    for number in range(3):
+        writer.hand_over(row(f"req_{number}"), told)
+    with monkeypatch.context() as patched:
+        patched.setattr(connection, "close", close)
+        gathered.commit()
+    assert [type(error) for error in told.answers] == [DatabaseError] * 3
 
 
 def test_one_row_that_cannot_be_stored_does_not_cost_the_others_theirs(writer: Writer, gate: Gate) -> None:
