@@ -26,7 +26,7 @@ CLOCKS_APART = timedelta(seconds=60)
 
 def redeemer_of(app: ConnectedApp, asked: Redeemer) -> Redeemer:
     """Whose yes it takes to release what ``app`` prepares now, where it asks ``asked``."""
-    is_owners = app.is_console or app.connection.policy != Policy.TWO_STEP
+    is_owners = app.is_console or app.is_signal or app.connection.policy != Policy.TWO_STEP
     return Redeemer.OWNER if is_owners else asked
 
 

@@ -29,6 +29,7 @@ from tests.console.orders.conftest import bitcoin, trader
 from tests.console.pages import text_of
 from tests.console.passkeys import Passkey
 from tests.console.present import Person, at_the_browser
+from tests.console.signals import steps as signal_steps
 
 __all__ = ["trader"]
 OKX: Linkable = next(each for each in ALL if each.broker == "okx")
@@ -115,6 +116,8 @@ def endpoint_of(
             case PresenceAct.MAKE_RULE:
                 connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
                 return endpoint(f"/orders/approvals/rules/new/{paper.pk}/", **rule_steps.form())
+            case PresenceAct.MAKE_SIGNAL_ADDRESS:
+                return endpoint("/signals/new/", connection=paper.pk, **signal_steps.FORM)
             case PresenceAct.MINT_KEY:
                 return endpoint("/keys/new/", **key)
             case PresenceAct.ROTATE_KEY:

@@ -117,6 +117,7 @@ ON_A_CONNECTION = (
     PresenceAct.SHORTEN_DELAY,
     PresenceAct.LENGTHEN_WAIT,
     PresenceAct.MAKE_RULE,
+    PresenceAct.MAKE_SIGNAL_ADDRESS,
     PresenceAct.MINT_KEY,
     PresenceAct.ROTATE_KEY,
     PresenceAct.MINT_MANAGEMENT_KEY,
@@ -156,7 +157,7 @@ ASKS = {
     "connections:limits", "connections:policy", "connections:confirmation-delay", "connections:approval-wait",
     "apps:resume", "apps:limits", "apps:rate", "apps:toolsets", "apps:asking",
     "halts:lift",
-    "keys:new", "keys:rotate", "keys:new-management", "playground-start", "oauth2_provider:consent",
+    "signals:new", "keys:new", "keys:rotate", "keys:new-management", "playground-start", "oauth2_provider:consent",
     "clients:new", "clients:accept",
     "people:invite", "people:invite-again", "people:act", "operator:unblock-client",
     "platforms:new", "platforms:secret", "platforms:enable",
@@ -175,10 +176,12 @@ FREE = {
         "performance:page", "performance:executions", "performance:ledger", "practice:list", "help:contents",
         "help:error", "help:picture", "help:page",
         "desk:portfolio", "desk:read", "desk:setup", "desk:test", "error-group", "errors-export", "orders:csv",
-        "orders:ndjson", "notifications:channels", "notifications:manifest", "notifications:overview",
+        "orders:ndjson", "notifications:channel",
+        "notifications:channels", "notifications:manifest", "notifications:overview",
         "notifications:push-worker", "operator:clients", "operator:connections", "operator:grants", "operator:halts",
         "operator:system", "operator:reach", "operator:drip", "tool", "connections:account-numbers",
-        "alerts:list", "alerts:detail", "skills:list", "skills:skill", "skills:folder", "skills:all", "skills:plugin",
+         "alerts:list", "alerts:detail", "signals:list", "signals:detail",
+         "skills:list", "skills:skill", "skills:folder", "skills:all", "skills:plugin",
     },
     "is how somebody sees their own pages": {
         "timeline:views", "timeline:change-view", "timeline:delete-view",
@@ -187,6 +190,7 @@ FREE = {
     "says what is news: nobody can act by it, and each new place is told by e-mail": {
         "notifications:add-device", "notifications:add-topic", "notifications:add-webhook", "notifications:choose",
         "notifications:link-chat", "notifications:remove", "notifications:test", "notifications:test-email",
+        "notifications:send-again",
     },
     "says what its owner is notified of, and never trades": {"alerts:new"},
     "stops, narrows or ends something": {
@@ -203,6 +207,7 @@ FREE = {
     "is simulated money": {"connections:add", "practice:new", "practice:reset", "practice:model"},
     "is a letter to its owner": {"orders:letters"},
     "is a way in, or for programs without a session": {
+        "signals:receive",
         "sign-in", "sign-in-passkey", "second-step", "identity-start", "identity-callback", "recover",
         "set-password", "oauth2_provider:oauth-resource-metadata", "oauth2_provider:oauth-server-metadata",
         "oauth2_provider:authorize", "oauth2_provider:token", "oauth2_provider:revoke-token",
