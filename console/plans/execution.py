@@ -237,6 +237,8 @@ def _work(child: PlanChild) -> None:
         _skip(child, Code.CONFIRMATION_EXPIRED, "It came too late, so it was not sent.")
         return
     try:
+        if order is not None and order.confirmation.expires_at <= now:  # prepared by a process that died
+            _end_unsent(child, order)
         if order is None or order.state in _UNSENT:
             if order is not None:
                 _next_attempt(child)

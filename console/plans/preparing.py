@@ -555,6 +555,7 @@ def is_as_shown(plan: TradingPlan, shown: dict[str, Any]) -> bool:
     return rows == told and (
         shown["plan_id"],
         shown["connection_id"],
+        shown["environment"],
         shown["account_id"],
         shown["symbol"],
         shown["most_value"],
@@ -568,6 +569,7 @@ def is_as_shown(plan: TradingPlan, shown: dict[str, Any]) -> bool:
     ) == (
         plan.public_id,
         plan.connection_id,
+        plan.connection.environment,
         plan.account_id,
         plan.symbol,
         plain(plan.most_value),

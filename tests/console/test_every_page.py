@@ -49,6 +49,7 @@ def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp, order: 
         f"/orders/approvals/letters/{paper.pk}/",
         f"{pages['a new standing rule']}",
         f"{pages['a standing rule']}end/",
+        *(f"{pages['a plan']}{verb}/" for verb in ("start", "decline", "pause", "resume", "cancel")),
         f"/orders/closing/{paper.pk}/prepare/",
         f"/orders/closing/{paper.pk}/cancel/",
         f"/portfolio/test/{paper.pk}/",
@@ -101,7 +102,7 @@ def test_somebody_else_finds_nothing_of_it(others_browser: Browser, pages: dict[
         for name, url in pages.items()
         if name.startswith(("a ", "an ", "revoke", "replace", "what", "delete", "limits", "lift", "unlink"))
     ]
-    assert len(of_one_thing) == 28
+    assert len(of_one_thing) == 29
     for url in of_one_thing:
         assert others_browser.get(url).status_code == 404, url
     for url in actions:

@@ -19,6 +19,7 @@ from console.connections import paper_linking as paper_connections
 from console.connections.models import Connection
 from console.keys import minting
 from console.scopes import Scope
+from console.toolsets import Toolset
 from mcpserver import catalog, pipeline
 from tests.brokers.paper.support import order
 from tests.mcpserver.wire import Wire
@@ -32,18 +33,23 @@ ABSENT = {
     "modify_order": "unknown_order",
     "cancel_order": "unknown_order",
     "add_journal_note": "invalid_argument",
+    "pause_plan": "not_found",
+    "cancel_plan": "not_found",
 }
+TWAP = {"kind": "twap", "symbol": "BTC/USD", "side": "BUY", "quantity": "0.02", "orders": 2, "minutes": 30}
 LIMIT = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.01", "order_type": "LMT", "limit_price": "100"}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What the owner's app has: an account with a position, an order that rests, one that waits, a finished trade."""
+    """What the owner's app has: an account with a position, an order that rests, one that waits, a finished trade, a
+    plan that runs."""
 
     account_id: str
     order_id: str
     confirmation_id: str
     trade_id: str
+    plan_id: str
 
 
 # Each would do what the tool is for, asked by the app whose scene it is.
@@ -64,6 +70,9 @@ ASKED: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "add_journal_note": lambda scene: {"id": scene.trade_id, "text": "Well done"},
     "create_paper_account": lambda scene: {"name": "Copy", "clone_account_id": scene.account_id},
     "reset_paper_account": lambda scene: {"account_id": scene.account_id},
+    "prepare_plan": lambda scene: {**TWAP, "account_id": scene.account_id},
+    "pause_plan": lambda scene: {"plan_id": scene.plan_id},
+    "cancel_plan": lambda scene: {"plan_id": scene.plan_id},
     "set_paper_model": lambda scene: {"account_id": scene.account_id, "preset": "realistic"},
 }
 
@@ -87,7 +96,11 @@ def margin(owner: User) -> Connection:
 
 def app(owner: User, connection: Connection, *scopes: Scope) -> str:
     """The key of a new one."""
-    return minting.mint(owner, connection, frozenset(scopes), name="script")[1]
+    key = minting.mint(owner, connection, frozenset(scopes), name="script")[1]
+    grants.set_toolsets(
+        ConnectedApp.objects.get(pk=bearer.authenticate(key).app_id), set(Toolset), by=owner, may_widen=True
+    )
+    return key
 
 
 @pytest.fixture
@@ -104,11 +117,14 @@ def scene(margin: Connection, trader: str) -> Scene:
     call(trader, "confirm_trade", confirmation_id=resting["confirmation_id"])
     waiting = call(trader, "place_order", **LIMIT)
     trades = call(trader, "get_journal_trades")["trades"]
+    plan = call(trader, "prepare_plan", **TWAP)
+    call(trader, "confirm_trade", confirmation_id=plan["confirmation_id"])
     return Scene(
         account_id=margin.default_account,
         order_id=resting["order"]["order_id"],
         confirmation_id=waiting["confirmation_id"],
         trade_id=next(each["trade_id"] for each in trades if each["symbol"] == "AAPL"),
+        plan_id=plan["plan"]["plan_id"],
     )
 
 
@@ -172,6 +188,7 @@ def test_a_revoked_app_gets_no_further_than_the_endpoint_with_any_of_them(server
         order_id=prepared["order"]["order_id"],
         confirmation_id=prepared["confirmation_id"],
         trade_id="trd_none",
+        plan_id="pln_none",
     )
     (app_id,) = server.query("SELECT app_id FROM orders_order WHERE public_id = ?", mine.order_id)[0]
     server.query("UPDATE connected_apps_connectedapp SET revoked_at = CURRENT_TIMESTAMP WHERE id = ?", app_id)

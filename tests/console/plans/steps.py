@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from brokers.paper.models import PaperOrder
-from brokers.types import Side
+from brokers.types import Environment, Side
 from console.connected_apps.models import ConnectedApp
 from console.orders import actions as order_actions
 from console.orders import prepare as order_preparing
@@ -12,6 +12,7 @@ from console.plans import deciding, execution, preparing
 from console.plans.models import PlanChild, PlanKind, TradingPlan
 from console.plans.preparing import PlanWish
 from console.principal import Principal
+from console.scopes import Source
 from console.toolsets import Toolset
 from tests.clock import Clock
 from tests.console.orders.conftest import bitcoin
@@ -19,6 +20,29 @@ from tests.console.orders.conftest import bitcoin
 
 def switch_on(app_id: int) -> None:
     ConnectedApp.objects.filter(pk=app_id).update(toolsets=[each.value for each in Toolset])
+
+
+def principal_of(app: ConnectedApp) -> Principal:
+    """The app, with plans switched on, as one of its calls is."""
+    switch_on(app.pk)
+    connection = app.connection
+    return Principal(
+        user_id=connection.owner_id,
+        user_label=connection.owner.email,
+        source=Source(app.source),
+        credential_id="",
+        app_id=app.pk,
+        app_label=app.name,
+        paused=False,
+        scopes=app.granted,
+        connection_id=connection.pk,
+        connection_label=connection.name,
+        connection_paused=False,
+        broker=connection.broker,
+        broker_settings=connection.settings,
+        environment=Environment(connection.environment),
+        account_id=connection.default_account,
+    )
 
 
 def twap(**more: Any) -> PlanWish:
