@@ -116,7 +116,7 @@ class PlanDraft:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Estimated:
     """The market, and one order of the plan as it would be checked now."""
 
     preview: previewing.PreviewResult
@@ -210,7 +210,7 @@ def _check_wish(wish: PlanWish) -> None:
 
 def _twap(
     principal: Principal, broker: Broker, account: str, instrument: Instrument, wish: PlanWish, now: datetime
-) -> tuple[PlanDraft, _Seen]:
+) -> tuple[PlanDraft, _Estimated]:
     assert wish.side is not None and wish.quantity is not None and wish.orders is not None and wish.minutes is not None
     sizes = _slices(instrument, wish.quantity, wish.orders)
     each = timedelta(minutes=wish.minutes) / (wish.orders - 1)
@@ -266,7 +266,7 @@ def _slices(instrument: Instrument, whole: Decimal, count: int) -> list[Decimal]
 
 def _dca(
     principal: Principal, broker: Broker, account: str, instrument: Instrument, wish: PlanWish, now: datetime
-) -> tuple[PlanDraft, _Seen]:
+) -> tuple[PlanDraft, _Estimated]:
     assert wish.orders is not None and wish.every is not None
     if (wish.quantity is None) == (wish.notional is None):
         raise Refusal(Code.MISSING_ARGUMENT, "Give either quantity or notional for each order.", field="quantity")
@@ -316,7 +316,7 @@ def _clock(text: str | None) -> time | None:
 
 def _grid(
     principal: Principal, broker: Broker, account: str, instrument: Instrument, wish: PlanWish, now: datetime
-) -> tuple[PlanDraft, _Seen]:
+) -> tuple[PlanDraft, _Estimated]:
     assert wish.lower is not None and wish.upper is not None and wish.levels is not None
     assert wish.quantity is not None and wish.minutes is not None
     if not 0 < wish.lower < wish.upper:
@@ -380,7 +380,7 @@ def _grid(
 
 def _time_exit(
     principal: Principal, broker: Broker, account: str, instrument: Instrument, wish: PlanWish, now: datetime
-) -> tuple[PlanDraft, _Seen]:
+) -> tuple[PlanDraft, _Estimated]:
     if (wish.start is None) == (wish.minutes is None):
         raise Refusal(Code.MISSING_ARGUMENT, "Give either start or minutes: when it closes.", field="start")
     position = order_preparing.open_position(broker, account, instrument.symbol)
@@ -422,11 +422,11 @@ def _terms(instrument: Instrument, child: ChildDraft) -> Terms:
     )
 
 
-def _look(principal: Principal, account: str, terms: Terms) -> _Seen:
+def _look(principal: Principal, account: str, terms: Terms) -> _Estimated:
     """Raises Refusal for an order that nothing could save."""
     preview = previewing.preview(principal, terms, account_id=account)
     fee = preview.shown["fee"]
-    return _Seen(
+    return _Estimated(
         preview=preview,
         price=Decimal(preview.shown["price"]),
         fee=None if fee is None else Decimal(fee),
@@ -434,7 +434,7 @@ def _look(principal: Principal, account: str, terms: Terms) -> _Seen:
     )
 
 
-def _most_value(connection: Connection, draft: PlanDraft, seen: _Seen) -> Decimal:
+def _most_value(connection: Connection, draft: PlanDraft, seen: _Estimated) -> Decimal:
     """In the connection's currency. Raises Refusal where that cannot be told."""
     share = seen.preview.worst / seen.value if seen.preview.worst and seen.value else None
     if share is None and seen.preview.shown["currency"] == connection.currency:
@@ -465,7 +465,7 @@ def _shown(
     instrument: Instrument,
     wish: PlanWish,
     draft: PlanDraft,
-    seen: _Seen,
+    seen: _Estimated,
     most_value: Decimal,
     plan_id: str,
 ) -> dict[str, Any]:
@@ -496,7 +496,7 @@ def _shown(
         until = f"{draft.starts + draft.lasts:%Y-%m-%d %H:%M} UTC"
     fees = "" if draft.fee is None else f", fees about {amount(draft.fee, currency)}"
     refused = "that order is skipped" if wish.at_refusal is AtRefusal.SKIP else "the plan stops"
-    now_refused = f" As things stand one would be refused: {seen.refusals[0]}" if seen.refusals else ""
+    now_refused = f" At present, one would be refused: {seen.refusals[0]}" if seen.refusals else ""
     begins = "It starts when it is confirmed. " if draft.starts is None else ""
     text = (
         f"Plan on {connection.name} ({connection.environment}): {draft.opening} {begins}"
@@ -583,9 +583,9 @@ def is_as_shown(plan: TradingPlan, shown: dict[str, Any]) -> bool:
     )
 
 
-def _could_stop(connection: Connection, wish: PlanWish, seen: _Seen, draft: PlanDraft) -> list[str]:
+def _could_stop(connection: Connection, wish: PlanWish, seen: _Estimated, draft: PlanDraft) -> list[str]:
     """Each the end of "What could stop it:"."""
-    found = [f"as things stand, one order would be refused: {refusal}" for refusal in seen.refusals]
+    found = [f"at present, one order would be refused: {refusal}" for refusal in seen.refusals]
     found += ["a halt, a pause, or the end of the app's access or of the connection: it pauses or stops at once"]
     found += [f"a limit of {connection.name} or of the app, funds, or a closed market, when an order is due"]
     if wish.limit_price is not None:
