@@ -29,6 +29,8 @@ _PAUSE_AFTER_REFUSAL = 60.0
 _STEADY_SECONDS = 60.0
 _MOST_BYTES = 1024 * 1024
 
+log = logging.getLogger(__name__)
+
 # Its debug lines hold whole frames, and a frame may be the sign-in.
 _silent = logging.Logger("brokers.stream_connection.silent")
 _silent.addHandler(logging.NullHandler())
@@ -60,6 +62,8 @@ async def follow(open_stream: Callable[[], OrderStream]) -> AsyncGenerator[Strea
             reason = str(error)
         except (OSError, TimeoutError, WebSocketException, ValueError):
             pass  # never their own words: they may hold the address or what was sent
+        except Exception as error:  # a fault of ours must not end it for ever
+            log.error("A stream of order updates broke: %s", type(error).__name__)
         yield StreamEvent(kind=StreamEventKind.DOWN, reason=reason)
         if time.monotonic() - began > _STEADY_SECONDS:
             failures = 0

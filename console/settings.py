@@ -28,7 +28,6 @@ VERSION: str = (
     if _CHECKOUT
     else metadata.version("tradelatch")
 )
-_OWN_DATA = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "tradelatch"
 
 
 def _number(name: str, default: int, *, least: int = 1) -> int:
@@ -50,8 +49,8 @@ DEVELOPMENT = _flag("TRADELATCH_DEVELOPMENT")
 
 # Where it lives: in files that only this user can read, also in a home that was there before
 os.umask(0o077)
-_DEFAULT_HOME = BASE_DIR / "var" if _CHECKOUT else _OWN_DATA
-HOME = instance_dir.open_home(Path(os.environ.get("TRADELATCH_HOME", str(_DEFAULT_HOME))).absolute())
+_HOME = os.environ.get("TRADELATCH_HOME") or (BASE_DIR / "var" if _CHECKOUT else instance_dir.own_data())
+HOME = instance_dir.open_home(Path(_HOME).absolute())
 PORT = _number("PORT", 8000)
 HOST = os.environ.get("TRADELATCH_HOST", "127.0.0.1")
 PUBLIC_URL = os.environ.get("TRADELATCH_PUBLIC_URL", "").rstrip("/")

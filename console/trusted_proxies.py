@@ -1,7 +1,7 @@
 """Who is behind the proxies that the operator named: X-Forwarded-For and -Proto are believed from them alone."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -20,14 +20,15 @@ def with_proxies(proxies: Sequence[str], app: ASGIApp) -> ASGIApp:
     uvicorn started by hand believes every program on the same machine, unless told ``--no-proxy-headers``. What it
     made of such a header is taken for no address at all, so that a key bound to addresses is refused.
     """
-    forwarded: ASGIApp = ProxyHeadersMiddleware(app, list(proxies)) if proxies else app  # type: ignore[arg-type, assignment]  # two spellings of ASGI
+    believing = ProxyHeadersMiddleware(app, list(proxies))  # type: ignore[arg-type]  # two spellings of ASGI
+    forwarded: ASGIApp = believing if proxies else app  # type: ignore[assignment]
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _SEEN in scope:
             await app(scope, receive, send)
             return
         scope[_SEEN] = True
-        if _is_from_a_header(scope):
+        if _is_from_a_header(scope, believing.trusted_hosts.__contains__):
             log.warning("The web server believes X-Forwarded-For: start uvicorn with --no-proxy-headers.")
             await app({**scope, "client": None}, receive, send)
         else:
@@ -36,13 +37,16 @@ def with_proxies(proxies: Sequence[str], app: ASGIApp) -> ASGIApp:
     return serve
 
 
-def _is_from_a_header(scope: Scope) -> bool:
+def _is_from_a_header(scope: Scope, is_proxy: Callable[[str], bool]) -> bool:
     """Whether the peer is one that the request itself names: somebody before us has put it there."""
     names = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
     if not names or not scope.get("client"):
         return False
-    peer = scope["client"][0].strip()
+    peer, port = scope["client"][0].strip(), scope["client"][1]
     entries = [entry.strip() for entry in ",".join(names).split(",")]
+    ports = {entry.rpartition(":")[2] for entry in entries if ":" in entry}
+    if port and str(port) not in ports and is_proxy(peer):
+        return False  # A real peer, for a header gives port 0 or its own: a proxy whose visitor is on its computer.
     hosts = {entry.rpartition(":")[0].strip("[]") for entry in entries} | {entry.strip("[]") for entry in entries}
     return peer in hosts or (
         ip_addresses.parse_address(peer) != ""

@@ -71,6 +71,16 @@ def test_where_the_web_server_believed_a_header_by_itself_nobody_is_known(named:
     assert met(named, ("203.0.113.7", 4444), x_forwarded_for=sent) == (None, "http")
 
 
+@pytest.mark.parametrize(("peer", "sent"), [(("127.0.0.1", 0), "127.0.0.1"), (("127.0.0.1", 4444), "127.0.0.1:4444")])
+def test_also_where_the_header_names_a_proxy(peer: tuple[str, int], sent: str) -> None:
+    assert met(["127.0.0.1"], peer, x_forwarded_for=sent) == (None, "http")
+
+
+def test_a_visitor_on_the_computer_of_the_proxy_is_known() -> None:
+    forwarded = {"x_forwarded_for": "127.0.0.1", "x_forwarded_proto": "https"}
+    assert met(["127.0.0.1"], ("127.0.0.1", 5000), **forwarded) == ("127.0.0.1", "https")
+
+
 def test_the_server_of_make_run_believes_no_header_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = dict[str, Any]()
     monkeypatch.setattr(uvicorn, "run", lambda app, **options: asked.update(options))

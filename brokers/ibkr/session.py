@@ -58,7 +58,8 @@ class Session:
         self._lock = threading.RLock()
         self._good_until = 0.0
         self._accounts: dict[str, dict[str, Any]] = {}
-        self._lists: dict[tuple[Any, ...], tuple[float, Any]] = {}
+        self._lists: dict[tuple[Any, ...], tuple[float, int, Any]] = {}
+        self._moves = 0
         self._read_at: dict[str, float] = {}
         self._lists_lock = threading.Lock()
         self.contracts: dict[str, Instrument] = {}
@@ -110,7 +111,11 @@ class Session:
             reach=None if access is None else access.reach,
             fingerprint="" if access is None else access.fingerprint,
         )
-        return IbkrStream(address, session_id, accounts)
+        return IbkrStream(address, session_id, accounts, moved=self._note_move)
+
+    def _note_move(self) -> None:
+        """Lists that were read before show an order as it was."""
+        self._moves += 1
 
     # -- calls -------------------------------------------------------------------------------------------------------
 
@@ -120,20 +125,23 @@ class Session:
         return self._get(path, params or {})
 
     def listing(self, path: str, params: Mapping[str, str] | None = None, *, fresh: bool) -> Any:
-        """GET of a list IBKR lets nobody ask for often. ``fresh``: nothing that was read before this call."""
+        """GET of a list IBKR lets nobody ask for often. ``fresh``: nothing that was read before this call; else nothing
+        that was read before the stream last said that something moved."""
         self.ready()
         asked = time.monotonic()
         key = (path, *sorted((params or {}).items()))
         with self._lists_lock:
-            at, value = self._lists.get(key, (-LIST_EVERY, None))
-            if value is not None and (at >= asked or (not fresh and time.monotonic() - at < LIST_EVERY)):
+            at, moves, value = self._lists.get(key, (-LIST_EVERY, 0, None))
+            is_recent = moves == self._moves and time.monotonic() - at < LIST_EVERY
+            if value is not None and (at >= asked or (not fresh and is_recent)):
                 return value
             time.sleep(max(0.0, self._read_at.get(path, -LIST_EVERY) + LIST_EVERY - time.monotonic()))
+            moves = self._moves
             try:
                 value = self._get(path, params or {})
             finally:
                 self._read_at[path] = time.monotonic()
-            self._lists[key] = (self._read_at[path], value)
+            self._lists[key] = (self._read_at[path], moves, value)
             return value
 
     def ask(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ It belongs to the session of the gateway or of the OAuth token, and ends with it
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from brokers.order_streams import NOTHING, FrameMeaning, OrderStream, StreamAddress, names, record, records
 
@@ -16,9 +16,13 @@ class IbkrStream(OrderStream):
     beat_every = 30.0
     silent_after = 60.0
 
-    def __init__(self, address: StreamAddress, session_id: str, accounts: Collection[str]) -> None:
-        """``session_id`` as ``/tickle`` names it; ``accounts`` are those that this session shows."""
+    def __init__(
+        self, address: StreamAddress, session_id: str, accounts: Collection[str], moved: Callable[[], None]
+    ) -> None:
+        """``session_id`` as ``/tickle`` names it; ``accounts`` are those that this session shows. ``moved`` is called
+        before it is said that something moved, or may have."""
         super().__init__(address)
+        self._moved = moved
         self._session_id = session_id
         self._accounts = frozenset(accounts)
 
@@ -28,6 +32,7 @@ class IbkrStream(OrderStream):
             return FrameMeaning(send=(json.dumps({"session": self._session_id}),))
         match told.get("topic"):
             case "system" if told.get("success"):
+                self._moved()
                 return FrameMeaning(ready=True, send=(_SUBSCRIBE,))
             case "sts":
                 state = told.get("args")
@@ -35,5 +40,7 @@ class IbkrStream(OrderStream):
                     return FrameMeaning(broken="The session at Interactive Brokers is not signed in.")
             case "sor":
                 rows = [each for each in records(told.get("args")) if each.get("acct") in (None, *self._accounts)]
+                if rows:
+                    self._moved()
                 return FrameMeaning(moved=bool(rows), client_order_ids=names(rows, "order_ref"))
         return NOTHING

@@ -27,8 +27,10 @@ def forget(rows: Collection[int]) -> None:
 
 
 def postpone(rows: Collection[int]) -> None:
-    """Behind all others: what cannot be followed now keeps no other order waiting."""
-    again = ChangedOrder.objects.filter(pk__in=rows)
-    copies = [ChangedOrder(account_id=each.account_id, client_order_id=each.client_order_id) for each in again]
-    ChangedOrder.objects.bulk_create(copies)
+    """Behind all others, one row for each order: what cannot be followed now keeps no other order waiting.
+
+    Two workers that postpone the same rows leave one each, and the next time one of the two.
+    """
+    again = ChangedOrder.objects.filter(pk__in=rows).order_by().values_list("account_id", "client_order_id").distinct()
+    ChangedOrder.objects.bulk_create([ChangedOrder(account_id=at, client_order_id=name) for at, name in again])
     forget(rows)

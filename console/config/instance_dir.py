@@ -18,6 +18,15 @@ MADE: set[Path] = set()
 """What this process wrote because it was not there: nothing that anybody depends on yet."""
 
 
+def own_data() -> Path:
+    """Where an installed package keeps its data unless told. Raises ImproperlyConfigured for a user without a home."""
+    try:
+        folder = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    except RuntimeError as error:
+        raise ImproperlyConfigured("This user has no home folder: set TRADELATCH_HOME.") from error
+    return Path(folder) / "tradelatch"
+
+
 def open_home(path: Path) -> Path:
     """The folder, made with mode 0700 when it is new. Raises ImproperlyConfigured when it cannot be written."""
     try:

@@ -47,7 +47,9 @@ _KEPT_IDLE = 60.0
 _LOOKS_APART = 1.0
 """However much a stream says, its broker is asked no more often."""
 _AGAIN_AFTER = 2.0
-"""A broker's answers can lag behind its stream: one more look."""
+"""A broker's answers can lag behind its stream: one more look; and so often where it does not answer."""
+_MOST_NAMED = 500
+"""Orders that one look takes by their names, however many a stream names: a list finds the others."""
 _MOST = 500
 """Streams of one process."""
 _AT_ONCE = 8
@@ -82,6 +84,9 @@ class _Held:
     """What the connection was opened with: another key means another stream."""
     task: Future[None]
     is_up: bool = False
+    trouble: str = ""
+    is_on_record: bool = True
+    """False where the database was away when the stream came up or went down."""
     needed_at: float = field(default_factory=time.monotonic)
     """When an order last rested there."""
     named: set[str] = field(default_factory=set)
@@ -90,12 +95,22 @@ class _Held:
     """When the next look is due."""
     looks_again: bool = False
     looked: float = -_LOOKS_APART
-    looking: Future[None] | None = None
+    looking: Future[bool] | None = None
 
     def notice(self, now: float, named: tuple[str, ...] = ()) -> None:
-        self.named.update(named)
+        self.named.update(named[: max(0, _MOST_NAMED - len(self.named))])
         self.look_at = max(now, self.looked + _LOOKS_APART)
         self.looks_again = True
+
+    def take_result(self, now: float) -> None:
+        """An order that a look did not reach counts as looked at for the sweep: so there is another look. While the
+        stream is down there is none, for then the sweep looks all the time."""
+        if (done := self.looking) is None or not done.done():
+            return
+        self.looking = None
+        is_whole = done.cancelled() or (done.exception() is None and done.result())
+        if not is_whole and self.is_up and self.look_at is None:
+            self.look_at = now + _AGAIN_AFTER
 
     @property
     def due_at(self) -> float | None:
@@ -200,6 +215,7 @@ class Listener:
             self._followed = now
             self._follow(now)
         for pk, held in self._held.items():
+            held.take_result(time.monotonic())
             if held.due_at is not None and held.due_at <= time.monotonic():
                 self._look(pk, held)
 
@@ -214,6 +230,8 @@ class Listener:
                 self._drop(pk)  # another worker's by now, and what is on record of it too
             elif row is None or _opens_with(row) != held.opens_with or now - held.needed_at > _KEPT_IDLE:
                 self._end(pk)
+            else:
+                self._record(pk, held)
         if self._held and now - self._renewed >= _RENEW_EVERY:
             self._renewed = now
             if order_streams.renew(list(self._held)) < len(self._held):
@@ -256,13 +274,15 @@ class Listener:
         if held is None:  # it has ended meanwhile
             return
         if event.kind is not StreamEventKind.MOVED:
-            held.is_up = event.kind is StreamEventKind.UP
-        if event.kind is StreamEventKind.DOWN:
-            order_streams.record(pk, is_up=False, trouble=event.reason)
-            return
-        if event.kind is StreamEventKind.UP:
-            order_streams.record(pk, is_up=True)
-        held.notice(time.monotonic(), event.client_order_ids)
+            held.is_up, held.trouble, held.is_on_record = event.kind is StreamEventKind.UP, event.reason, False
+        if event.kind is not StreamEventKind.DOWN:
+            held.notice(time.monotonic(), event.client_order_ids)
+        self._record(pk, held)
+
+    def _record(self, pk: int, held: _Held) -> None:
+        if not held.is_on_record:
+            order_streams.record(pk, is_up=held.is_up, trouble=held.trouble)
+            held.is_on_record = True
 
     def _look(self, pk: int, held: _Held) -> None:
         named, held.named = frozenset(held.named), set()
@@ -311,13 +331,16 @@ def _opens_with(connection: Connection) -> tuple[str, str]:
     return connection.sealed, repr(connection.settings)
 
 
-def _look_at(pk: int, named: frozenset[str]) -> None:
+def _look_at(pk: int, named: frozenset[str]) -> bool:
+    """Whether all of it was looked at."""
     try:
-        wake(pk, named)
+        return wake(pk, named)
     except (BrokerError, Error) as error:
         log.warning("Connection %s was not looked at though its stream said so: %s", pk, error)
+        return False
     except Exception:  # the sweep looks too
         log.exception("Looking at connection %s because its stream said so failed", pk)
+        return False
     finally:
         _give_back()
 

@@ -1,6 +1,7 @@
 """A PostgreSQL database into one file and back, by pg_dump and pg_restore."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -107,6 +108,13 @@ def _run(program: str, options: list[str], connection: BaseDatabaseWrapper) -> N
             f"{program} was not found on PATH. It comes with PostgreSQL's client programs: on Debian and Ubuntu, "
             "install postgresql-client, of the server's version or newer."
         )
+    client, server = _major_version(found), connection.get_database_version()[0]
+    if 0 < client < server:
+        raise BackupError(
+            f"{program} on PATH is of PostgreSQL {client} and cannot read the server's {server}. Install "
+            f"postgresql-client-{server}, from apt.postgresql.org where the system has none, or put its folder first "
+            "on PATH."
+        )
     parameters = connection.get_connection_params()
     known = ("host", "port", "user", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey")
     address = make_conninfo("", **{name: parameters[name] for name in known if parameters.get(name)})
@@ -122,3 +130,10 @@ def _run(program: str, options: list[str], connection: BaseDatabaseWrapper) -> N
     if ran.returncode:
         said = (ran.stderr.strip().splitlines() or [f"exit code {ran.returncode}"])[0]
         raise BackupError(f"{program} failed: {said}")
+
+
+def _major_version(program: str) -> int:
+    """Of PostgreSQL's own program; 0 where it does not say."""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+    found = re.search(r"PostgreSQL\) (\d+)", said)
+    return int(found[1]) if found else 0

@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from brokers import registry
-from brokers.base import TellingBroker
+from brokers.base import Broker, TellingBroker
 from brokers.errors import BrokerError, Rejected
 from console.connections import broker_access, order_streams
 from console.connections.models import Connection
@@ -40,8 +40,8 @@ _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _CHANGES_AT_ONCE = 1000
 _BESIDE_OURS = 500
 """Open orders made elsewhere that a list may hold beside ours, before it ends."""
-_ALONE = 50
-"""Of one account in one sweep: what its list does not settle, asked for by itself."""
+MOST_ALONE = 50
+"""Of one account in one look: what its list does not settle, asked for by itself."""
 _WITHOUT_LIST = 10
 """The same where it gives none: it may answer nothing at all, and each question waits for its timeout."""
 _LONGEST_UNSEEN = F("looked_up_at").asc(nulls_first=True)
@@ -65,7 +65,8 @@ def sweep(now: datetime | None = None) -> None:
     for_each(_with_change_under_way(), sync.refresh)
     # "No such order" can be overtaken by a sender that was only slow: look again for a day, now and then.
     missing = _with(Status.NOT_FOUND).filter(moved_at__gte=now - _LOOK_AGAIN_FOR)
-    for_each(missing.filter(looked_up_at__lte=now - _LOOK_AGAIN_EVERY), sync.refresh)
+    long_ago = Q(looked_up_at__lte=now - _LOOK_AGAIN_EVERY) | Q(looked_up_at__gt=now)  # or the clock was set back
+    for_each(missing.filter(long_ago), sync.refresh)
 
 
 def has_work(now: datetime | None = None) -> bool:
@@ -131,18 +132,29 @@ def _follow_in_account(account_id: str, orders: Sequence[Order]) -> set[str]:
 def _compare_with_lists(now: datetime) -> None:
     """Orders at all other brokers: by one list for each account, those accounts first that have waited longest."""
     standing = Order.objects.filter(status__in=states.AT_BROKER, cancel_requested_at=None, connection__closed_at=None)
-    standing = _not_streamed(standing.exclude(connection__broker__in=registry.TELLING), now)
-    accounts = standing.values_list("connection", "account_id").order_by()
+    standing = standing.exclude(connection__broker__in=registry.TELLING)
+    accounts = _not_streamed(standing, now).values_list("connection", "account_id").order_by()
     longest = accounts.annotate(seen=Min(Coalesce("looked_up_at", "created_at"))).order_by("seen")
     for connection_id, account_id, _ in longest[:_AT_MOST]:
-        mine = standing.filter(connection=connection_id, account_id=account_id).order_by(_LONGEST_UNSEEN, "pk")
+        # All of them, for they stand in the same list: each would else be due for a list of its own.
+        mine = standing.filter(connection=connection_id, account_id=account_id)
         try:
-            broker = broker_access.broker_of(Connection.objects.get(pk=connection_id))
-            at_broker = AtBroker(broker, account_id, most=mine.count() + _BESIDE_OURS)
-            refresh_all(mine, at_broker, most=None, most_alone=_ALONE, most_without_list=_WITHOUT_LIST)
+            compare_with_list(mine, broker_access.broker_of(Connection.objects.get(pk=connection_id)), account_id)
         except Exception:  # one broken account must not stop the others, nor stand before them the next time
             order_state.mark_as_listed(mine.values_list("pk", flat=True), timezone.now())
             log.exception("The orders of connection %s could not be looked up", connection_id)
+
+
+def compare_with_list(orders: QuerySet[Order], broker: Broker, account_id: str) -> bool:
+    """All orders of one account, however many rest there. False: some of them could not be looked at."""
+    at_broker = AtBroker(broker, account_id, most=orders.count() + _BESIDE_OURS)
+    return refresh_all(
+        orders.order_by(_LONGEST_UNSEEN, "pk"),
+        at_broker,
+        most=None,
+        most_alone=MOST_ALONE,
+        most_without_list=_WITHOUT_LIST,
+    )
 
 
 def _with_change_under_way() -> QuerySet[Order]:
@@ -209,15 +221,17 @@ def refresh_all(
     most: int | None = _AT_MOST,
     most_alone: int = _AT_MOST,
     most_without_list: int = _AT_MOST,
-) -> None:
+) -> bool:
     """Bring orders of one account up to date: by one list, and one by one what that does not settle, at most
-    ``most_alone`` of them, in the order given; at most ``most_without_list`` where the broker gives no list."""
+    ``most_alone`` of them, in the order given; at most ``most_without_list`` where the broker gives no list.
+
+    False: some could not be looked at. Those beyond the bounds do not count: they are first in the next look.
+    """
     if at_broker.tells_changes:
-        _bring_told_up_to_date(orders, at_broker)
-        return
+        return _bring_told_up_to_date(orders, at_broker)
     found = list(orders.only(*listed.COMPARED)[:most])
     if not found:
-        return
+        return True
     try:
         found = listed.not_as_listed(found, at_broker.orders())
     except BrokerError as error:
@@ -228,19 +242,19 @@ def refresh_all(
         most_alone = min(most_alone, most_without_list)
     alone = {order.pk: place for place, order in enumerate(found[:most_alone])}
     if not alone:
-        return
+        return True
     whole = Order.objects.filter(pk__in=alone).select_related("app", "connection", "confirmation")
-    for_each(sorted(whole, key=lambda order: alone[order.pk]), sync.refresh)
+    return not for_each(sorted(whole, key=lambda order: alone[order.pk]), sync.refresh)
 
 
-def _bring_told_up_to_date(orders: QuerySet[Order], at_broker: AtBroker) -> None:
+def _bring_told_up_to_date(orders: QuerySet[Order], at_broker: AtBroker) -> bool:
     try:
         _ = at_broker.names  # which brings the account up to now
     except BrokerError as error:
         log.warning("The open orders of account %s were not brought up to now: %s", at_broker.account_id, error)
     _follow_changes(at_broker.account_id)
     changing = Modification.objects.filter(status__in=sync.IN_PROGRESS).values("order")
-    for_each(orders.filter(Q(status=Status.UNKNOWN) | Q(pk__in=changing)), sync.refresh)
+    return not for_each(orders.filter(Q(status=Status.UNKNOWN) | Q(pk__in=changing)), sync.refresh)
 
 
 def for_each(orders: QuerySet[Order] | Sequence[Order], step: Callable[[Order], None]) -> list[Order]:

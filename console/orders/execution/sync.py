@@ -175,13 +175,15 @@ def apply_answer(order: Order, answer: BrokerOrder) -> None:
             order.refresh_from_db()
         else:
             return
+    order_state.mark_looked_up(order, timezone.now())
     log.warning("Order %s is %s here and %s at its broker", order.public_id, order.status, after)
 
 
 def _apply_without_move(order: Order, answer: BrokerOrder, fields: dict[str, Any]) -> None:
     """News that do not change where the order stands."""
-    if answer.filled_quantity < order.filled_quantity:
-        return  # an older answer that arrived late
+    if answer.filled_quantity < order.filled_quantity:  # an older answer that arrived late
+        order_state.mark_looked_up(order, timezone.now())
+        return
     with transaction.atomic():
         news = order.filled_quantity != answer.filled_quantity
         order_state.apply_in_place(order, fields)

@@ -111,8 +111,11 @@ def keep_quote(order: Order, quote_id: str) -> bool:
 
 
 def apply_in_place(order: Order, fields: Mapping[str, Any]) -> None:
-    """What the broker says of an order whose status stays as it is."""
-    Order.objects.filter(pk=order.pk, status=order.status).update(**fields)
+    """What the broker says of an order whose status stays as it is. Raises ConcurrentUpdate when somebody else has
+    moved it, or taken over another fill of it, since it was read: that answer may be the newer one."""
+    as_read = Order.objects.filter(pk=order.pk, status=order.status, filled_quantity=order.filled_quantity)
+    if not as_read.update(**fields):
+        raise ConcurrentUpdate(f"{order.public_id} is no longer {order.status} with {order.filled_quantity} filled")
     for name, value in fields.items():
         setattr(order, name, value)
 

@@ -1,7 +1,10 @@
 """Signing in, and the three ways in which a session at Interactive Brokers ends."""
 
+import json
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -106,6 +109,30 @@ def test_lists_ibkr_wants_to_be_asked_for_seldom_are_asked_for_seldom(
     assert len(fake.received) - before == 0
     ibkr.order(PAPER, "0" * 32)
     assert time.monotonic() - started > 0.2, "a look-up waits for its turn and is not answered from memory"
+    assert len(fake.received) - before == 2
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"topic": "sor", "args": [{"acct": PAPER, "orderId": 7, "status": "Filled"}]},
+        {"topic": "system", "success": "tester"},
+    ],
+)
+def test_after_what_the_stream_says_no_list_from_before_it_is_shown(
+    ibkr: IbkrBroker, fake: FakeIbkr, monkeypatch: pytest.MonkeyPatch, frame: dict[str, Any]
+) -> None:
+    stream = ibkr.order_stream()
+    ibkr.orders(PAPER)
+    monkeypatch.setattr(session, "LIST_EVERY", 600.0)
+    monkeypatch.setattr(session, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: None))
+    before = len(fake.received)
+    stream.heard(json.dumps({"topic": "system", "hb": 1}))
+    ibkr.orders(PAPER)
+    assert len(fake.received) - before == 0
+    stream.heard(json.dumps(frame))
+    for _ in "12":
+        ibkr.orders(PAPER)
     assert len(fake.received) - before == 2
 
 

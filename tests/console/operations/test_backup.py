@@ -240,17 +240,29 @@ def test_a_restore_that_is_cut_off_leaves_every_file_where_it_was(
     assert (home / "secrets" / "vault_keys").read_bytes() == (saved / "secrets" / "vault_keys").read_bytes()
 
 
-def test_without_pg_dump_the_operator_is_told_what_to_install(source: Source) -> None:
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        ("", "pg_dump was not found on PATH"),
+        ("echo 'pg_dump (PostgreSQL) 9.6.24'", "pg_dump on PATH is of PostgreSQL 9 and cannot read the server's"),
+    ],
+)
+def test_without_a_fitting_pg_dump_the_operator_is_told_what_to_install(
+    source: Source, tmp_path: Path, program: str, told: str
+) -> None:
     if not source.elsewhere:
         return
+    if program:
+        (tmp_path / "pg_dump").write_text(f"#!/bin/sh\n{program}\n")
+        (tmp_path / "pg_dump").chmod(0o700)
     ran = serving.manage(
         source.server.home,
         8000,
         "backup",
         str(source.folder / "none"),
-        PATH="/nowhere",
+        PATH=str(tmp_path),
         TRADELATCH_DATABASE_URL=source.server.variables["TRADELATCH_DATABASE_URL"],
     )
     assert ran.returncode == 1
-    assert "pg_dump was not found on PATH" in ran.stderr
+    assert told in ran.stderr
     assert not (source.folder / "none").exists()

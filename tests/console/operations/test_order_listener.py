@@ -3,15 +3,20 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
 from brokers import registry, stream_connection
+from brokers.alpaca.adapter import AlpacaBroker
+from brokers.alpaca.stream import AlpacaStream
+from brokers.order_streams import StreamEvent, StreamEventKind
 from brokers.types import OrderType, Side, TimeInForce
 from console.accounts.models import User
 from console.authority import bearer
@@ -261,6 +266,93 @@ def test_what_moved_while_the_stream_was_down_is_found_when_it_is_up_again(
     fill(exchange, order)
     exchange.sockets[0].drop()
     until(listener, lambda: state(order) is Status.FILLED)
+
+
+def test_a_look_that_the_broker_does_not_answer_is_made_anew_while_the_stream_is_up(
+    listener: Listener, exchange: Exchange, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_listener, "_AGAIN_AFTER", 0.0)
+    until(listener, lambda: not listener.is_looking)
+    exchange.faults.set(*[Fault(kind="503", effect=False, method="GET", path="/v2/orders")] * 20)
+    fill(exchange, order)
+    until(listener, lambda: state(order) is Status.FILLED)
+
+
+def look_that_ended(error: Exception | None = None) -> Future[bool]:
+    """It reached nothing, or its thread could not give back its connection to the database."""
+    look: Future[bool] = Future()
+    if error is None:
+        look.set_result(False)
+    else:
+        look.set_exception(error)
+    return look
+
+
+@pytest.mark.parametrize("error", [None, OperationalError("the connection is gone")])
+@pytest.mark.parametrize(("is_up", "due"), [(True, 1.0 + order_listener._AGAIN_AFTER), (False, None)])
+def test_a_look_that_reached_nothing_is_made_anew_while_the_stream_is_up_and_else_left_to_the_sweep(
+    listener: Listener, order: Order, is_up: bool, due: float | None, error: Exception | None
+) -> None:
+    held = listener._held[order.connection_id]
+    held.is_up, held.look_at, held.looking = is_up, None, look_that_ended(error)
+    held.take_result(1.0)
+    assert held.look_at == due
+    held.look_at = None
+    held.take_result(2.0)  # the same look is not taken for another one
+    assert held.look_at is None
+
+
+@pytest.mark.parametrize("kind", [StreamEventKind.UP, StreamEventKind.DOWN])
+def test_what_a_stream_came_to_while_the_database_was_away_is_put_on_record_once_it_is_back(
+    listener: Listener, order: Order, monkeypatch: pytest.MonkeyPatch, kind: StreamEventKind
+) -> None:
+    def away(*given: object, **named: object) -> None:
+        raise OperationalError("the database is away")
+
+    pk, trouble = order.connection_id, "" if kind is StreamEventKind.UP else "It was cut."
+    order_streams.record(pk, is_up=kind is not StreamEventKind.UP)
+    listener._events.put((pk, StreamEvent(kind=kind, reason=trouble)))
+    with monkeypatch.context() as patched:
+        patched.setattr(order_streams, "record", away)
+        with pytest.raises(OperationalError):
+            listener.step()
+    listener.step()
+    row = OrderStreamStatus.objects.get(connection_id=pk)
+    assert (row.is_up, row.trouble) == (kind is StreamEventKind.UP, trouble)
+
+
+def test_a_stream_that_ends_as_nobody_expected_is_opened_anew(
+    make: Callable[[], Listener], order: Order, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = AlpacaBroker.order_stream
+
+    def once(broker: AlpacaBroker) -> AlpacaStream:
+        monkeypatch.setattr(AlpacaBroker, "order_stream", opened)
+        raise KeyError("the secret")
+
+    monkeypatch.setattr(AlpacaBroker, "order_stream", once)
+    heard_by(make(), order.connection_id)
+    assert "KeyError" in caplog.text and "the secret" not in caplog.text
+
+
+def test_of_all_that_a_stream_names_no_more_is_kept_than_is_looked_for(
+    listener: Listener, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_listener, "_MOST_NAMED", 3)
+    until(listener, lambda: not listener.is_looking)
+    looks: list[int] = []
+
+    def look(pk: int, named: frozenset[str]) -> bool:
+        looks.append(len(named))
+        return True
+
+    monkeypatch.setattr(order_listener, "wake", look)
+    forged = tuple(f"forged-{place}" for place in range(9))
+    for _ in "12":
+        told = StreamEvent(kind=StreamEventKind.MOVED, client_order_ids=forged)
+        listener._events.put((order.connection_id, told))
+    until(listener, lambda: bool(looks))
+    assert looks[0] == 3
 
 
 def test_the_stream_of_a_connection_that_was_unlinked_ends(

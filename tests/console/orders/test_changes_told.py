@@ -1,6 +1,6 @@
 """Paper tells of each change of an order: a sweep looks at those that changed, and at no other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from brokers.errors import BrokerUnavailable
 from brokers.paper import ledger
+from brokers.paper.adapter import PaperBroker
 from brokers.paper.models import ChangedOrder, PaperOrder
-from brokers.types import BrokerStatus
+from brokers.types import BrokerOrder, BrokerStatus
 from console.connections import broker_access
 from console.connections.models import Connection
 from console.orders import actions as order_actions
@@ -62,6 +63,12 @@ def listing() -> Callable[[Principal], list[Order]]:
 def cancel_at_paper(order: Order) -> None:
     row = PaperOrder.objects.get(client_order_id=order.wire_id)
     ledger.end(row, BrokerStatus.CANCELLED, at=timezone.now(), reason=GONE)
+
+
+def fill_at_paper(order: Order, filled: str) -> None:
+    row = PaperOrder.objects.get(client_order_id=order.wire_id)
+    row.filled_quantity, row.status = Decimal(filled), BrokerStatus.PARTIALLY_FILLED
+    ledger.save(row)
 
 
 def state(order: Order) -> Status:
@@ -131,6 +138,28 @@ def test_a_change_that_cannot_be_followed_now_is_kept_and_stops_no_other(resting
     assert not ChangedOrder.objects.exists()
 
 
+def test_changes_that_cannot_be_followed_are_kept_once_for_each_order(resting: list[Order], watch: Watch) -> None:
+    for order in resting[:2]:
+        for filled in ("0.01", "0.02"):
+            fill_at_paper(order, filled)
+    # As two workers leave them that put the same rows off at one time.
+    rows = ChangedOrder.objects.values_list("account_id", "client_order_id")
+    ChangedOrder.objects.bulk_create([ChangedOrder(account_id=row[0], client_order_id=row[1]) for row in rows])
+
+    def away(*names: str) -> None:
+        raise BrokerUnavailable("Not now.")
+
+    watch.on_lookup = away
+    reconcile.sweep()
+    assert sorted(ChangedOrder.objects.values_list("client_order_id", flat=True)) == sorted(
+        order.wire_id for order in resting[:2]
+    )
+    watch.on_lookup = lambda name: None
+    reconcile.sweep()
+    assert not ChangedOrder.objects.exists()
+    assert state(resting[0]) is state(resting[1]) is Status.PARTIALLY_FILLED
+
+
 def test_a_change_made_while_its_order_is_looked_at_is_followed_by_the_next_sweep(
     resting: list[Order], watch: Watch
 ) -> None:
@@ -149,6 +178,29 @@ def test_a_change_made_while_its_order_is_looked_at_is_followed_by_the_next_swee
     reconcile.sweep()
     assert not ChangedOrder.objects.exists()
     assert state(order) is Status.PARTIALLY_FILLED
+
+
+def test_an_answer_that_comes_later_than_a_newer_one_takes_no_fill_back_and_tells_none_twice(
+    resting: list[Order], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = resting[0]
+    fill_at_paper(order, "0.02")
+    reconcile.sweep()
+    ask = PaperBroker.named_orders
+
+    def slow(broker: PaperBroker, account_id: str, names: Collection[str]) -> list[BrokerOrder]:
+        told = ask(broker, account_id, names)
+        monkeypatch.setattr(PaperBroker, "named_orders", ask)
+        fill_at_paper(order, "0.08")
+        reconcile.sweep()  # of another worker
+        return told
+
+    monkeypatch.setattr(PaperBroker, "named_orders", slow)
+    fill_at_paper(order, "0.05")
+    reconcile.sweep()
+    assert not ChangedOrder.objects.exists()
+    assert Order.objects.get(pk=order.pk).filled_quantity == Decimal("0.08")
+    assert order.events.filter(after=Status.PARTIALLY_FILLED).count() == 2
 
 
 def test_changes_of_orders_that_are_not_ours_are_forgotten(resting: list[Order], looked_up: list[str]) -> None:

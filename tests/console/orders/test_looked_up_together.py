@@ -163,12 +163,29 @@ def test_of_many_missing_orders_a_sweep_asks_for_some_and_the_next_for_the_other
     resting: list[Order], looked_up: list[str], watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch.on_list = lambda told: []
-    monkeypatch.setattr(reconcile, "_ALONE", 2)
+    monkeypatch.setattr(reconcile, "MOST_ALONE", 2)
     reconcile.sweep()
     assert looked_up == [order.wire_id for order in resting[:2]]
     looked_up.clear()
     reconcile.sweep()
     assert looked_up[0] == resting[2].wire_id
+
+
+@pytest.mark.parametrize("older", [Status.PARTIALLY_FILLED, Status.WORKING])
+def test_an_order_of_which_the_broker_says_less_than_before_keeps_no_other_waiting(
+    resting: list[Order], looked_up: list[str], watch: Watch, monkeypatch: pytest.MonkeyPatch, older: Status
+) -> None:
+    some = resting[0]
+    _fill_in_part(some)
+    if older is Status.WORKING:
+        PaperOrder.objects.filter(client_order_id=some.wire_id).update(status=BrokerStatus.WORKING, filled_quantity=0)
+    Order.objects.filter(pk=some.pk).update(status=Status.PARTIALLY_FILLED, filled_quantity=Decimal("0.08"))
+    watch.on_list = lambda told: []
+    monkeypatch.setattr(reconcile, "MOST_ALONE", 1)
+    for _ in resting:
+        reconcile.sweep()
+    assert looked_up == [order.wire_id for order in resting]
+    assert Order.objects.get(pk=some.pk).filled_quantity == Decimal("0.08")
 
 
 def test_a_sweep_asks_for_few_orders_of_a_broker_that_gives_no_list(

@@ -1,6 +1,7 @@
 """What a broker's answer, refusal or silence makes of an order; and that nothing is ever sent twice."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError
@@ -256,6 +257,17 @@ def test_an_order_said_to_be_missing_is_looked_for_again(trader: Principal, watc
     reconcile.sweep()
     assert state(order) is Status.NOT_FOUND, "not more than once a minute"
     clock.advance(seconds=61)
+    reconcile.sweep()
+    assert state(order) is Status.WORKING
+
+
+def test_an_order_said_to_be_missing_is_looked_for_again_where_the_clock_was_set_back(
+    trader: Principal, watch: Watch, clock: Clock
+) -> None:
+    watch.after_submit = failing(UnknownOutcome("The connection was cut."))
+    order = order_actions.confirm(trader, preparing.prepare(trader, bitcoin(limit="1000")).confirmation.public_id)
+    before = clock.now + timedelta(hours=1)
+    Order.objects.filter(pk=order.pk).update(status=Status.NOT_FOUND, moved_at=before, looked_up_at=before)
     reconcile.sweep()
     assert state(order) is Status.WORKING
 

@@ -27,4 +27,5 @@ class Command(BaseCommand):
         if made.secrets_elsewhere:
             self.stdout.write(f"Not in the backup, keep them elsewhere: {', '.join(made.secrets_elsewhere)}.")
         if not options["without_secrets"]:
-            self.stdout.write(f"{options['folder'] / backup.SECRETS} opens brokers' keys: keep it private.")
+            secrets = options["folder"] / backup.SECRETS
+            self.stdout.write(f"{secrets} has keys that sign or open what is in the backup: keep it private.")
