@@ -9,6 +9,7 @@ from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.halts.services import Proof
 from console.notifications.models import NewsItem
+from console.orders.execution import release
 from console.orders.models import Order
 from console.orders.owner import notifications
 from console.orders.owner.approvals import Evidence
@@ -143,7 +144,7 @@ def test_an_order_of_a_plan_is_nobodys_to_approve_beside_it(
 
     plan = started(trader, twap())
     with monkeypatch.context() as patched:
-        patched.setattr(execution.release, "release", dies)
+        patched.setattr(release, "release", dies)
         with pytest.raises(Died):
             execution.sweep()
     order = Order.objects.get()
