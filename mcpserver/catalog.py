@@ -720,7 +720,7 @@ TOOLS: tuple[Tool, ...] = (
         returns=plans.Plans,
         args=(
             Text(name="plan_id", longest=40),
-            Choice(name="status", choices=plans.STATUSES),
+            Flag(name="over", about="Ended ones, too."),
             Whole(name="limit", most=100),
         ),
     ),

@@ -5,7 +5,7 @@ from django.db.models import QuerySet
 from console.accounts.models import User
 from console.connected_apps.models import ConnectedApp
 from console.plans.models import PlanChild, PlanEvent, TradingPlan
-from console.plans.states import ACTIVE, NOT_OVER, PlanStatus
+from console.plans.states import NOT_OVER
 from console.principal import Principal
 
 MOST_LISTED = 100
@@ -27,19 +27,11 @@ def listed(owner: User) -> tuple[list[TradingPlan], list[TradingPlan]]:
     return list(mine.filter(status__in=NOT_OVER)), list(mine.exclude(status__in=NOT_OVER)[:MOST_LISTED])
 
 
-STATUSES = {
-    "open": NOT_OVER,
-    "active": ACTIVE,
-    "closed": frozenset(PlanStatus) - NOT_OVER,
-    "all": frozenset(PlanStatus),
-}
-
-
-def of_app(principal: Principal, status: str, limit: int) -> list[TradingPlan]:
-    """Plans of the principal's own app, newest first."""
+def of_app(principal: Principal, *, over: bool, limit: int) -> list[TradingPlan]:
+    """Plans of the principal's own app, newest first; ``over``: also those that have ended."""
     app = ConnectedApp.objects.get(pk=principal.app_id)
     mine = with_rows().filter(app__in=ConnectedApp.objects.filter(app.same), connection_id=principal.connection_id)
-    return list(mine.filter(status__in=STATUSES[status])[:limit])
+    return list((mine if over else mine.filter(status__in=NOT_OVER))[:limit])
 
 
 def children(plan: TradingPlan) -> list[PlanChild]:

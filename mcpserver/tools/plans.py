@@ -21,7 +21,6 @@ from mcpserver.tools.render import compact, moment
 
 KINDS = tuple(each.value for each in PlanKind)
 EVERY = tuple(each.value for each in Every)
-STATUSES = tuple(queries.STATUSES)
 AT_REFUSAL = tuple(each.value for each in AtRefusal)
 WHEN_SILENT = tuple(each.value for each in WhenSilent)
 MOST_ORDERS, MOST_LEVELS, LONGEST_MINUTES = preparing.MOST_ORDERS, preparing.MOST_LEVELS, preparing.LONGEST_MINUTES
@@ -203,7 +202,7 @@ def discard(call: ToolCall) -> dict[str, Any]:
 def get_plans(call: ToolCall) -> dict[str, Any]:
     args = call.args
     if "plan_id" not in args:
-        found = queries.of_app(call.principal, args.get("status", "open"), args.get("limit", 20))
+        found = queries.of_app(call.principal, over=args.get("over", False), limit=args.get("limit", 20))
         return {"plans": [_plan(each) for each in found]}
     plan = deciding.own(call.principal, args["plan_id"])
     call.account_id = plan.account_id

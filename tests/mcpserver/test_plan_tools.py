@@ -53,7 +53,7 @@ def test_a_plan_from_its_preview_to_its_end(clock: Clock, key: str) -> None:
     execution.sweep()
     execution.sweep()
     plan_id = prepared["plan"]["plan_id"]
-    _, listed = sent(key, "get_plans", status="closed")
+    _, listed = sent(key, "get_plans", over=True)
     _, one = sent(key, "get_plans", plan_id=plan_id)
     assert one["plan"]["status"] == "done"
     assert plan_id in str(listed)
