@@ -18,14 +18,14 @@ from console.errors import Code, Refusal
 from console.halts import services as halts
 from console.halts.services import Proof
 from console.orders import queries as order_queries
-from console.orders.checks import check_rows, permission
+from console.orders.checks import check_rows, order_access, permission
 from console.orders.checks.check_subject import Authorize
 from console.orders.owner.approvals import Evidence
 from console.orders.terms import digest
 from console.orders.transitions import confirmations
 from console.plans import bounds, preparing, queries, transitions
-from console.plans.models import TradingPlan
-from console.plans.states import PlanStatus
+from console.plans.models import PlanChild, TradingPlan
+from console.plans.states import ChildStatus, PlanStatus
 from console.principal import Principal, Redeemer
 
 # -- started -------------------------------------------------------------------------------------------------
@@ -177,10 +177,24 @@ def _end_unstarted(plan: TradingPlan, after: PlanStatus, what: str, by: str, cod
 # -- paused, resumed, ended ----------------------------------------------------------------------------------
 
 
+def _guards(plan: TradingPlan, user: User | None) -> list[PlanChild]:
+    """Open orders of it whose cancel waits for the owner, as that of any order an app would cancel."""
+    if user is not None:
+        return []
+    found = PlanChild.objects.filter(plan=plan, status=ChildStatus.OPEN).select_related("order__connection")
+    return [child for child in found if child.order is not None and order_access.cancel_needs_owner(child.order)]
+
+
 def pause(plan: TradingPlan, *, by: str, user: User | None = None) -> bool:
-    """It sends nothing more, and its open orders are cancelled; False when it was not running."""
+    """It sends nothing more, and its open orders are cancelled; False when it was not running.
+
+    Without ``user``, an app asks: where the owner releases orders, what guards a position stays then.
+    """
+    guards = _guards(plan, user)
     with transaction.atomic():
         paused = transitions.move(plan, PlanStatus.PAUSED, f"Paused by {by}.", by)
+        if paused:
+            transitions.keep(guards)
         if paused and user is not None:
             _record(user, "plan paused", plan, None)
     return paused
@@ -217,10 +231,13 @@ def resume(plan: TradingPlan, *, by: User, evidence: Evidence) -> bool:
 
 
 def cancel(plan: TradingPlan, *, by: str, user: User | None = None) -> bool:
-    """It is over, and its open orders are cancelled; what it bought or sold stays. False when it was over before."""
+    """It is over, and its open orders are cancelled, as by ``pause``; what it bought or sold stays. False when it was
+    over before."""
+    guards = _guards(plan, user)
     with transaction.atomic():
         ended = transitions.move(plan, PlanStatus.CANCELLED, f"Cancelled by {by}.", by)
         if ended:
+            transitions.keep(guards)
             transitions.leave_out(plan)
             if user is not None:
                 _record(user, "plan cancelled", plan, None)

@@ -204,8 +204,8 @@ def _withdraw(plan: TradingPlan, now: datetime) -> None:
         assert order is not None
         if order.state not in order_states.OPEN or order.cancel_requested_at is not None:
             continue
-        if plan.kind == PlanKind.TIME_EXIT:
-            continue  # it closes a position, and was sent while the plan ran
+        if child.kept or plan.kind == PlanKind.TIME_EXIT:
+            continue  # it guards a position; it closes a position, and was sent while the plan ran
         if pauses:
             transitions.recall(child)
         if order.state in (Status.INTENT, Status.ASKED):

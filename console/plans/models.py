@@ -129,6 +129,8 @@ class PlanChild(models.Model):
     """Of a grid: at which of its prices, from 0."""
     recalled = models.BooleanField(default=False)
     """Its order is taken back because the plan pauses: what is left of it goes again when the plan does."""
+    kept = models.BooleanField(default=False)
+    """Its order guards a position where the owner releases orders, so it stays open when its app stops the plan."""
     status = models.CharField(max_length=10, choices=[(each.value, CHILD_LABELS[each]) for each in ChildStatus])
     attempt = models.PositiveSmallIntegerField(default=0)
     """Counted on only when the order of the last one was never sent and cannot be any more."""

@@ -234,8 +234,8 @@ def _twap(
     )
     largest = sizes[-1]
     draft = PlanDraft(
-        opening=f"{whole} in {len(sizes)} orders {at}, spread evenly over {_span(wish.minutes)}.",
-        heading=f"TWAP: {whole} in {len(sizes)} orders over {_span(wish.minutes)}",
+        opening=f"{whole} in {len(sizes)} orders {at}, spread evenly over {span(wish.minutes)}.",
+        heading=f"TWAP: {whole} in {len(sizes)} orders over {span(wish.minutes)}",
         children=children,
         lasts=timedelta(minutes=wish.minutes) + AFTER_THE_LAST,
         most_orders=len(sizes),
@@ -362,7 +362,7 @@ def _grid(
         opening=(
             f"Buy {each} at each of {len(buys)} levels below the market, between {between}. What is bought at one "
             "level is offered at the next one above, and bought again below once it was sold, for "
-            f"{_span(wish.minutes)}. "
+            f"{span(wish.minutes)}. "
             "What it then has stays in the account; its open orders are cancelled. All it can have bought at once: "
             f"{amount(at_once, instrument.currency)}."
         ),
@@ -390,7 +390,7 @@ def _time_exit(
     child = ChildDraft(after=after, side=side, quantity=wish.quantity)
     seen = _look(principal, account, replace(_terms(instrument, child), quantity=units))
     what = f"Close {'the whole position' if wish.quantity is None else plain(wish.quantity)} in {instrument.symbol}"
-    when = f"in {_span(wish.minutes)}" if wish.minutes is not None else f"at {wish.start:%Y-%m-%d %H:%M} UTC"
+    when = f"in {span(wish.minutes)}" if wish.minutes is not None else f"at {wish.start:%Y-%m-%d %H:%M} UTC"
     draft = PlanDraft(
         opening=(
             f"{what} {when}, with one {side.lower()} order at the market. It closes what there is then, up to "
@@ -491,7 +491,7 @@ def _shown(
             }
         )
     stops = _could_stop(connection, wish, seen, draft)
-    until = f"{_span(int(draft.lasts.total_seconds() // 60))} after it starts"
+    until = f"{span(int(draft.lasts.total_seconds() // 60))} after it starts"
     if draft.starts is not None:
         until = f"{draft.starts + draft.lasts:%Y-%m-%d %H:%M} UTC"
     fees = "" if draft.fee is None else f", fees about {amount(draft.fee, currency)}"
@@ -604,7 +604,8 @@ def _silence_text(wish: PlanWish) -> str:
     return f" If the app does not call for {wish.silent_minutes} minutes, the plan {then}."
 
 
-def _span(minutes: int | None) -> str:
+def span(minutes: int | None) -> str:
+    """``90 minutes``, ``3 hours``, ``12 days``."""
     assert minutes is not None
     if minutes % 1440 == 0 and minutes:
         days = minutes // 1440

@@ -4,6 +4,7 @@ Whatever a person or the world stops is a move of the plan's row. The release of
 was moved nothing more of it goes.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -132,6 +133,11 @@ def set_times(plan: TradingPlan, begins: datetime) -> None:
 def recall(child: PlanChild) -> None:
     """Its order is taken back because the plan pauses."""
     PlanChild.objects.filter(pk=child.pk, status=ChildStatus.OPEN).update(recalled=True)
+
+
+def keep(children: Collection[PlanChild]) -> None:
+    """Their orders stay open though the plan stops: only the owner cancels them."""
+    PlanChild.objects.filter(pk__in=[each.pk for each in children], status=ChildStatus.OPEN).update(kept=True)
 
 
 def leave_out(plan: TradingPlan) -> None:

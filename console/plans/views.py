@@ -1,6 +1,7 @@
 """Pages of plans: all of them, and one with its orders; start, decline, pause, resume, cancel."""
 
 import math
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -50,7 +51,7 @@ def _page(request: HttpRequest, plan: TradingPlan, proof: presence.ProofFields |
         {
             "child": child,
             "text": preparing.child_text(child, plan.symbol, plan.currency),
-            "after": span_text(child.after_seconds) if child.after_seconds else "",
+            "after": _after(child.after_seconds),
             "value": _amount(shown.get(child.number, {}).get("value")),
             "fee": _amount(shown.get(child.number, {}).get("fee")),
         }
@@ -68,13 +69,21 @@ def _page(request: HttpRequest, plan: TradingPlan, proof: presence.ProofFields |
         "seconds": max(0, math.ceil((confirmation.expires_at - now).total_seconds())),
         "is_active": plan.state in ACTIVE,
         "is_running": plan.state is PlanStatus.RUNNING,
-        "lasts": span_text(plan.lasts_seconds),
+        "lasts": preparing.span(plan.lasts_seconds // 60),
+        "ends_at": plan.ends_at or (plan.starts_after and plan.starts_after + timedelta(seconds=plan.lasts_seconds)),
         "at_refusal": AtRefusal(plan.at_refusal).label,
         "proof": proof,
     }
     if waits and proof is None:
         context["proof"] = presence.proof_fields(request, PresenceAct.START_PLAN, live=connection.is_live)
     return render(request, "plans/detail.html", context)
+
+
+def _after(seconds: int) -> str:
+    """How long after the beginning; empty for at once."""
+    if not seconds:
+        return ""
+    return span_text(seconds) if seconds % 60 else preparing.span(seconds // 60)
 
 
 def _amount(text: str | None) -> Decimal | None:

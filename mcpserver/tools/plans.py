@@ -218,7 +218,7 @@ def pause_plan(call: ToolCall) -> dict[str, Any]:
     plan = deciding.own(call.principal, call.args["plan_id"])
     call.account_id = plan.account_id
     paused = deciding.pause(plan, by=call.principal.app_label)
-    note = "Its open orders are being cancelled. Only the owner can resume it, in the console."
+    note = f"{_CANCELLED} Only the owner can resume it, in the console."
     return {"status": plan.status, "plan": _plan(plan), "note": note if paused else _not_moved(plan)}
 
 
@@ -226,8 +226,14 @@ def cancel_plan(call: ToolCall) -> dict[str, Any]:
     plan = deciding.own(call.principal, call.args["plan_id"])
     call.account_id = plan.account_id
     ended = deciding.cancel(plan, by=call.principal.app_label)
-    note = "Its open orders are being cancelled. What it bought or sold stays."
+    note = f"{_CANCELLED} What it bought or sold stays."
     return {"status": plan.status, "plan": _plan(plan), "note": note if ended else _not_moved(plan)}
+
+
+_CANCELLED = (
+    "Its open orders are being cancelled; where the owner approves orders, those that guard a position stay, and only "
+    "the owner cancels them."
+)
 
 
 def _not_moved(plan: TradingPlan) -> str:

@@ -8,9 +8,14 @@ import pytest
 
 from brokers.paper.models import PaperOrder
 from brokers.types import Side
+from console.accounts.models import User
 from console.connections import broker_access
+from console.connections import services as connections
+from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
+from console.halts.services import Proof
 from console.orders.models import Order
+from console.orders.owner.approvals import Evidence
 from console.orders.states import Status
 from console.orders.transitions import order_state
 from console.plans import deciding, execution, preparing
@@ -117,6 +122,24 @@ def test_a_grid_that_is_resumed_places_again_what_its_pause_took_back(clock: Clo
     execution.sweep()
     assert orders(plan) == before * 2
     assert len(sent(plan)) == len(before)
+
+
+def test_an_app_that_ends_its_plan_leaves_what_guards_a_position_to_its_owner(
+    clock: Clock, owner: User, paper: Connection, trader: Principal
+) -> None:
+    trade(trader, "0.05")
+    connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+    for user, stays in ((None, True), (owner, False)):
+        plan = preparing.prepare_plan(trader, grid(trader))
+        password = Evidence(proof=Proof.PASSWORD, label="the password")
+        deciding.approve(plan, by=owner, evidence=password, seen=plan.confirmation.terms_digest)
+        execution.sweep()
+        fill(plan, 1)
+        execution.sweep()
+        deciding.cancel(now_of(plan), by="Claude", user=user)
+        execution.sweep()
+        left = Order.objects.filter(plan_child__plan=plan, status=Status.WORKING, cancel_requested_at=None)
+        assert list(left.values_list("side", flat=True)) == (["SELL"] if stays else [])
 
 
 def test_a_recurring_order_goes_on_its_days(clock: Clock, trader: Principal) -> None:
