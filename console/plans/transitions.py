@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from console.audit import log as audit_log
@@ -110,7 +111,9 @@ def claim(child: PlanChild, now: datetime, lease: timedelta) -> bool:
     if waiting.update(status=ChildStatus.WORKING, claimed_at=now, moved_at=now):
         child.status, child.claimed_at = ChildStatus.WORKING, now
         return True
-    left = mine.filter(status=ChildStatus.WORKING, claimed_at__lte=now - lease)
+    # Claimed later than now: the clock was set back since.
+    died = Q(claimed_at__lte=now - lease) | Q(claimed_at__gt=now + lease)
+    left = mine.filter(died, status=ChildStatus.WORKING)
     if left.update(claimed_at=now):
         child.claimed_at = now
         return True
