@@ -60,8 +60,8 @@ LABELS: dict[Toolset, tuple[str, str]] = {
     ),
     Toolset.ALGO: (
         "Plans",
-        "Orders that go by themselves at their times, within bounds, once the whole was confirmed: TWAP, recurring "
-        "orders, grids, exits at a time.",
+        "Orders that go by themselves at their times, within bounds, once the whole was confirmed: TWAP, VWAP, "
+        "recurring orders, grids, exits at a time.",
     ),
 }
 

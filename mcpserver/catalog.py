@@ -680,7 +680,7 @@ TOOLS: tuple[Tool, ...] = (
         toolset=Toolset.ALGO,
         ability=Ability.ORDERS,
         about=(
-            f"Plan orders over time: twap, dca, grid, time_exit ({plans.KINDS_LEFT}). Sends nothing: show its "
+            f"Plan orders over time: twap, vwap, dca, grid, time_exit ({plans.KINDS_LEFT}). Sends nothing: show its "
             "summary, then confirm_trade."
         ),
         run=plans.prepare_plan,
@@ -690,7 +690,7 @@ TOOLS: tuple[Tool, ...] = (
             Choice(name="kind", required=True, choices=plans.KINDS),
             SYMBOL,
             _listed_elsewhere(Choice(name="side", choices=tuple(each.value for each in Side))),
-            Amount(name="quantity", about="twap: in all."),
+            Amount(name="quantity", about="twap, vwap: in all."),
             Amount(name="notional", about="Or, dca."),
             Amount(name="limit_price"),
             Whole(name="orders", most=plans.MOST_ORDERS),

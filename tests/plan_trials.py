@@ -43,6 +43,8 @@ from tests import prepared
 from tests.console.plans.steps import switch_on
 
 _REAL_NOW = timezone.now
+_PARTS = (PlanKind.TWAP, PlanKind.VWAP)
+"""Of one quantity."""
 _WRITES = ("INSERT", "UPDATE", "DELETE")
 _KILLED = 0.6
 """How many of the processes that carry plans on are killed."""
@@ -103,11 +105,11 @@ class Trials:
 
     def begin(self, who: Principal) -> int | None:
         kind = self.dice.choice(list(PlanKind))
-        size = Decimal(self.dice.randrange(1, 40)) / 1000
+        size = Decimal(self.dice.randrange(4, 40)) / 1000
         bounds: dict[str, Any] = {"at_refusal": self.dice.choice(list(AtRefusal))}
         orders = self.dice.randrange(2, 7)
         match kind:
-            case PlanKind.TWAP:
+            case PlanKind.TWAP | PlanKind.VWAP:
                 side = self.dice.choice(list(Side))
                 minutes = self.dice.randrange(2, 20)
                 wish = PlanWish(
@@ -298,9 +300,9 @@ def _wrong_with(plan: TradingPlan) -> list[str]:
     if plan.confirmed_at is None and books:
         found.append("orders went before it was confirmed")
     whole = Decimal(0)
-    if plan.kind == PlanKind.TWAP:
+    if plan.kind in _PARTS:
         whole = sum((child["quantity"] and Decimal(child["quantity"]) for child in plan.confirmation.terms["children"]),
                     Decimal(0))  # fmt: skip
-    if plan.kind == PlanKind.TWAP and sum((each.filled_quantity for each in books.values()), Decimal(0)) > whole:
+    if plan.kind in _PARTS and sum((each.filled_quantity for each in books.values()), Decimal(0)) > whole:
         found.append("it traded more than was shown")
     return found

@@ -11,6 +11,7 @@ from console.principal import Redeemer
 
 class PlanKind(models.TextChoices):
     TWAP = "twap", "TWAP"
+    VWAP = "vwap", "VWAP"
     DCA = "dca", "Recurring order"
     GRID = "grid", "Grid"
     TIME_EXIT = "time_exit", "Exit at a time"

@@ -18,7 +18,8 @@ from brokers.decimals import amount, money, plain
 from brokers.errors import BrokerError
 from brokers.types import Instrument, OrderType, Side, TimeInForce
 from console import ids
-from console.connections import broker_access
+from console.connections import bar_series, broker_access
+from console.connections.bar_series import BarSpan
 from console.connections.models import Connection
 from console.errors import Code, Refusal, refusal_of_read
 from console.halts import services as halts
@@ -43,7 +44,7 @@ MOST_AT_ONCE = 20
 LONGEST_MINUTES = 90 * 24 * 60
 SHORTEST_SILENCE = 5
 """Minutes: when an app last called is known to the minute."""
-KINDS_LEFT = "no rebalance, VWAP, trailing entry"
+KINDS_LEFT = "no rebalance, trailing entry"
 """Kinds that there are not."""
 AFTER_THE_LAST = timedelta(minutes=15)
 """How long a plan goes on after its last order is due, for what has to be tried again."""
@@ -131,6 +132,7 @@ class _Estimated:
 
 _TAKES: dict[PlanKind, tuple[frozenset[str], frozenset[str]]] = {
     PlanKind.TWAP: (frozenset({"side", "quantity", "orders", "minutes"}), frozenset({"limit_price", "start"})),
+    PlanKind.VWAP: (frozenset({"side", "quantity", "orders", "minutes"}), frozenset({"limit_price", "start"})),
     PlanKind.DCA: (frozenset({"orders", "every"}), frozenset({"side", "quantity", "notional", "limit_price", "at"})),
     PlanKind.GRID: (frozenset({"quantity", "lower", "upper", "levels", "minutes"}), frozenset({"most_orders"})),
     PlanKind.TIME_EXIT: (frozenset(), frozenset({"quantity", "start", "minutes"})),
@@ -161,7 +163,8 @@ def prepare_plan(
         if spreads.parse(instrument.symbol) is not None:
             raise Refusal(Code.INVALID_ARGUMENT, "A plan trades one instrument, not a spread.", field="symbol")
         make = {
-            PlanKind.TWAP: _twap,
+            PlanKind.TWAP: _spread_evenly,
+            PlanKind.VWAP: _spread_by_volume,
             PlanKind.DCA: _dca,
             PlanKind.GRID: _grid,
             PlanKind.TIME_EXIT: _time_exit,
@@ -208,11 +211,46 @@ def _check_wish(wish: PlanWish) -> None:
 # -- kinds ---------------------------------------------------------------------------------------------------
 
 
-def _twap(
+def _spread_evenly(
     principal: Principal, broker: Broker, account: str, instrument: Instrument, wish: PlanWish, now: datetime
 ) -> tuple[PlanDraft, _Estimated]:
+    assert wish.orders is not None
+    return _spread(principal, account, instrument, wish, [Decimal(1)] * wish.orders)
+
+
+_PROFILE_DAYS = 7
+_PROFILE_SPAN = BarSpan.FIFTEEN_MINUTES
+
+
+def _spread_by_volume(
+    principal: Principal, broker: Broker, account: str, instrument: Instrument, wish: PlanWish, now: datetime
+) -> tuple[PlanDraft, _Estimated]:
+    """As much at each time of day as was traded then, on average, in the last days. Raises BrokerError, Refusal."""
+    assert wish.orders is not None and wish.minutes is not None
+    since, seconds = now - timedelta(days=_PROFILE_DAYS), _PROFILE_SPAN.seconds
+    most = _PROFILE_DAYS * 86_400 // seconds
+    traded: dict[int, Decimal] = {}
+    for bar in bar_series.read(broker, instrument.symbol, _PROFILE_SPAN, start=since, end=now, limit=most):
+        place = int(bar.start.timestamp()) % 86_400 // seconds
+        traded[place] = traded.get(place, Decimal(0)) + bar.volume
+    begins, each = wish.start or now, timedelta(minutes=wish.minutes) / (wish.orders - 1)
+    when = [begins + number * each for number in range(wish.orders)]
+    weights = [traded.get(int(at.timestamp()) % 86_400 // seconds, Decimal(0)) for at in when]
+    if not all(weights):
+        raise Refusal(
+            Code.NOT_OFFERED_BY_BROKER,
+            f"How much of {instrument.symbol} was traded at these times of the day, in the last {_PROFILE_DAYS} days, "
+            "is not known. A twap plan needs no volume.",
+            field="kind",
+        )
+    return _spread(principal, account, instrument, wish, weights)
+
+
+def _spread(
+    principal: Principal, account: str, instrument: Instrument, wish: PlanWish, weights: Sequence[Decimal]
+) -> tuple[PlanDraft, _Estimated]:
     assert wish.side is not None and wish.quantity is not None and wish.orders is not None and wish.minutes is not None
-    sizes = _slices(instrument, wish.quantity, wish.orders)
+    sizes = _slices(instrument, wish.quantity, weights)
     each = timedelta(minutes=wish.minutes) / (wish.orders - 1)
     if each < timedelta(seconds=10):
         raise Refusal(Code.INVALID_ARGUMENT, "Its orders have to be 10 seconds apart at least.", field="orders")
@@ -227,15 +265,17 @@ def _twap(
         )
         for number, size in enumerate(sizes)
     )
-    seen = _look(principal, account, _terms(instrument, children[-1]))
+    largest = max(sizes)
+    seen = _look(principal, account, replace(_terms(instrument, children[0]), quantity=largest))
     whole = f"{wish.side.capitalize()} {plain(wish.quantity)} {instrument.symbol}"
     at = (
         "at the market" if wish.limit_price is None else f"at {money(wish.limit_price)} {instrument.currency} or better"
     )
-    largest = sizes[-1]
+    by_volume = wish.kind is PlanKind.VWAP
+    how = f"by the volume of the last {_PROFILE_DAYS} days at each time of the day" if by_volume else "evenly"
     draft = PlanDraft(
-        opening=f"{whole} in {len(sizes)} orders {at}, spread evenly over {span(wish.minutes)}.",
-        heading=f"TWAP: {whole} in {len(sizes)} orders over {span(wish.minutes)}",
+        opening=f"{whole} in {len(sizes)} orders {at}, spread {how} over {span(wish.minutes)}.",
+        heading=f"{wish.kind.label}: {whole} in {len(sizes)} orders over {span(wish.minutes)}",
         children=children,
         lasts=timedelta(minutes=wish.minutes) + AFTER_THE_LAST,
         most_orders=len(sizes),
@@ -246,22 +286,25 @@ def _twap(
     return draft, seen
 
 
-def _slices(instrument: Instrument, whole: Decimal, count: int) -> list[Decimal]:
-    """As equal as whole lots allow, the larger ones last. Raises Refusal."""
+def _slices(instrument: Instrument, whole: Decimal, weights: Sequence[Decimal]) -> list[Decimal]:
+    """In these proportions as far as whole lots allow; what is left over goes to the last. Raises Refusal."""
     lots, rest = divmod(whole, instrument.lot)
     if rest:
         raise Refusal(
             Code.INVALID_ARGUMENT, f"quantity must be a multiple of {plain(instrument.lot)}.", field="quantity"
         )
-    base, more = divmod(int(lots), count)
-    if base * instrument.lot < max(instrument.minimum, instrument.lot):
+    total = sum(weights, Decimal(0))
+    parts = [int(lots * weight / total) for weight in weights]
+    for number in range(int(lots) - sum(parts)):  # fewer than there are parts
+        parts[len(parts) - 1 - number] += 1
+    if min(parts) * instrument.lot < max(instrument.minimum, instrument.lot):
         raise Refusal(
             Code.INVALID_ARGUMENT,
-            f"{count} orders of {plain(whole)} {instrument.symbol} are too small: one is "
+            f"{len(parts)} orders of {plain(whole)} {instrument.symbol} are too small: one is "
             f"{plain(max(instrument.minimum, instrument.lot))} at least. Choose fewer orders.",
             field="orders",
         )
-    return [(base + (number >= count - more)) * instrument.lot for number in range(count)]
+    return [part * instrument.lot for part in parts]
 
 
 def _dca(
@@ -471,14 +514,14 @@ def _shown(
 ) -> dict[str, Any]:
     """All that a person decides by, as text: what the digest binds."""
     currency = instrument.currency
-    share = Decimal(1)
+    sizes = [each.quantity for each in draft.children if each.quantity is not None]
     children = []
     for number, child in enumerate(draft.children, start=1):
         value = seen.value
         if child.limit_price is not None and child.quantity is not None:
             value = child.limit_price * child.quantity * instrument.multiplier
-        elif child.quantity is not None and wish.kind is PlanKind.TWAP:
-            value = seen.value * child.quantity / (draft.children[-1].quantity or child.quantity)
+        elif child.quantity is not None:  # the largest was looked at
+            value = seen.value * child.quantity / max(sizes)
         share = value / seen.value if seen.value else Decimal(1)
         children.append(
             {

@@ -100,13 +100,13 @@ def test_who_may_only_read_prepares_none(read_key: str) -> None:
     assert call(read_key, "get_plans")["plans"] == []
 
 
-@pytest.mark.parametrize("kind", ["rebalance", "vwap", "trailing_entry"])
+@pytest.mark.parametrize("kind", ["rebalance", "trailing_entry"])
 def test_a_kind_that_is_not_there_is_refused_and_the_tool_says_so(key: str, kind: str) -> None:
     found = refusal(key, "prepare_plan", **(TWAP | {"kind": kind}))
     assert (found["code"], found["field"]) == ("invalid_argument", "kind")
     declared = catalog.find("prepare_plan")
     assert declared is not None
-    assert "no rebalance, VWAP, trailing entry" in declared.about
+    assert "no rebalance, trailing entry" in declared.about
 
 
 def test_its_confirmation_does_not_go_as_that_of_an_order(clock: Clock, key: str) -> None:

@@ -1,13 +1,14 @@
 """Each kind of plan: what it takes, what it shows, and which orders it makes."""
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from brokers.paper.models import PaperOrder
-from brokers.types import Side
+from brokers.types import Bar, Side
 from console.accounts.models import User
 from console.connections import broker_access
 from console.connections import services as connections
@@ -25,6 +26,7 @@ from console.plans.states import PlanStatus
 from console.principal import Principal
 from tests.clock import Clock
 from tests.console.plans.steps import go_on, now_of, sent, started, trade, twap
+from tests.watched_broker import Watch, WatchedBroker
 
 pytestmark = pytest.mark.django_db
 
@@ -183,6 +185,34 @@ def test_an_exit_needs_a_position(clock: Clock, trader: Principal) -> None:
     with pytest.raises(Refusal) as refused:
         preparing.prepare_plan(trader, PlanWish(kind=PlanKind.TIME_EXIT, symbol="BTC/USD", minutes=5))
     assert refused.value.code is Code.NO_POSITION
+
+
+def test_a_vwap_takes_most_when_most_is_traded(
+    clock: Clock, trader: Principal, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = clock.now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
+    busy = start + timedelta(minutes=30)
+
+    def bars(self: object, symbol: str, size: object, **given: Any) -> list[Bar]:
+        found = []
+        for day in range(1, 6):
+            for minutes in (0, 15, 30, 45):
+                at = start + timedelta(minutes=minutes) - timedelta(days=day)
+                volume = Decimal(30 if at + timedelta(days=day) == busy else 10)
+                price = Decimal(100)
+                found.append(Bar(start=at, open=price, high=price, low=price, close=price, volume=volume))
+        return sorted(found, key=lambda bar: bar.start)
+
+    monkeypatch.setattr(WatchedBroker, "bars", bars)
+    wish = twap(kind=PlanKind.VWAP, quantity=Decimal("0.6"), orders=4, minutes=45, start=start)
+    plan = preparing.prepare_plan(trader, wish)
+    sizes = [each.quantity for each in PlanChild.objects.filter(plan=plan)]
+    assert sizes == [Decimal("0.1"), Decimal("0.1"), Decimal("0.3"), Decimal("0.1")]
+    assert "by the volume of the last 7 days" in plan.confirmation.terms["summary"]
+    monkeypatch.setattr(WatchedBroker, "bars", lambda self, symbol, size, **given: [])
+    with pytest.raises(Refusal) as refused:
+        preparing.prepare_plan(trader, wish)
+    assert (refused.value.code, refused.value.field) == (Code.NOT_OFFERED_BY_BROKER, "kind")
 
 
 def test_the_parts_of_a_twap_add_up_to_the_last_lot(clock: Clock, trader: Principal) -> None:
