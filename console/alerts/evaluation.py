@@ -6,7 +6,7 @@ event and of the notification; what it has to remember between two looks is in i
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -104,7 +104,7 @@ def _claim(connection: Connection, now: datetime) -> list[WatchedValue]:
         .values_list("watched_id", flat=True)
         .distinct()
     )
-    due.update(due_at=now + EVERY)
+    due.update(due_at=now + EVERY)  # as _keep finds it again
     idle = [row.pk for row in rows if row.pk not in watching]
     for some in in_parts(idle, _ROWS):
         WatchedValue.objects.filter(pk__in=some).update(due_at=None, misses=0, trouble="")
@@ -171,16 +171,17 @@ def first_look(alert: Alert) -> tuple[Observed, bool]:
 def _compare(watched: Sequence[WatchedValue], found: Found, now: datetime) -> int:
     """Of one connection. Rows are written where something changed, several at a time."""
     seen: dict[int, Observed] = {}
+    due: dict[datetime, list[int]] = defaultdict(list)
     for row in watched:
         observed = found.get(row.pk, Observed(trouble="It could not be looked up."))
-        row.looked_at, row.due_at = now, _next_look(row, observed, now)
+        row.looked_at = now
+        due[_next_look(row, observed, now)].append(row.pk)
         if observed.value is None:
             row.misses, row.trouble = row.misses + 1, observed.trouble[:300]
         else:
             row.misses, row.trouble, row.value, row.at = 0, "", observed.value, observed.at
             seen[row.pk] = observed
-    columns = ["value", "at", "looked_at", "misses", "trouble", "due_at"]
-    WatchedValue.objects.bulk_update(watched, columns, batch_size=_ROWS)
+    _keep(watched, due, now)
     moved: dict[str, list[int]] = defaultdict(list)
     fired = 0
     for alert in _watching(list(seen)):
@@ -198,6 +199,22 @@ def _compare(watched: Sequence[WatchedValue], found: Found, now: datetime) -> in
         for some in in_parts(keys, _ROWS):
             Alert.objects.filter(pk__in=some).update(last_side=remembered)
     return fired
+
+
+@transaction.atomic
+def _keep(watched: Sequence[WatchedValue], due: Mapping[datetime, Sequence[int]], now: datetime) -> None:
+    """What was seen, and when to look again. A row that was made due since the claim, by a new alert, stays due."""
+    there = set(WatchedValue.objects.filter(connection_id=watched[0].connection_id).values_list("pk", flat=True))
+    WatchedValue.objects.bulk_create(
+        [row for row in watched if row.pk in there],
+        batch_size=_ROWS,
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=["value", "at", "looked_at", "misses", "trouble"],
+    )
+    for again, keys in due.items():
+        for some in in_parts(keys, _ROWS):
+            WatchedValue.objects.filter(pk__in=some, due_at=now + EVERY).update(due_at=again)
 
 
 def _watching(watched: Sequence[int]) -> Iterable[_Watching]:

@@ -98,3 +98,19 @@ def test_one_connections_fault_is_not_the_others(
 
     monkeypatch.setattr(evaluation, "_compare", fail)
     assert look("201", market) == 1
+
+
+def test_what_a_new_alert_made_due_while_a_pass_ran_stays_due(
+    look: Look, market: SetPrices, paper: Connection, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(paper, kind="indicator", indicator="RSI(14)", bar="1h")
+    compare = evaluation._compare
+
+    def after_one_more(*args: Any) -> int:
+        clock.advance(seconds=1)
+        ask(paper, kind="indicator", indicator="RSI(14)", bar="1h", value=Decimal(10))
+        return compare(*args)
+
+    monkeypatch.setattr(evaluation, "_compare", after_one_more)
+    look()
+    assert evaluation.has_work() is True
