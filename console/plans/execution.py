@@ -120,8 +120,7 @@ def _lapse(plan: TradingPlan, now: datetime) -> None:
     if not TradingPlan.objects.filter(over, pk=plan.pk).exists():
         return
     what = f"Nobody confirmed within {plan.confirmation.lifetime_text}. Nothing was sent."
-    if transitions.move(plan, PlanStatus.LAPSED, what, BY_ITSELF, code=Code.CONFIRMATION_EXPIRED):
-        transitions.leave_out(plan)
+    transitions.move(plan, PlanStatus.LAPSED, what, BY_ITSELF, code=Code.CONFIRMATION_EXPIRED)
 
 
 def _with(plan: TradingPlan, status: ChildStatus) -> list[PlanChild]:
@@ -157,8 +156,7 @@ def _waiting(plan: TradingPlan, now: datetime) -> list[PlanChild]:
 def _check(plan: TradingPlan, now: datetime) -> None:
     """Whether it may go on at all."""
     if plan.ends_at is not None and plan.ends_at <= now:
-        if transitions.move(plan, PlanStatus.DONE, "Its time is over.", BY_ITSELF):
-            transitions.leave_out(plan)
+        transitions.move(plan, PlanStatus.DONE, "Its time is over.", BY_ITSELF)
         return
     refusal = bounds.why_not(plan)
     if refusal is not None:
@@ -168,8 +166,8 @@ def _check(plan: TradingPlan, now: datetime) -> None:
         said = f"Its app has not called for more than {plan.silent_minutes} minutes."
         if plan.when_silent == WhenSilent.PAUSE:
             transitions.move(plan, PlanStatus.PAUSED, said, BY_ITSELF)
-        elif transitions.move(plan, PlanStatus.CANCELLED, said, BY_ITSELF):
-            transitions.leave_out(plan)
+        else:
+            transitions.move(plan, PlanStatus.CANCELLED, said, BY_ITSELF)
 
 
 def _stop(plan: TradingPlan, refusal: Refusal) -> None:
@@ -177,8 +175,8 @@ def _stop(plan: TradingPlan, refusal: Refusal) -> None:
     if bounds.pauses(refusal):
         if plan.state is PlanStatus.RUNNING:
             transitions.move(plan, PlanStatus.PAUSED, str(refusal), BY_ITSELF, code=refusal.code)
-    elif transitions.move(plan, PlanStatus.STOPPED, str(refusal), BY_ITSELF, code=refusal.code):
-        transitions.leave_out(plan)
+    else:
+        transitions.move(plan, PlanStatus.STOPPED, str(refusal), BY_ITSELF, code=refusal.code)
 
 
 def _finish(plan: TradingPlan) -> None:
@@ -191,8 +189,6 @@ def _finish(plan: TradingPlan) -> None:
 def _withdraw(plan: TradingPlan, now: datetime) -> None:
     """What a plan has open that is paused or over: it is taken back, and asked for until the broker answers."""
     pauses = plan.state is PlanStatus.PAUSED
-    if not pauses:
-        transitions.leave_out(plan)
     for child in _left(plan, now):
         _end_unsent(child, _order_of(child))
         if pauses:
@@ -401,8 +397,7 @@ def _refused(child: PlanChild, refusal: Refusal) -> None:
     _skip(child, refusal.code, str(refusal))
     if plan.at_refusal == AtRefusal.STOP:
         what = f"Order {child.number} was refused: {refusal}"
-        if transitions.move(plan, PlanStatus.STOPPED, what, BY_ITSELF, code=refusal.code):
-            transitions.leave_out(plan)
+        transitions.move(plan, PlanStatus.STOPPED, what, BY_ITSELF, code=refusal.code)
 
 
 def _wait(child: PlanChild, refusal: Refusal) -> timedelta | None:
@@ -417,12 +412,9 @@ def _wait(child: PlanChild, refusal: Refusal) -> timedelta | None:
 def _try_again(child: PlanChild, wait: timedelta, refusal: Refusal | None = None) -> None:
     """Under the next id: the order of this one, if there is any, was never sent and cannot be any more."""
     _check_unsent(child)
-    transitions.move_child(
+    transitions.put_back(
         child,
-        ChildStatus.WORKING,
-        ChildStatus.WAITING,
-        attempt=child.attempt + 1,
-        not_before=timezone.now() + wait,
+        timezone.now() + wait,
         code="" if refusal is None else refusal.code,
         reason="" if refusal is None else str(refusal),
     )
@@ -482,18 +474,14 @@ def _settle(child: PlanChild) -> None:
     never_went = order.state in (Status.REJECTED, Status.DENIED, Status.NOT_SENT)
     if never_went and not order.filled_quantity and child.plan.at_refusal == AtRefusal.STOP:
         said = f"Order {child.number} ended as {order.status_words.lower()}: {order.reason}"
-        if transitions.move(child.plan, PlanStatus.STOPPED, said, BY_ITSELF, code=order.code):
-            transitions.leave_out(child.plan)
+        transitions.move(child.plan, PlanStatus.STOPPED, said, BY_ITSELF, code=order.code)
 
 
 def _followers(child: PlanChild, order: Order) -> list[dict[str, object]]:
     """What is bought at one level is offered at the next one above, and the other way round; and what a pause took back
-    goes again. Nothing follows once the plan is over."""
+    goes again."""
     assert child.level is not None and child.quantity is not None
-    current = TradingPlan.objects.get(pk=child.plan_id)
-    if current.state not in ACTIVE:
-        return []
-    prices = [Decimal(each) for each in current.details["prices"]]
+    prices = [Decimal(each) for each in child.plan.details["prices"]]
     made = []
     if order.filled_quantity:
         side = Side(child.side).opposite

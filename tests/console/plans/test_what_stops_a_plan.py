@@ -18,8 +18,8 @@ from console.notifications.models import NewsItem
 from console.onboarding import connection_lifecycle
 from console.orders.models import Order
 from console.orders.owner.approvals import Evidence
-from console.plans import deciding, execution
-from console.plans.models import PlanKind, WhenSilent
+from console.plans import deciding, execution, transitions
+from console.plans.models import PlanChild, PlanKind, WhenSilent
 from console.plans.preparing import PlanWish
 from console.plans.states import PlanStatus
 from console.principal import Principal
@@ -139,6 +139,15 @@ def test_a_cancelled_plan_sends_nothing_more(clock: Clock, trader: Principal) ->
     assert len(sent(plan)) == 1
     assert statuses(plan) == ["done", "left_out", "left_out"]
     assert not deciding.cancel(now_of(plan), by="Claude")
+
+
+def test_an_order_that_is_put_back_while_its_plan_ends_is_left_out(clock: Clock, trader: Principal) -> None:
+    plan = started(trader, twap())
+    child = PlanChild.objects.get(plan=plan, number=1)
+    PlanChild.objects.filter(pk=child.pk).update(status="working")
+    deciding.cancel(now_of(plan), by="Claude")
+    transitions.put_back(child, clock.now)
+    assert statuses(plan) == ["left_out"] * 3
 
 
 @pytest.mark.parametrize(
