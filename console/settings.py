@@ -243,6 +243,7 @@ INSTALLED_APPS = [
     "console.oauth",
     "console.platforms",
     "console.orders",
+    "console.plans",
     "console.journal",
     "console.operator",
     "console.timeline",
@@ -475,6 +476,7 @@ CELERY_BEAT_SCHEDULE = {
     "worker-seen": {"task": "console.operations.tasks.seen", "schedule": 30.0, "options": {"expires": 60}},
     "forget-workers": {"task": "console.operations.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "sweep-orders": {"task": "console.orders.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "carry-plans-on": {"task": "console.plans.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "listen-to-orders": {
         "task": "console.operations.tasks.listen_to_orders",
         "schedule": 2.0,
@@ -532,6 +534,7 @@ CELERY_BEAT_SCHEDULE = {
 # What is due every few seconds is sent only when there is something to do: one short look costs less than a message.
 SCHEDULE_GATES = {
     "sweep-orders": "console.orders.execution.reconcile.has_work",
+    "carry-plans-on": "console.plans.execution.has_work",
     "listen-to-orders": "console.operations.order_listener.has_work",
     "send-mail": "console.outbox.mailer.has_work",
     "tell-owners": "console.orders.owner.notifications.has_work",

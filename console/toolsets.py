@@ -28,12 +28,13 @@ class Toolset(StrEnum):
     EARN = "earn"
     ALERTS = "alerts"
     SIGNALS = "signals"
+    ALGO = "algo"
 
 
 ALWAYS = Toolset.CORE
 """Without it an assistant could not tell where it is, so no owner switches it off."""
 
-OFF_BY_DEFAULT = frozenset({Toolset.ALERTS, Toolset.SIGNALS})
+OFF_BY_DEFAULT = frozenset({Toolset.ALERTS, Toolset.SIGNALS, Toolset.ALGO})
 """What an app has only after its owner switched it on: the others it has until its owner switches them off."""
 
 ON_BY_DEFAULT = frozenset(Toolset) - OFF_BY_DEFAULT
@@ -59,6 +60,11 @@ LABELS: dict[Toolset, tuple[str, str]] = {
         "Set alerts on prices, positions and accounts, and send you messages. They notify you and never trade.",
     ),
     Toolset.SIGNALS: ("Signals", "What came to your signal addresses, and what was prepared of it."),
+    Toolset.ALGO: (
+        "Plans",
+        "Orders that go by themselves at their times, within bounds, once the whole was confirmed: TWAP, VWAP, "
+        "recurring orders, grids, exits at a time.",
+    ),
 }
 
 

@@ -26,6 +26,7 @@ _pages: list[URLPattern | URLResolver] = [
     path("keys/", include("console.keys.urls")),
     path("clients/", include("console.clients.urls")),
     path("orders/", include("console.orders.urls")),
+    path("plans/", include("console.plans.urls")),
     path("", include("console.notifications.urls")),
     path("", include("console.timeline.urls")),
     path("", include("console.audit.urls")),

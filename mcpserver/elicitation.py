@@ -56,7 +56,8 @@ class _State:
     """What the question was about. Sealed on the wire: the client can neither read nor change it."""
 
     mode: Mode
-    order_id: str
+    about: str
+    """The id of the order or of the plan."""
     confirmation_id: str
     summary: str
     question: str
@@ -149,7 +150,7 @@ def ask(asked: ToolRequest, call: RunTool) -> ToolAnswer | types.CallToolResult 
     return _put(
         asked.principal,
         mode,
-        order_id=answer.content["order"]["order_id"],
+        about=_about(answer.content),
         confirmation_id=answer.content["confirmation_id"],
         summary=answer.content["summary"],
     )
@@ -181,7 +182,7 @@ def _resume(state: _State, asked: ToolRequest, call: RunTool) -> ToolAnswer | ty
     return _put(
         asked.principal,
         state.mode,
-        order_id=state.order_id,
+        about=state.about,
         confirmation_id=state.confirmation_id,
         summary=state.summary,
         instead_of=state.question,
@@ -189,7 +190,7 @@ def _resume(state: _State, asked: ToolRequest, call: RunTool) -> ToolAnswer | ty
 
 
 def _put(
-    principal: Principal, mode: Mode, *, order_id: str, confirmation_id: str, summary: str, instead_of: str = ""
+    principal: Principal, mode: Mode, *, about: str, confirmation_id: str, summary: str, instead_of: str = ""
 ) -> types.InputRequiredResult:
     try:
         question = user_questions.put(principal, confirmation_id, instead_of=instead_of)
@@ -208,11 +209,11 @@ def _put(
     else:
         params = types.ElicitRequestURLParams(
             message=f"{summary} Open Tradelatch to review it and decide there.",
-            url=f"{settings.PUBLIC_URL}/orders/{order_id}/",
+            url=f"{settings.PUBLIC_URL}/{'plans' if _is_plan(about) else 'orders'}/{about}/",
         )
     state = _State(
         mode=mode,
-        order_id=order_id,
+        about=about,
         confirmation_id=confirmation_id,
         summary=summary,
         question=question,
@@ -258,8 +259,26 @@ def _discard(state: _State, call: RunTool, note: str) -> ToolAnswer:
     return ToolAnswer(content={**answer.content, "note": note})
 
 
+def _about(content: Mapping[str, Any]) -> str:
+    """The id of what was prepared."""
+    found: str = content["plan"]["plan_id"] if "plan" in content else content["order"]["order_id"]
+    return found
+
+
+def _is_plan(about: str) -> bool:
+    return about.startswith("pln_")
+
+
 def _pending_state(state: _State, call: RunTool) -> ToolAnswer:
-    answer = call("get_order_status", {"order_id": state.order_id})
+    if _is_plan(state.about):
+        answer = call("get_plans", {"plan_id": state.about})
+        if answer.is_error:
+            return answer
+        content = {"status": answer.content["plan"]["status"], **answer.content}
+        if content["status"] == "awaiting_confirmation":
+            content["next"] = "Nothing was sent. Only the owner can start it, on that page. Then call get_plans."
+        return ToolAnswer(content=content)
+    answer = call("get_order_status", {"order_id": state.about})
     if answer.is_error:
         return answer
     content = {"status": answer.content["order"]["status"], **answer.content}

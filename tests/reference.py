@@ -98,6 +98,8 @@ _ACT_NOTES = {
     PresenceAct.REPLACE_BROKER_KEY: "a connection",
     PresenceAct.LIFT_HALT: "Halts",
     PresenceAct.RELEASE_ORDER: "Approvals: an order, a change or a waiting cancel",
+    PresenceAct.START_PLAN: "a plan that waits, bound to every order of it",
+    PresenceAct.RESUME_PLAN: "a plan that was paused",
     PresenceAct.ANSWER_BROKER: "a broker's question about an order",
     PresenceAct.SETTLE_ORDER: "an order whose outcome could not be found",
     PresenceAct.REGISTER_CLIENT: "OAuth clients",

@@ -54,6 +54,8 @@ class PresenceAct(StrEnum):
     REPLACE_BROKER_KEY = "replace_broker_key"
     LIFT_HALT = "lift_halt"
     RELEASE_ORDER = "release_order"
+    START_PLAN = "start_plan"
+    RESUME_PLAN = "resume_plan"
     ANSWER_BROKER = "answer_broker"
     SETTLE_ORDER = "settle_order"
     REGISTER_CLIENT = "register_client"
@@ -99,6 +101,8 @@ ACTS: dict[PresenceAct, ActRule] = {
     PresenceAct.REPLACE_BROKER_KEY: ActRule("Replace the broker key"),
     PresenceAct.LIFT_HALT: ActRule("Lift the halt"),
     PresenceAct.RELEASE_ORDER: ActRule("Approve the order"),
+    PresenceAct.START_PLAN: ActRule("Start the plan"),
+    PresenceAct.RESUME_PLAN: ActRule("Resume the plan"),
     PresenceAct.ANSWER_BROKER: ActRule("Answer yes"),
     PresenceAct.SETTLE_ORDER: ActRule("Settle the order"),
     PresenceAct.REGISTER_CLIENT: ActRule("Register a client that can request trading"),

@@ -14,6 +14,7 @@ from console.operator.models import SweepRun
 
 WORDS = {
     "console.orders.tasks.sweep": "Follow orders",
+    "console.plans.tasks.sweep": "Carry plans on",
     "console.outbox.tasks.send_due": "Send e-mails",
     "console.outbox.tasks.forget": "Delete old e-mails",
     "console.orders.tasks.tell_owners": "Notify owners of approvals",

@@ -44,11 +44,23 @@ def confirm_all(principal: Principal, confirmation_id: str, *, request_id: str =
     """
     plan = check_rows.plan_of(confirmation_id, principal.app_id)
     confirmation = order_queries.confirmation_of(principal, confirmation_id) if plan is None else plan.confirmation
+    _check_no_plan(confirmation)
     if (rule := _rule_for(confirmation)) is not None:
         return _confirm_by_rule(principal, confirmation, plan, rule, request_id)
     may = permission.redeemable_by(principal.redeemer, confirmation)
     orders = release.release(confirmation, plan, authorize=may, by=principal.app_label, request_id=request_id)
     return Released(confirmation=confirmation, orders=tuple(orders))
+
+
+def _check_no_plan(confirmation: Confirmation) -> None:
+    """A trading plan has a confirmation of its own kind, and releases its orders by itself. Raises Refusal."""
+    if confirmation.plan_id:
+        raise Refusal(
+            Code.NOT_PERMITTED,
+            "This confirmation belongs to a plan. A plan is started and discarded with the tools confirm_trade and "
+            "discard_confirmation or in the console, and its orders go by themselves. Nothing was sent.",
+            field="confirmation_id",
+        )
 
 
 def _rule_for(confirmation: Confirmation) -> StandingRule | None:
@@ -84,6 +96,7 @@ def discard(principal: Principal, confirmation_id: str, *, request_id: str = "")
     What waits for its owner is the owner's to end, in the console or through the client that asks them.
     """
     confirmation = order_queries.confirmation_of(principal, confirmation_id)
+    _check_no_plan(confirmation)
     if principal.redeemer is Redeemer.APP:
         order_access.check_not_owners_to_release(confirmation)
     what = "Discarded before it was confirmed."

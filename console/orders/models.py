@@ -37,6 +37,7 @@ class Action(models.TextChoices):
     REVERSE = "reverse", "Reverse"
     FLATTEN = "flatten", "Close everything"
     CANCEL = "cancel", "Cancel"
+    PLAN = "plan", "Start a plan"
 
 
 class StandingRule(models.Model):
@@ -106,6 +107,9 @@ class Confirmation(models.Model):
     """Whose yes it takes at least, since it was prepared; see ``decided_by``."""
     rule = models.ForeignKey(StandingRule, on_delete=models.SET_NULL, null=True, related_name="+")
     """What only its owner releases, and this rule of theirs covered when it was shown: its app may confirm it."""
+    plan_id = models.CharField(max_length=40, blank=True)
+    """Of a trading plan: what it starts, or whose order it covers, which the plan alone releases; see
+    ``console.plans``."""
     question = models.CharField(max_length=32, blank=True)
     """Which question its user is asked about it in their client: an id that only that client has, sealed; SEVERAL."""
     terms = models.JSONField()
@@ -142,6 +146,11 @@ class Confirmation(models.Model):
         """The same in words, ``4.2 s``; nothing while there is none."""
         elapsed = self.confirmed_after_ms
         return "" if elapsed is None else seconds_text(elapsed)
+
+    @property
+    def starts_plan(self) -> bool:
+        """It starts a trading plan and has no order of its own."""
+        return self.action == Action.PLAN
 
     @property
     def is_about_an_order(self) -> bool:

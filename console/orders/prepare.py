@@ -106,11 +106,13 @@ def prepare_plan(
     account_id: str | None = None,
     action: Action = Action.PLACE,
     all_or_none: bool = True,
+    plan_id: str = "",
     request_id: str = "",
 ) -> Prepared:
     """Check several orders and hold them for one confirmation. Sends nothing. Raises Refusal, naming the item.
 
-    A plan is known again by its client order ids: all of them with the same terms, or none.
+    A plan is known again by its client order ids: all of them with the same terms, or none. ``plan_id``: the trading
+    plan whose order it is, and which alone releases it.
     """
     _for_each(items, lambda item: item.terms.check())
     asking = check_rows.app_rows(principal.app_id)
@@ -134,7 +136,7 @@ def prepare_plan(
         together = check_facts.FundsCheck(asking.connection)
         for draft in drafts:
             together.add(draft.preview)
-    plan = Plan(app=asking.app, account_id=account.account_id, action=action, all_or_none=all_or_none)
+    plan = Plan(app=asking.app, account_id=account.account_id, action=action, all_or_none=all_or_none, plan_id=plan_id)
     try:
         return _hold_plan(principal, plan, drafts, request_id)
     except IntegrityError as error:
@@ -239,6 +241,7 @@ def _create(
         asked=principal.redeemer,
         all_or_none=plan.all_or_none,
         rule=standing_rules.covering(plan.app, plan.app.connection, plan.action, wanted),
+        plan_id=plan.plan_id,
     )
     orders = []
     for draft, told in zip(drafts, shown.get("orders", [shown]), strict=True):

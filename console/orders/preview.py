@@ -46,6 +46,8 @@ class PreviewResult:
     """None for a cash account, for coins, and where the broker does not report it."""
     reports_margin: bool
     """False: what it does to the margin is not known."""
+    worst: Decimal | None
+    """The most it can come to, in the connection's currency, as limits count it; None: not known."""
     checks: tuple[PreviewCheck, ...]
     warnings: tuple[str, ...]
 
@@ -91,6 +93,7 @@ def preview(
         buying_power_after=_buying_power_after(estimate) if terms.side is Side.BUY else None,
         margin=estimate.margin,
         reports_margin=reports_margin,
+        worst=facts.worst,
         checks=tuple(
             PreviewCheck(
                 name=_NAMES.get(each.check.name, each.check.name),

@@ -52,6 +52,8 @@ class Plan:
     """Symbols of positions that are not closed, and keep their orders."""
     only_closed: bool = False
     """Orders in symbols that are not closed stay, as not every position is known."""
+    plan_id: str = ""
+    """The trading plan whose order it is, and which alone releases it."""
     cancels: str = ""
     """Of one that closes everything: whose orders it takes back first; see ``order_access.flatten_scope``."""
 

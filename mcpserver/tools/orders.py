@@ -22,13 +22,14 @@ from console.orders.execution.external_orders import AtBroker
 from console.orders.largest.bounds import SizeBound
 from console.orders.models import Action, Confirmation, Modification, Order, StandingRule
 from console.orders.terms import Terms, spread_symbol
-from console.orders.transitions import amendment_state
+from console.orders.transitions import amendment_state, confirmations
+from console.plans import deciding
 from console.principal import Redeemer
 from mcpserver import result_tables
 from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
 from mcpserver.result_schemas import Instant, Number, Rows
-from mcpserver.tools import render
+from mcpserver.tools import plans, render
 from mcpserver.tools.render import compact, moment
 
 log = logging.getLogger(__name__)
@@ -117,8 +118,9 @@ class LeftOut(TypedDict):
 
 class Placed(TypedDict):
     status: str
-    order: OrderOut
-    """Of several, the first."""
+    order: NotRequired[OrderOut]
+    """Of several, the first. Absent of a plan alone."""
+    plan: NotRequired[plans.PlanOut]
     orders: NotRequired[Rows[OrderOut]]
     legs: NotRequired[Rows[OrderOut]]
     modification: NotRequired[AmendmentOut]
@@ -145,12 +147,15 @@ class Placed(TypedDict):
 
 class Moved(TypedDict):
     status: str
+    plan: NotRequired[plans.PlanOut]
+    """Of a plan, instead of ``order``."""
     """Of several orders: ``mixed`` where they differ."""
     confirmed_after_ms: NotRequired[int]
     """Of a confirmation: how long it had been shown."""
     rule: NotRequired[str]
     """The owner's standing rule that released it, instead of an approval."""
-    order: OrderOut
+    order: NotRequired[OrderOut]
+    """Absent of a plan alone."""
     orders: NotRequired[Rows[OrderOut]]
     legs: NotRequired[Rows[OrderOut]]
     modification: NotRequired[AmendmentOut]
@@ -520,6 +525,8 @@ def _rows(orders: Sequence[Order]) -> dict[str, Any]:
 
 def after_question(call: ToolCall, confirmation: Confirmation, note: str) -> dict[str, Any]:
     """What waits once the question about it is over without a yes or a no, ``note`` saying why."""
+    if confirmation.starts_plan:
+        return plans.after_question(call, deciding.of_confirmation(call.principal, confirmation.public_id), note)
     order = confirmation.order
     call.account_id, call.order_id = order.account_id, order.public_id
     if confirmation.is_about_an_order:
@@ -549,6 +556,8 @@ _MAY_STAND = "The order may be open. Do not place it again; call get_order_statu
 
 
 def confirm_trade(call: ToolCall) -> dict[str, Any]:
+    if confirmations.is_of_a_plan(call.args["confirmation_id"]):
+        return plans.confirm(call)
     released = order_actions.confirm_all(call.principal, call.args["confirmation_id"], request_id=call.request_id)
     orders, order = released.orders, released.orders[0]
     call.account_id, call.order_id = order.account_id, order.public_id
@@ -685,6 +694,8 @@ def get_pending_confirmations(call: ToolCall) -> dict[str, Any]:
 
 
 def discard_confirmation(call: ToolCall) -> dict[str, Any]:
+    if confirmations.is_of_a_plan(call.args["confirmation_id"]):
+        return plans.discard(call)
     order = order_actions.discard(call.principal, call.args["confirmation_id"], request_id=call.request_id)
     call.account_id, call.order_id = order.account_id, order.public_id
     confirmation = order_queries.confirmation_of(call.principal, call.args["confirmation_id"])

@@ -30,6 +30,8 @@ from console.limits import Limits
 from console.notifications import channels
 from console.onboarding import connection_lifecycle
 from console.orders.models import Order, Question, StandingRule
+from console.plans import preparing as plan_preparing
+from console.plans.models import TradingPlan
 from console.platforms import services as platforms
 from console.platforms.services import PaperTerms
 from console.recent_errors import rollup
@@ -42,6 +44,7 @@ from console.signals.models import SenderProof, Signal
 from console.timeline import saved_views
 from console.timeline.models import ViewPage
 from tests.console.pages import log
+from tests.console.plans import steps as plan_steps
 from tests.console.second_factors import give_app
 from tests.console.steps import made_elsewhere, prepared_order, traded
 
@@ -154,6 +157,7 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
     trades = frozenset({Scope.READ, Scope.TRADE})
     app = grants.grant(owner, paper, trades, source=Source.OAUTH, name=HELPER)
     grants.activate(app)
+    plan = _plan(app)  # before its limits and its halt
     trip = traded(paper)
     order = prepared_order(app)
     now = timezone.now()
@@ -214,6 +218,7 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
         "oauth/register/<client_id>": client.client_id,
         "oauth/consent/<handle>": "made-up",
         **dict.fromkeys(("orders/<public_id>", "api/v1/orders/<order_id>"), order.public_id),
+        "plans/<public_id>": plan.public_id,
         "orders/elsewhere/<pk>": made_elsewhere(paper).pk,
         "orders/approvals/<public_id>": order.confirmation.public_id,
         "orders/approvals/rules/<public_id>": _standing_rule(paper).public_id,
@@ -272,6 +277,14 @@ def _signal(owner: User, connection: Connection) -> Signal:
         more=12345,
     )
     return signal
+
+
+def _plan(app: ConnectedApp) -> TradingPlan:
+    plan = plan_preparing.prepare_plan(plan_steps.principal_of(app), plan_steps.twap(silent_minutes=60))
+    TradingPlan.objects.filter(pk=plan.pk).update(
+        released_value=Decimal("999999999999.99"), reason="The broker did not answer within 10 s. " * 8
+    )
+    return plan
 
 
 def _standing_rule(connection: Connection) -> StandingRule:

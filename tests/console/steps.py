@@ -23,6 +23,7 @@ from console.notifications import channels, delivery_log, news
 from console.notifications.models import NotificationChannel
 from console.notifications.senders import webhook
 from console.orders.models import Confirmation, Order, OutsideOrder, StandingRule
+from console.plans import preparing as plan_preparing
 from console.recent_errors import rollup
 from console.recent_errors.models import ErrorGroup
 from console.scopes import Scope
@@ -30,6 +31,7 @@ from console.signals.models import SenderProof, SignalAddress
 from tests.brokers.paper.support import order as paper_order
 from tests.console.orders import rule_steps
 from tests.console.pages import log
+from tests.console.plans import steps as plan_steps
 from tests.console.signals import steps as signal_steps
 
 READ = frozenset({Scope.READ})
@@ -38,6 +40,7 @@ READ = frozenset({Scope.READ})
 @pytest.fixture
 def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade: RoundTrip) -> dict[str, str]:
     """Every address of the console, by what it shows; each with something on it."""
+    plan = plan_preparing.prepare_plan(plan_steps.principal_of(app), plan_steps.twap())
     key, _ = minting.mint(owner, paper, READ, name="nightly-report")
     management, _ = management_keys.mint(owner, name="terraform", expires_at=None)
     client, _ = registration.register_static(
@@ -85,6 +88,8 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "approvals": "/orders/approvals/",
         "an approval": f"/orders/approvals/{order.confirmation.public_id}/",
         "a way out": f"/orders/closing/{paper.pk}/",
+        "plans": "/plans/",
+        "a plan": f"/plans/{plan.public_id}/",
         "timeline": "/timeline/",
         "counts": "/timeline/counts/",
         "search": "/search/?q=AAPL",

@@ -50,6 +50,7 @@ def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp, order: 
         f"/orders/approvals/letters/{paper.pk}/",
         f"{pages['a new standing rule']}",
         f"{pages['a standing rule']}end/",
+        *(f"{pages['a plan']}{verb}/" for verb in ("start", "decline", "pause", "resume", "cancel")),
         f"/orders/closing/{paper.pk}/prepare/",
         f"/orders/closing/{paper.pk}/cancel/",
         f"/portfolio/test/{paper.pk}/",

@@ -42,6 +42,14 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "get_max_order": {"symbol": "BTC/USD", "side": "BUY"},
     "place_order": RESTING,
     "place_batch_orders": {"orders": [RESTING, RESTING | {"limit_price": "99"}]},
+    "prepare_plan": {
+        "kind": "twap",
+        "symbol": "BTC/USD",
+        "side": "BUY",
+        "quantity": "0.02",
+        "orders": 2,
+        "minutes": 30,
+    },
     "create_alert": {"kind": "price", "symbol": "BTC/USD", "condition": "above", "value": "1"},
     "emit_alert": {"text": "The report is ready."},
     "create_paper_account": {"name": "Second", "cash": "5000", "preset": "realistic"},
@@ -74,6 +82,10 @@ def sample(trade: Wire, tool: str) -> dict[str, Any]:
             return {} if tool == "flatten_account" else {"symbol": "AAPL"}
         case "reset_paper_account" | "set_paper_model":
             return {"account_id": trade.result("get_current_account", {})["account"]["account_id"]}
+        case "pause_plan" | "cancel_plan":
+            plan = trade.result("prepare_plan", SAMPLES["prepare_plan"])
+            trade.result("confirm_trade", {"confirmation_id": plan["confirmation_id"]})
+            return {"plan_id": plan["plan"]["plan_id"]}
         case "update_alert" | "cancel_alert":
             made = trade.result("create_alert", SAMPLES["create_alert"])
             return {"alert_id": made["alert"]["alert_id"]} | ({"value": "2"} if tool == "update_alert" else {})

@@ -36,21 +36,26 @@ ABSENT = {
     "modify_order": "unknown_order",
     "cancel_order": "unknown_order",
     "add_journal_note": "invalid_argument",
+    "pause_plan": "not_found",
+    "cancel_plan": "not_found",
     "update_alert": "not_found",
     "cancel_alert": "not_found",
 }
+TWAP = {"kind": "twap", "symbol": "BTC/USD", "side": "BUY", "quantity": "0.02", "orders": 2, "minutes": 30}
 LIMIT = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.01", "order_type": "LMT", "limit_price": "100"}
 EQUITY = {"kind": "equity", "condition": "above", "value": "1"}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What the owner's app has: an account with a position, orders that rest and wait, a finished trade, an alert."""
+    """What the owner's app has: an account with a position, orders that rest and wait, a finished trade, an alert and
+    a plan that runs."""
 
     account_id: str
     order_id: str
     confirmation_id: str
     trade_id: str
+    plan_id: str
     alert_id: str
 
 
@@ -76,6 +81,9 @@ ASKED: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "emit_alert": lambda scene: {"text": "Well done"},
     "create_paper_account": lambda scene: {"name": "Copy", "clone_account_id": scene.account_id},
     "reset_paper_account": lambda scene: {"account_id": scene.account_id},
+    "prepare_plan": lambda scene: {**TWAP, "account_id": scene.account_id},
+    "pause_plan": lambda scene: {"plan_id": scene.plan_id},
+    "cancel_plan": lambda scene: {"plan_id": scene.plan_id},
     "set_paper_model": lambda scene: {"account_id": scene.account_id, "preset": "realistic"},
 }
 
@@ -117,11 +125,14 @@ def scene(margin: Connection, trader: str) -> Scene:
     call(trader, "confirm_trade", confirmation_id=resting["confirmation_id"])
     waiting = call(trader, "place_order", **LIMIT)
     trades = call(trader, "get_journal_trades")["trades"]
+    plan = call(trader, "prepare_plan", **TWAP)
+    call(trader, "confirm_trade", confirmation_id=plan["confirmation_id"])
     return Scene(
         account_id=margin.default_account,
         order_id=resting["order"]["order_id"],
         confirmation_id=waiting["confirmation_id"],
         trade_id=next(each["trade_id"] for each in trades if each["symbol"] == "AAPL"),
+        plan_id=plan["plan"]["plan_id"],
         alert_id=call(trader, "create_alert", **EQUITY)["alert"]["alert_id"],
     )
 
@@ -189,6 +200,7 @@ def test_a_revoked_app_gets_no_further_than_the_endpoint_with_any_of_them(server
         order_id=prepared["order"]["order_id"],
         confirmation_id=prepared["confirmation_id"],
         trade_id="trd_none",
+        plan_id="pln_none",
         alert_id="alt_none",
     )
     (app_id,) = server.query("SELECT app_id FROM orders_order WHERE public_id = ?", mine.order_id)[0]

@@ -171,6 +171,14 @@ NEEDED: dict[str, dict[str, Any]] = {
     "get_max_order": {"symbol": "AAPL", "side": "BUY"},
     "place_order": {"symbol": "AAPL", "side": "BUY", "quantity": "1"},
     "close_position": {"symbol": "SPY"},
+    "prepare_plan": {
+        "kind": "twap",
+        "symbol": "BTC/USD",
+        "side": "BUY",
+        "quantity": "0.04",
+        "orders": 40,
+        "minutes": 390,
+    },
     "create_alert": {"kind": "price", "symbol": "AAPL", "condition": "above", "value": "123456.78"},
 }
 LARGEST: list[tuple[str, dict[str, Any]]] = [
@@ -202,7 +210,11 @@ LARGEST: list[tuple[str, dict[str, Any]]] = [
 # Those that act on what is there, and have answers of one order.
 APART = ("confirm_trade", "discard_confirmation", "modify_order", "cancel_order", "place_batch_orders", "halt_trading")
 _OF_ONE_ALERT = ("create_alert", "update_alert", "cancel_alert", "emit_alert")
-SMALL = ("reverse_position", "set_current_account", "add_journal_note", "create_paper_account", *_OF_ONE_ALERT)
+_OF_ONE_PLAN = ("pause_plan", "cancel_plan")
+SMALL = (
+    *("reverse_position", "set_current_account", "add_journal_note", "create_paper_account"),
+    *(*_OF_ONE_ALERT, *_OF_ONE_PLAN),
+)
 PRACTICE = ("reset_paper_account", "set_paper_model", "cancel_all_orders", "flatten_account")
 
 

@@ -62,11 +62,13 @@ def awaiting(owner: User) -> QuerySet[Confirmation]:
 
 
 def undecided(now: datetime) -> QuerySet[Confirmation]:
-    """Everybody's: of orders, and of changes of orders."""
+    """Everybody's: of orders, of changes of orders, and of trading plans. What a plan releases itself is not among
+    them."""
     orders = Order.objects.filter(status=Status.AWAITING, parent=None).values("confirmation")
     changes = Modification.objects.filter(status=AmendmentStatus.AWAITING).values("confirmation")
     found = Confirmation.objects.filter(redeemed_at=None, expires_at__gt=now)
-    return found.filter(Q(pk__in=orders) | Q(pk__in=changes)).select_related("app__connection__owner", "rule")
+    wanted = Q(pk__in=orders, plan_id="") | Q(pk__in=changes) | Q(action=Action.PLAN)
+    return found.filter(wanted).select_related("app__connection__owner", "rule")
 
 
 def for_owner(owner: User) -> QuerySet[Confirmation]:
@@ -116,6 +118,7 @@ def approve(
             _record(by, RELEASED, confirmation, order, proof=evidence.proof.value,
                      how=evidence.label, credential=evidence.credential)  # fmt: skip
 
+    _check_no_plan(confirmation)
     if seen != confirmation.terms_digest:
         raise Refusal(
             Code.CONFIRMATION_CHANGED,
@@ -131,6 +134,7 @@ def reject(confirmation: Confirmation, *, by: User, reason: str, words: str = ""
     It needs no proof beyond the session: it only ever stops something. Raises Refusal when it has moved on.
     """
     _check_owner(confirmation.app.connection, by)
+    _check_no_plan(confirmation)
     words = " ".join(masking.mask(words).split())[:MAX_REASON_LENGTH].rstrip()
     said = " ".join(part for part in (REASONS[reason], words) if part)
     what = f'The owner declined it in the console and wrote: "{said}"' if said else "The owner declined it."
@@ -139,6 +143,12 @@ def reject(confirmation: Confirmation, *, by: User, reason: str, words: str = ""
         if order.code == Code.REJECTED_BY_OWNER or confirmation.is_about_an_order:
             _record(by, REJECTED, confirmation, order, reason=reason, words=words)
     return orders
+
+
+def _check_no_plan(confirmation: Confirmation) -> None:
+    """A trading plan is decided as a whole, on its own page, and releases its orders by itself."""
+    if confirmation.plan_id:
+        raise Refusal(Code.NOT_PERMITTED, "This belongs to a plan, which is approved and stopped on its own page.")
 
 
 def _check_owner(connection: Connection, user: User) -> None:

@@ -186,7 +186,33 @@ def _about(waiting: list[_Waiting], kind: NewsKind, now: datetime, more: int) ->
     return _About(title, "\n".join(lines), path)
 
 
+def _of_plan(confirmation: Confirmation) -> _Waiting:
+    app, connection, terms = confirmation.app, confirmation.app.connection, confirmation.terms
+    return _Waiting(
+        what=wording.sentence(review.heading(confirmation), 140),
+        detail=f"At most {terms['most_orders']} orders and {wording.name(terms['most_value'])} "
+        f"{wording.name(connection.currency)} in all. ",
+        app=wording.name(app.name, 40),
+        connection=connection,
+        path=f"/plans/{confirmation.plan_id}/",
+        expires_at=confirmation.expires_at,
+        facts={
+            "plan_id": confirmation.plan_id,
+            "action": confirmation.action,
+            "symbol": terms["symbol"],
+            "value": terms["value"],
+            "currency": terms["currency"],
+            "environment": connection.environment,
+            "app": wording.name(app.name),
+            "connection": wording.name(connection.name),
+            "expires_at": confirmation.expires_at.isoformat(timespec="seconds"),
+        },
+    )
+
+
 def _of_approval(confirmation: Confirmation) -> _Waiting:
+    if confirmation.starts_plan:
+        return _of_plan(confirmation)
     app, connection, order = confirmation.app, confirmation.app.connection, confirmation.order
     shown = confirmation.terms.get("orders") or [confirmation.terms]
     worth = {each["currency"]: Decimal(0) for each in shown if each.get("value") and each.get("currency")}

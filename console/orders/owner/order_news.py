@@ -106,7 +106,10 @@ def _of_event(event: OrderEvent) -> Told | None:
 
 
 def _is_news(order: Order, status: Status) -> bool:
-    """An order that an assistant lets lapse because its user said no in the chat is none."""
+    """An order that an assistant lets lapse because its user said no in the chat is none; nor is one that a trading
+    plan did not send, which the plan tells of."""
+    if order.confirmation.plan_id and order.released_at is None:
+        return False
     if status is Status.LAPSED:
         return order.confirmation.decided_by(order.connection) is Redeemer.OWNER
     return not (status is Status.CANCELLED and order.app.is_console)

@@ -223,6 +223,8 @@ def plan(confirmation: Confirmation) -> list[Order]:
 
 
 def heading(confirmation: Confirmation) -> str:
+    if confirmation.starts_plan:
+        return str(confirmation.terms["heading"])
     orders = plan(confirmation)
     if confirmation.action == Action.CANCEL:
         return f"Cancel: {describe(orders[0].request, orders[0].currency)}"

@@ -24,6 +24,15 @@ CLOCKS_APART = timedelta(seconds=60)
 """As far as the clocks of two machines may be apart."""
 
 
+_OF_A_PLAN = "cnp"
+"""What the ids begin with of confirmations that start a plan: so that no other costs a look for one."""
+
+
+def is_of_a_plan(confirmation_id: str) -> bool:
+    """Whether an id is that of a confirmation that starts a plan, if it is one at all."""
+    return confirmation_id.startswith(f"{_OF_A_PLAN}_")
+
+
 def redeemer_of(app: ConnectedApp, asked: Redeemer) -> Redeemer:
     """Whose yes it takes to release what ``app`` prepares now, where it asks ``asked``."""
     is_owners = app.is_console or app.is_signal or app.connection.policy != Policy.TWO_STEP
@@ -35,7 +44,8 @@ MOST_WAITING = 50
 
 
 def _waiting(connection: Connection, now: datetime) -> int:
-    undecided = Q(orders__status=Status.AWAITING) | Q(modification__status=AmendmentStatus.AWAITING)
+    undecided = Q(orders__status=Status.AWAITING, plan_id="") | Q(modification__status=AmendmentStatus.AWAITING)
+    undecided |= Q(action=Action.PLAN)
     mine = Confirmation.objects.filter(undecided, app__connection=connection, redeemed_at=None, expires_at__gt=now)
     return mine.distinct().count()
 
@@ -48,13 +58,18 @@ def create(
     asked: Redeemer = Redeemer.APP,
     all_or_none: bool = True,
     rule: StandingRule | None = None,
+    plan_id: str = "",
 ) -> Confirmation:
     """A confirmation of what was ``shown``. ``asked``: whose yes its app waits for, where the connection allows it.
 
-    ``rule``: the owner's, that covers it. Raises Refusal where as much waits for the owner as can.
+    ``rule``: the owner's, that covers it. ``plan_id``: the trading plan that it starts, or whose order it covers.
+    Raises Refusal where as much waits for the owner as can.
     """
     now, redeemer = timezone.now(), redeemer_of(app, asked)
+    if is_of_plan := bool(plan_id) and action is not Action.PLAN:
+        redeemer = Redeemer.OWNER  # so that no call of an app redeems it: the plan does, at once
     waits_for_owner = redeemer is Redeemer.OWNER and not app.is_console  # who asks in the console is there
+    waits_for_owner = waits_for_owner and not is_of_plan
     seconds = app.connection.approval_seconds if waits_for_owner else settings.CONFIRMATION_SECONDS
     if waits_for_owner and action is not Action.CANCEL and _waiting(app.connection, now) >= MOST_WAITING:
         raise Refusal(
@@ -63,12 +78,13 @@ def create(
             f"owner decides about them at {settings.PUBLIC_URL}/orders/approvals/, or they expire.",
         )
     return _CONFIRMATIONS.create(
-        public_id=ids.new("cnf"),
+        public_id=ids.new(_OF_A_PLAN if action is Action.PLAN else "cnf"),
         app=app,
         action=action,
         all_or_none=all_or_none,
         redeemer=redeemer,
-        rule=rule if redeemer is Redeemer.OWNER else None,
+        rule=rule if redeemer is Redeemer.OWNER and not is_of_plan else None,
+        plan_id=plan_id,
         terms=shown,
         terms_digest=digest(shown),
         created_at=now,
@@ -118,6 +134,13 @@ def withdraw_question(confirmation: Confirmation, question: str) -> bool:
     withdrawn = mine.update(redeemer=Redeemer.APP, question="") > 0
     confirmation.refresh_from_db(fields=["redeemer", "question"])
     return withdrawn
+
+
+def end(confirmation: Confirmation) -> bool:
+    """What it would start has ended; False when it was used or is over."""
+    now = timezone.now()
+    mine = Confirmation.objects.filter(pk=confirmation.pk, redeemed_at=None, expires_at__gt=now)
+    return mine.update(expires_at=now) > 0
 
 
 def hold_for_owner(confirmation: Confirmation) -> None:

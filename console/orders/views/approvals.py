@@ -110,6 +110,11 @@ def _awaiting_decision(request: HttpRequest, public_id: str) -> Confirmation:
     return get_object_or_404(approvals.visible(user_of(request)), public_id=public_id)
 
 
+def _awaiting_order(request: HttpRequest, public_id: str) -> Confirmation:
+    """Nothing of a plan: those are decided on its page."""
+    return get_object_or_404(approvals.visible(user_of(request)), public_id=public_id, plan_id="")
+
+
 def _is_open(confirmation: Confirmation) -> bool:
     return approvals.awaiting(confirmation.app.connection.owner).filter(pk=confirmation.pk).exists()
 
@@ -118,6 +123,8 @@ def _is_open(confirmation: Confirmation) -> bool:
 @require_safe
 def approval(request: HttpRequest, public_id: str) -> HttpResponse:
     confirmation = _awaiting_decision(request, public_id)
+    if confirmation.plan_id:
+        return redirect("plans:detail", confirmation.plan_id)
     if not _is_open(confirmation):
         return redirect("orders:detail", review.plan(confirmation)[0].public_id)
     return decision_page(request, confirmation)
@@ -130,7 +137,7 @@ def now(request: HttpRequest, public_id: str) -> HttpResponse:
     """The part of the page that moves. The whole page is loaded again once what may be pressed has changed."""
     if not isinstance(request.user, User):
         return HttpResponse(headers={"HX-Refresh": "true"})
-    confirmation = _awaiting_decision(request, public_id)
+    confirmation = _awaiting_order(request, public_id)
     if not _is_open(confirmation):
         return HttpResponse(headers={"HX-Refresh": "true"})
     looked = review.load(confirmation)
@@ -179,7 +186,7 @@ def decision_page(
 def release(request: HttpRequest, public_id: str) -> HttpResponse:
     """Ask who it is, there and then, for this very order as it was shown: a passkey on live."""
     user = user_of(request)
-    confirmation = _awaiting_decision(request, public_id)
+    confirmation = _awaiting_order(request, public_id)
     if request.method != "POST":
         return redirect("orders:approval", public_id)
 
@@ -224,7 +231,7 @@ def evidence_of(request: HttpRequest, proved: presence.PresenceProof) -> Evidenc
 
 @require_POST
 def reject(request: HttpRequest, public_id: str) -> HttpResponse:
-    confirmation = _awaiting_decision(request, public_id)
+    confirmation = _awaiting_order(request, public_id)
     form = RejectForm(request.POST)
     if not form.is_valid():
         if not _is_open(confirmation):

@@ -19,6 +19,8 @@ from console.halts import services as halts
 from console.keys import minting
 from console.orders import prepare as preparing
 from console.orders.models import Order
+from console.plans import deciding
+from console.plans import preparing as plan_preparing
 from console.platforms import services
 from console.scopes import Scope
 from console.toolsets import Toolset
@@ -28,6 +30,7 @@ from tests.console.orders import rule_steps
 from tests.console.orders.conftest import bitcoin, trader
 from tests.console.pages import text_of
 from tests.console.passkeys import Passkey
+from tests.console.plans import steps as plan_steps
 from tests.console.present import Person, at_the_browser
 from tests.console.signals import steps as signal_steps
 
@@ -143,6 +146,13 @@ def endpoint_of(
             case PresenceAct.RELEASE_ORDER:
                 waits = _asks(owner, paper, trader)
                 return endpoint(f"/orders/approvals/{waits.public_id}/release/", seen=waits.terms_digest)
+            case PresenceAct.START_PLAN:
+                plan = plan_preparing.prepare_plan(plan_steps.principal_of(app), plan_steps.twap())
+                return endpoint(f"/plans/{plan.public_id}/start/", seen=plan.confirmation.terms_digest)
+            case PresenceAct.RESUME_PLAN:
+                plan = plan_steps.started(plan_steps.principal_of(app), plan_steps.twap())
+                deciding.pause(plan, by=owner.email, user=owner)
+                return endpoint(f"/plans/{plan.public_id}/resume/")
             case PresenceAct.SETTLE_ORDER:
                 order = _asks(owner, paper, trader).order
                 Order.objects.filter(pk=order.pk).update(status="not_found")

@@ -125,8 +125,10 @@ ON_A_CONNECTION = (
     PresenceAct.GRANT,
     PresenceAct.LIFT_HALT,
     PresenceAct.SETTLE_ORDER,
+    PresenceAct.RESUME_PLAN,
 )
-"""Releasing an order on live: tests/console/orders/test_approvals.py, where it is prepared there."""
+"""Releasing an order on live: tests/console/orders/test_approvals.py, where it is prepared there; starting a plan:
+tests/console/plans/test_plan_pages.py."""
 
 
 @pytest.mark.parametrize("act", ON_A_CONNECTION)
@@ -152,6 +154,7 @@ def test_with_real_money_it_is_always_a_passkey(
 # -- no route is forgotten -----------------------------------------------------------------------------------
 
 ASKS = {
+    "plans:start", "plans:resume",
     "orders:release", "orders:say-yes", "orders:settle", "orders:new-rule",
     "connections:link", "connections:replace-key", "connections:resume", "connections:trading-on",
     "connections:limits", "connections:policy", "connections:confirmation-delay", "connections:approval-wait",
@@ -182,6 +185,7 @@ FREE = {
         "operator:system", "operator:reach", "operator:drip", "tool", "connections:account-numbers",
          "alerts:list", "alerts:detail", "signals:list", "signals:detail",
          "skills:list", "skills:skill", "skills:folder", "skills:all", "skills:plugin",
+         "plans:list", "plans:detail",
     },
     "is how somebody sees their own pages": {
         "timeline:views", "timeline:change-view", "timeline:delete-view",
@@ -195,7 +199,7 @@ FREE = {
     "says what its owner is notified of, and never trades": {"alerts:new"},
     "stops, narrows or ends something": {
         "alerts:cancel",
-        "orders:end-rule",
+        "orders:end-rule", "plans:decline", "plans:pause", "plans:cancel",
         "orders:cancel", "orders:cancel-elsewhere", "orders:cancel-everything", "orders:reject", "orders:say-no",
         "connections:pause", "connections:trading-off", "connections:unlink", "apps:revoke", "apps:pause",
         "apps:narrow", "halts:everything", "halts:others", "halts:connection", "halts:app", "keys:leaked",
