@@ -69,7 +69,7 @@ NOTHING_HERE = Reply(status=404, told={"error": "not_found"})
 
 
 @dataclass(slots=True, kw_only=True)
-class _Reading:
+class _ReadSignal:
     """What is known of a message so far."""
 
     is_proved: bool = False
@@ -108,7 +108,7 @@ def receive(delivery: Delivery) -> Reply:
     )
     if address is None:
         return NOTHING_HERE
-    now, reading = timezone.now(), _Reading()
+    now, reading = timezone.now(), _ReadSignal()
     try:
         _read(address, delivery, reading)
         _check_times(address, reading, now)
@@ -125,7 +125,7 @@ def receive(delivery: Delivery) -> Reply:
     return Reply(status=202, told={"id": signal.public_id})
 
 
-def _read(address: SignalAddress, delivery: Delivery, reading: _Reading) -> None:
+def _read(address: SignalAddress, delivery: Delivery, reading: _ReadSignal) -> None:
     """Raises Refusal."""
     app, template = address.app, address.loaded
     if app.revoked_at is not None:
@@ -158,7 +158,7 @@ def _check_content_type(template: Template, given: str) -> None:
         )
 
 
-def _check_times(address: SignalAddress, reading: _Reading, now: datetime) -> None:
+def _check_times(address: SignalAddress, reading: _ReadSignal, now: datetime) -> None:
     for sent_at in reading.times:
         if now - sent_at > timedelta(seconds=address.oldest):
             raise Refusal(
@@ -175,7 +175,7 @@ def _check_times(address: SignalAddress, reading: _Reading, now: datetime) -> No
 
 
 @transaction.atomic
-def _take(address: SignalAddress, delivery: Delivery, reading: _Reading, now: datetime) -> Signal:
+def _take(address: SignalAddress, delivery: Delivery, reading: _ReadSignal, now: datetime) -> Signal:
     """Write it down, unless it is a repeat or one too many. One at a time for each address. Raises Refusal."""
     SignalAddress.objects.select_for_update().get(pk=address.pk)
     taken = address.signals.filter(is_taken=True)
@@ -204,7 +204,7 @@ def _digest(delivery: Delivery) -> str:
     return hashlib.sha256(delivery.body).hexdigest() if delivery.body is not None else ""
 
 
-def _row(address: SignalAddress, delivery: Delivery, reading: _Reading, now: datetime, **more: Any) -> Signal:
+def _row(address: SignalAddress, delivery: Delivery, reading: _ReadSignal, now: datetime, **more: Any) -> Signal:
     return Signal.objects.create(
         public_id=ids.new("sig"),
         address=address,
@@ -220,7 +220,7 @@ def _row(address: SignalAddress, delivery: Delivery, reading: _Reading, now: dat
     )
 
 
-def _record(address: SignalAddress, delivery: Delivery, reading: _Reading, refusal: Refusal, now: datetime) -> None:
+def _record(address: SignalAddress, delivery: Delivery, reading: _ReadSignal, refusal: Refusal, now: datetime) -> None:
     """A row for the owner and one in the audit log; of a flood the count alone."""
     refused = address.signals.filter(outcome=SignalOutcome.REFUSED, is_taken=False, at__gt=now - _MINUTE)
     newest = list(refused.values_list("pk", flat=True)[:MOST_REFUSED])
