@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from console.accounts.models import User
+from console.audit import newest
 from console.audit.models import Call, CallOutcome, Change
 from console.errors import Code
 from console.principal import Principal
@@ -46,7 +47,8 @@ def was_refused(who: Principal, code: Code, *, since: datetime) -> bool:
 
 
 def last_hour_of(credential_id: str) -> int:
-    return of_credential(credential_id).filter(at__gte=timezone.now() - timedelta(hours=1)).count()
+    since = timezone.now() - timedelta(hours=1)
+    return newest.since(of_credential(credential_id), since).count()
 
 
 @dataclass(frozen=True, slots=True)
