@@ -74,7 +74,8 @@ def _usage(orders: QuerySet[Order], connection: Connection, now: datetime) -> Li
     midnight = _midnight(now)
     # Both ways: the minute reaches back over midnight.
     released = orders.exclude(released_at=None).filter(released_at__gte=min(midnight, now - _MINUTE))
-    recent = released.filter(released_at__gt=now - _MINUTE).order_by("released_at")
+    released = released.order_by("released_at")  # by id, SQLite would read every order there is, newest first
+    recent = released.filter(released_at__gt=now - _MINUTE)
     oldest = recent.first()
     of_today = list(released.filter(released_at__gte=midnight))
     prefetch_related_objects([order for order in of_today if _counts_with_legs(order)], "legs")
