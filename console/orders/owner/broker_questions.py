@@ -42,7 +42,7 @@ def visible(owner: User) -> QuerySet[Question]:
 
 def open_questions(owner: User) -> QuerySet[Question]:
     """Those that can still be answered, the soonest to end first."""
-    return unanswered(timezone.now()).filter(pk__in=visible(owner)).order_by("expires_at", "pk")
+    return unanswered(timezone.now()).filter(order__connection__owner=owner).order_by("expires_at", "pk")
 
 
 def open_now(owner: User) -> list[tuple[str, str]]:
