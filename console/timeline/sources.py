@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db.models import BooleanField, Case, Exists, F, Model, OuterRef, Q, QuerySet, Value, When
+from django.db.models import BooleanField, Case, CharField, Exists, F, Func, Model, OuterRef, Q, QuerySet, Value, When
 from django.db.models.expressions import Combinable
 
 from console.accounts.models import User
@@ -214,6 +214,10 @@ def _one_app(filters: TimelineFilters, viewer: Viewer) -> int | None:
     return None
 
 
+_OK = Func(template=f"'{CallOutcome.OK.value}'", output_field=CharField())
+"""In the statement itself: of a parameter SQLite looks up in each row what its index of what was not done says."""
+
+
 def _not_done(filters: TimelineFilters, viewer: Viewer) -> bool:
     outcomes, kinds = filters.only.outcomes, filters.only.kinds
     asked = (bool(outcomes) and EntryOutcome.OK not in outcomes) or kinds == (Kind.REFUSAL,)
@@ -227,7 +231,7 @@ def _calls_indexed(filters: TimelineFilters, viewer: Viewer) -> Q:
     elif (app := _one_app(filters, viewer)) is not None:
         condition &= Q(app_id=app)
     elif _not_done(filters, viewer):
-        condition &= ~Q(outcome=CallOutcome.OK)
+        condition &= ~Q(outcome=_OK)
     if viewer.everyone and len(filters.only.people) == 1:
         condition &= Q(user_id=filters.only.people[0])
     return condition

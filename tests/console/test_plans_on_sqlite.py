@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.db import connection
@@ -25,6 +25,7 @@ from console.keys.models import ApiKey
 from console.onboarding import connection_lifecycle
 from console.orders.checks import repeated_orders
 from console.orders.states import Status
+from console.recent_errors.models import ErrorGroup, GroupHour
 from console.scopes import Scope
 from tests import embedded
 from tests.console.orders.steps import make
@@ -76,6 +77,9 @@ LARGE = {
 """Table → index → rows, and rows that are equal in its first column, its first two and so on."""
 
 
+HOURS = 'FROM "recent_errors_'
+
+
 @pytest.fixture
 def app(tmp_path: Path, django_db_blocker: Any) -> Iterator[ConnectedApp]:
     """Of the one person of a large instance, with a key and 60 orders."""
@@ -97,8 +101,8 @@ def app(tmp_path: Path, django_db_blocker: Any) -> Iterator[ConnectedApp]:
         yield key.app
 
 
-def plans(app: ConnectedApp, page: str) -> list[str]:
-    """Of each statement about orders, calls or changes that the page sends, its steps, a line each."""
+def statements(app: ConnectedApp, page: str) -> list[tuple[str, Any]]:
+    """What the page asks the database, with its values."""
     sent: list[tuple[str, Any]] = []
 
     def keep(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
@@ -114,15 +118,17 @@ def plans(app: ConnectedApp, page: str) -> list[str]:
         response = browser.post(address) if method else browser.get(address)
         assert response.status_code == 200, response
         if response.streaming:
-            assert len(b"".join(response.streaming_content)) > 1_000  # type: ignore[arg-type]
+            assert len(b"".join(cast(Any, response).streaming_content)) > 1_000
+    return [(sql, params) for sql, params in sent if sql.startswith("SELECT")]
+
+
+def plans(app: ConnectedApp, page: str) -> list[str]:
+    """Of each, its steps, a line each."""
     found = []
-    for sql, params in sent:
-        if not sql.startswith("SELECT"):
-            continue
-        with connection.cursor() as cursor:
+    with connection.cursor() as cursor:
+        for sql, params in statements(app, page):
             cursor.execute(f"EXPLAIN QUERY PLAN {sql}", params)
-            plan = "\n".join(row[3] for row in cursor.fetchall())
-        found.append(plan)
+            found.append("\n".join(row[3] for row in cursor.fetchall()))
     return found
 
 
@@ -198,3 +204,22 @@ def test_repeats_of_an_order_are_looked_for_among_those_just_released(app: Conne
     just = app.created_at
     plan = ConnectedApp.objects.filter(pk=app.pk).values(told=repeated_orders.confirmed_since(just)).explain()
     assert "orders_released (connection_id=? AND released_at>?)" in plan
+
+
+def test_what_was_not_done_is_counted_by_its_index_alone(app: ConnectedApp) -> None:
+    found = [
+        sql for sql, _ in statements(app, "/timeline/?kind=refusal") if "OFFSET 5000" in sql and "audit_call" in sql
+    ]
+    assert len(found) == 1
+    assert """NOT ("audit_call"."outcome" = ('ok'))""" in found[0]  # as the index has it, and no parameter
+
+
+def test_days_are_told_by_a_function_of_sqlite_s_own(app: ConnectedApp) -> None:
+    now = timezone.now()
+    group = ErrorGroup.objects.create(user_id=app.owner_id, fingerprint="v1:1", first_seen=now, last_seen=now)
+    GroupHour.objects.create(
+        group=group, hour=now.replace(minute=0, second=0, microsecond=0), app_id=app.pk, calls=1, last_seen=now
+    )
+    found = [sql for page in ("/apps/", "/api/v1/errors?span=30d") for sql, _ in statements(app, page) if HOURS in sql]
+    assert any("strftime" in sql for sql in found)
+    assert not any("django_datetime_trunc" in sql for sql in found)
