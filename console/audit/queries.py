@@ -19,6 +19,19 @@ def own_calls(user: User) -> QuerySet[Call]:
     return Call.objects.filter(user_id=user.pk)
 
 
+def first_of_apps(user: User, made: datetime) -> Call | None:
+    """The first call of any app of this person, the oldest of which was made then.
+
+    What followed that is asked first: the whole record is planned for each month there is.
+    """
+    calls = own_calls(user).filter(app_id__isnull=False).exclude(source="management").order_by("at")
+    since = made - newest.SPARE
+    for span in newest.SPANS:
+        if (first := calls.filter(at__gte=since, at__lt=since + span).first()) is not None:
+            return first
+    return calls.first()
+
+
 def sees_everyone(request: HttpRequest, user: User) -> bool:
     return user.is_operator and request.GET.get("everyone") == "1"
 

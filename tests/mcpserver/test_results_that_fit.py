@@ -17,11 +17,15 @@ from django.utils import timezone
 
 from brokers.paper.models import LedgerEntry, PaperFill
 from console import ids
+from console.alerts.models import Alert, AlertEvent
 from console.audit.models import Call
-from console.authority import call_quota
+from console.authority import bearer, call_quota
+from console.connected_apps import grants
+from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection, EquitySnapshot
 from console.journal.models import Note, RoundTrip
 from console.orders.models import Order, OrderEvent
+from console.toolsets import Toolset
 from mcpserver import catalog, pipeline, result_tables
 from tests.mcpserver.steps import call, sent
 
@@ -95,6 +99,20 @@ def past(paper: Connection, trade_key: str) -> Past:
         row.request_id, row.message = ids.new("req"), WORDS[:400]
         row.arguments = {"orders": [{"symbol": "AAPL", "side": "BUY", "quantity": "1", "limit_price": "1"}] * 20}
 
+    def heard(row: Any, number: int) -> None:
+        row.number, row.title, row.text = number + 2, WORDS[:120], WORDS[:280]
+
+    def watching(row: Any, number: int) -> None:
+        row.public_id, row.note, row.repeats = ids.new("alt"), WORDS[:200], True
+
+    app = ConnectedApp.objects.get(pk=bearer.authenticate(trade_key).app_id)
+    grants.set_toolsets(app, frozenset(Toolset), by=app.owner, may_widen=True)
+    watched = call(trade_key, "create_alert", **NEEDED["create_alert"])["alert"]
+    call(trade_key, "emit_alert", text=WORDS[:280])
+    event = AlertEvent.objects.latest("pk")
+    event.alert = Alert.objects.get(public_id=watched["alert_id"])
+    copies(event, 250, heard)
+    copies(event.alert, 250, watching)
     copies(Order.objects.latest("pk"), 200, order)
     copies(PaperFill.objects.latest("pk"), 300, fill)
     copies(LedgerEntry.objects.filter(kind="trade").latest("pk"), 300, line)
@@ -146,6 +164,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "get_max_order": {"symbol": "AAPL", "side": "BUY"},
     "place_order": {"symbol": "AAPL", "side": "BUY", "quantity": "1"},
     "close_position": {"symbol": "SPY"},
+    "create_alert": {"kind": "price", "symbol": "AAPL", "condition": "above", "value": "123456.78"},
 }
 LARGEST: list[tuple[str, dict[str, Any]]] = [
     ("search_security", {"query": "a", "limit": 50}),
@@ -165,6 +184,8 @@ LARGEST: list[tuple[str, dict[str, Any]]] = [
     ("get_transactions", {"limit": 200}),
     ("get_journal_trades", {"limit": 200}),
     ("get_activity_log", {"limit": 200}),
+    ("get_alerts", {"limit": 200}),
+    ("get_alert_history", {"limit": 200}),
     ("get_portfolio_history", {"period": "1d"}),
     ("get_portfolio_history", {"period": "all", "bar": "5m"}),
     ("get_watermarks", {"period": "all"}),
@@ -172,7 +193,8 @@ LARGEST: list[tuple[str, dict[str, Any]]] = [
 ]
 # Those that act on what is there, and have answers of one order.
 APART = ("confirm_trade", "discard_confirmation", "modify_order", "cancel_order", "place_batch_orders", "halt_trading")
-SMALL = ("reverse_position", "set_current_account", "add_journal_note", "create_paper_account")
+_OF_ONE_ALERT = ("create_alert", "update_alert", "cancel_alert", "emit_alert")
+SMALL = ("reverse_position", "set_current_account", "add_journal_note", "create_paper_account", *_OF_ONE_ALERT)
 PRACTICE = ("reset_paper_account", "set_paper_model", "cancel_all_orders", "flatten_account")
 
 
@@ -213,6 +235,7 @@ LISTS = {
     "get_transactions": ("transactions", "transaction_id", {}),
     "get_journal_trades": ("trades", "trade_id", {}),
     "get_activity_log": ("calls", "request_id", {"end": "now"}),
+    "get_alerts": ("alerts", "alert_id", {}),
     "get_positions": ("positions", "symbol", {}),
 }
 

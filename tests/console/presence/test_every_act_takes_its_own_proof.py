@@ -178,7 +178,7 @@ FREE = {
         "orders:ndjson", "notifications:channels", "notifications:manifest", "notifications:overview",
         "notifications:push-worker", "operator:clients", "operator:connections", "operator:grants", "operator:halts",
         "operator:system", "operator:reach", "operator:drip", "tool", "connections:account-numbers",
-        "skills:list", "skills:skill", "skills:folder", "skills:all", "skills:plugin",
+        "alerts:list", "alerts:detail", "skills:list", "skills:skill", "skills:folder", "skills:all", "skills:plugin",
     },
     "is how somebody sees their own pages": {
         "timeline:views", "timeline:change-view", "timeline:delete-view",
@@ -188,7 +188,9 @@ FREE = {
         "notifications:add-device", "notifications:add-topic", "notifications:add-webhook", "notifications:choose",
         "notifications:link-chat", "notifications:remove", "notifications:test", "notifications:test-email",
     },
+    "says what its owner is notified of, and never trades": {"alerts:new"},
     "stops, narrows or ends something": {
+        "alerts:cancel",
         "orders:end-rule",
         "orders:cancel", "orders:cancel-elsewhere", "orders:cancel-everything", "orders:reject", "orders:say-no",
         "connections:pause", "connections:trading-off", "connections:unlink", "apps:revoke", "apps:pause",
