@@ -3,7 +3,7 @@
 A cursor of the database would keep a snapshot for as long as the one who downloads takes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from django.db.models import Model, Q, QuerySet
@@ -13,17 +13,25 @@ ROWS = 1_000
 Row = TypeVar("Row", bound=Model)
 
 
-def walk(rows: QuerySet[Row], *fields: str, newest_first: bool = False, size: int | None = None) -> Iterator[Row]:
+def walk(
+    rows: QuerySet[Row],
+    *fields: str,
+    newest_first: bool = False,
+    size: int | None = None,
+    narrow: Callable[[QuerySet[Row], int], QuerySet[Row]] | None = None,
+) -> Iterator[Row]:
     """Every row by ``fields``, which are never null, and then by primary key; from the last one backwards, or not.
 
-    A row that is written meanwhile is seen if it lies ahead.
+    A row that is written meanwhile is seen if it lies ahead. ``narrow``: of rows and a number, fewer rows with that
+    many of the first.
     """
     names, size = (*fields, "pk"), ROWS if size is None else size
     ordered = rows.order_by(*(f"-{name}" if newest_first else name for name in names))
     ahead = "lt" if newest_first else "gt"
     beyond = Q()
     while True:
-        found = list(ordered.filter(beyond)[:size])
+        ahead_of_it = ordered.filter(beyond)
+        found = list((ahead_of_it if narrow is None else narrow(ahead_of_it, size))[:size])
         yield from found
         if len(found) < size:
             return

@@ -477,6 +477,11 @@ CELERY_BEAT_SCHEDULE = {
     "forget-workers": {"task": "console.operations.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "sweep-orders": {"task": "console.orders.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "carry-plans-on": {"task": "console.plans.tasks.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "refresh-statistics": {
+        "task": "console.operations.tasks.refresh_statistics",
+        "schedule": 86400.0,
+        "options": {"expires": 3600},
+    },
     "listen-to-orders": {
         "task": "console.operations.tasks.listen_to_orders",
         "schedule": 2.0,

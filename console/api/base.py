@@ -300,16 +300,25 @@ class ApiView(APIView):
             response["Cache-Control"] = "no-store"
         return response
 
-    def page(self, found: QuerySet[Any], fitting: dict[str, Any] | None = None) -> Response:
+    def page(
+        self,
+        found: QuerySet[Any],
+        fitting: dict[str, Any] | None = None,
+        narrow: Callable[[QuerySet[Any], int], QuerySet[Any]] | None = None,
+    ) -> Response:
         """Keyset paging: the second page stays the second page while new rows arrive on top.
 
-        ``fitting``: conditions that no index serves. Then a page may be short, and not the last one.
+        ``fitting``: conditions that no index serves. Then a page may be short, and not the last one. ``narrow``: as
+        ``paging.page`` has it, without ``fitting``.
         """
         position = self.position
         if position and not (position.isdecimal() and len(position) < 19):
             raise _no_cursor()
         size = self.given.get("limit", 50)
-        page = paging.page_within(found, fitting or {}, position, size=size)
+        if fitting:
+            page = paging.page_within(found, fitting, position, size=size)
+        else:
+            page = paging.page(found, position, size=size, narrow=narrow)
         return self.listed(page.rows, "" if page.next_before is None else str(page.next_before))
 
     @property

@@ -105,6 +105,7 @@ class Activity(_AuditView):
                 continue
             if name in _INDEXED:
                 found = found.filter(**{name: self.given[name]})
+                found = found.exclude(order_id="") if name == "order_id" else found  # as its index says
             else:
                 fitting[name] = self.given[name]
         return self.page(found, fitting)

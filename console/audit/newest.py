@@ -52,6 +52,14 @@ def above(found: QuerySet[Row], row: Row) -> QuerySet[Row]:
     return found.filter(pk__gt=row.pk, at__gte=getattr(row, "at") - SPARE)  # noqa: B009  not every model has it
 
 
+def since(found: QuerySet[Call], start: datetime) -> QuerySet[Call]:
+    """Those from ``start`` on, above an id that none of them is below: an index by id would find all the past too."""
+    before = start - SPARE
+    newest_before = by_time(Call.objects.filter(at__lt=before).order_by("-at"), 1, back_from=before)
+    later = found.filter(at__gte=start)
+    return later.filter(pk__gt=newest_before[0].pk) if newest_before else later
+
+
 def until(found: QuerySet[Call], end: datetime) -> QuerySet[Call]:
     """Those before ``end``, below an id that none of them is beyond: a list by id would walk through what is newer."""
     older = found.filter(at__lt=end)

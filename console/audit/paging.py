@@ -1,5 +1,6 @@
 """Keyset paging by id: the second page stays the second page while new rows arrive on top."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -22,14 +23,23 @@ WINDOW = 3_000
 """Rows that are looked through for one page where no index finds those that fit."""
 
 
-def page(found: QuerySet[Row], before: str, *, size: int = 50, back_from: datetime | None = None) -> Page[Row]:
+def page(
+    found: QuerySet[Row],
+    before: str,
+    *,
+    size: int = 50,
+    back_from: datetime | None = None,
+    narrow: Callable[[QuerySet[Row], int], QuerySet[Row]] | None = None,
+) -> Page[Row]:
     """Newest first. ``before`` is what the query string holds; anything but a number means the first page.
 
-    ``back_from``: no row is newer.
+    ``back_from``: no row is newer. ``narrow``: of rows and a number, fewer rows with that many of the newest.
     """
     beyond = _number(before)
     if beyond is not None:
         found = found.filter(pk__lt=beyond)
+    if narrow is not None:
+        found = narrow(found, size + 1)
     rows = newest.by_id(found, size + 1, back_from=back_from)
     more = len(rows) > size
     return Page(rows[:size], rows[size - 1].pk if more else None, beyond is None)

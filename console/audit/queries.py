@@ -60,7 +60,8 @@ def was_refused(who: Principal, code: Code, *, since: datetime) -> bool:
 
 
 def last_hour_of(credential_id: str) -> int:
-    return of_credential(credential_id).filter(at__gte=timezone.now() - timedelta(hours=1)).count()
+    since = timezone.now() - timedelta(hours=1)
+    return newest.since(of_credential(credential_id), since).count()
 
 
 @dataclass(frozen=True, slots=True)

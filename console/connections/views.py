@@ -210,7 +210,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     connection.owner = user
     apps = list(app_queries.active_apps(user).filter(connection=connection))
     desk = portfolio.load(user, now, only=connection)
-    working = order_queries.unfinished(user).filter(connection=connection)
+    working = order_queries.unfinished(user, connection)
     use = daily_usage.connection_usage(connection, now)
     context: dict[str, Any] = {
         "connection": connection,

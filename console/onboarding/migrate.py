@@ -16,6 +16,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from console.audit.seals import triggers
+from console.config import table_statistics
 from console.config.direct_database import direct_connection
 
 _WAITS_SECONDS = 60.0
@@ -47,6 +48,7 @@ def migrate() -> None:
     # A process that died after the tables and before what follows them left the record without its guard.
     if executor.migration_plan(executor.loader.graph.leaf_nodes()) or triggers.missing():
         call_command("migrate", interactive=False, verbosity=0)
+        table_statistics.refresh()
 
 
 def wait_for_database(seconds: float = _WAITS_SECONDS) -> None:

@@ -27,6 +27,7 @@ from django.utils.duration import duration_string
 from console.accounts.models import User
 from console.audit import months
 from console.audit.models import Call, Change, Seal
+from console.config import table_statistics
 from console.onboarding import migrate
 from console.operations.backup_error import BackupError
 from console.operations.models import Lease, WorkerSeen
@@ -89,7 +90,9 @@ def load(file: Path) -> Transferred:
         raise BackupError(f"The database is in use: it has {used[0]}. Name an empty one in TRADELATCH_DATABASE_URL.")
     try:
         with migrate.instance_lock(settings.HOME), file.open(encoding="utf-8") as lines, transaction.atomic():
-            return _load(_values(lines, file))
+            loaded = _load(_values(lines, file))
+            table_statistics.refresh()
+            return loaded
     except BlockingIOError as error:
         raise BackupError(f"Tradelatch is running with {settings.HOME}: stop it first.") from error
     except OSError as error:

@@ -1,5 +1,6 @@
 from celery import shared_task
 
+from console.config import table_statistics
 from console.operations import heartbeat, order_listener
 
 
@@ -16,3 +17,8 @@ def forget() -> None:
 @shared_task
 def listen_to_orders() -> None:
     order_listener.ensure_listening()
+
+
+@shared_task
+def refresh_statistics() -> None:
+    table_statistics.refresh()

@@ -42,6 +42,7 @@ WORDS = {
     "console.operations.tasks.listen_to_orders": "Listen for order updates",
     "console.operations.tasks.forget": "Forget workers that ended",
     "console.audit.tasks.seal_record": "Seal the record",
+    "console.operations.tasks.refresh_statistics": "Update SQLite's statistics of its tables",
     "console.audit.tasks.drop_old_rows": "Delete old rows of the record",
     "console.audit.tasks.check_record": "Check the newest seals",
     "console.audit.tasks.check_whole_record": "Check the whole record",

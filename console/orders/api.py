@@ -291,7 +291,13 @@ class Orders(_Orders):
                 "Filter orders by the symbol they show, not by instrument_id.",
                 field="symbol",
             )
-        return self.page(self.visible().filter(**asked))
+        if self.caller.principal is not None:
+            return self.page(self.visible().filter(**asked))
+        owner = self.caller.owner
+        return self.page(
+            self.visible().filter(**asked),
+            narrow=lambda orders, count: order_queries.near_newest(orders, owner, count),
+        )
 
     def post(self, request: Request) -> Response:
         given = self.given

@@ -409,6 +409,7 @@ def serve(calls: int, orders: int) -> None:
 
     from console import toolsets
     from console.accounts.models import User
+    from console.config import table_statistics
     from console.recent_errors import rollup
     from mcpserver import console_catalog
 
@@ -446,6 +447,7 @@ def serve(calls: int, orders: int) -> None:
         known.write_text(json.dumps(names))
     while rollup.catch_up():  # as the sweep has done long before
         pass
+    table_statistics.refresh()  # as the schedule does each day
     addresses, tools = _addresses(names, calls, orders), _tools(names)
     browser = Client(headers={"host": "localhost"})
     browser.force_login(User.objects.get(pk=names["owner"]))

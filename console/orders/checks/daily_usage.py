@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, prefetch_related_objects
 from django.db.models.functions import Coalesce
 
 from brokers.types import AssetClass, OrderClass
@@ -73,10 +73,12 @@ def _without(orders: QuerySet[Order], one: int | None) -> QuerySet[Order]:
 def _usage(orders: QuerySet[Order], connection: Connection, now: datetime) -> LimitUsage:
     midnight = _midnight(now)
     # Both ways: the minute reaches back over midnight.
-    released = orders.filter(released_at__gte=min(midnight, now - _MINUTE))
-    recent = released.filter(released_at__gt=now - _MINUTE).order_by("released_at")
+    released = orders.exclude(released_at=None).filter(released_at__gte=min(midnight, now - _MINUTE))
+    released = released.order_by("released_at")  # by id, SQLite would read every order there is, newest first
+    recent = released.filter(released_at__gt=now - _MINUTE)
     oldest = recent.first()
-    of_today = released.filter(released_at__gte=midnight).prefetch_related("legs")
+    of_today = list(released.filter(released_at__gte=midnight))
+    prefetch_related_objects([order for order in of_today if _counts_with_legs(order)], "legs")
     each = [day_use(order, connection.currency) for order in of_today]
     today = None if None in each else sum((some for some in each if some is not None), Decimal(0))
     room_in = 0
@@ -93,7 +95,7 @@ def day_use(order: Order, currency: str) -> Decimal | None:
     what it fills counts with it.
     """
     parts = [order]
-    if order.parent_id is None and order.order_class in (OrderClass.OCO, OrderClass.OTO):
+    if _counts_with_legs(order):
         parts += [leg for leg in order.legs.all() if order.order_class == OrderClass.OCO or _goes_beyond(leg, order)]
     told = [part.worst_notional for part in parts if part.worst_notional is not None]
     worst: Decimal | None = max(told, default=None)
@@ -103,6 +105,10 @@ def day_use(order: Order, currency: str) -> Decimal | None:
     if may_fill:
         return units_of(order) * Decimal(order.limit_price or order.shown_price) if worst is None else worst
     return sum((_executed_value(part, currency, worst) for part in parts), Decimal(0))
+
+
+def _counts_with_legs(order: Order) -> bool:
+    return order.parent_id is None and order.order_class in (OrderClass.OCO, OrderClass.OTO)
 
 
 def own_day_use(order: Order, currency: str, now: datetime) -> Decimal:

@@ -49,7 +49,8 @@ def confirmed_since(moment: datetime) -> Subquery:
     pieces: list[Any] = []
     for name in _FIELDS:
         pieces += [Coalesce(Cast(F(name), TextField()), Value("")), Value(_BETWEEN)]
-    found = Order.objects.filter(connection=OuterRef("connection"), parent=None, released_at__gt=moment).order_by()
+    released = Order.objects.exclude(released_at=None).filter(released_at__gt=moment)
+    found = released.filter(connection=OuterRef("connection"), parent=None).order_by()
     return Subquery(found.values(told=_Joined(_Beside(*pieces[:-1]), Value(_AFTER))))
 
 

@@ -42,7 +42,7 @@ def visible(owner: User) -> QuerySet[Question]:
 
 def open_questions(owner: User) -> QuerySet[Question]:
     """Those that can still be answered, the soonest to end first."""
-    return unanswered(timezone.now()).filter(pk__in=visible(owner)).order_by("expires_at", "pk")
+    return unanswered(timezone.now()).filter(order__connection__owner=owner).order_by("expires_at", "pk")
 
 
 def open_now(owner: User) -> list[tuple[str, str]]:
@@ -65,7 +65,9 @@ def unanswered(now: datetime) -> QuerySet[Question]:
         Q(modification=None, order__status=Status.ASKED),
         Q(modification__status=AmendmentStatus.ASKED),
     )
-    return _with_related(Question.objects.filter(of_order | of_change, answer="", expires_at__gt=now))
+    # By themselves first, as few as they are: SQLite would go through the orders and look for questions about each.
+    unended = Question.objects.filter(answer="", expires_at__gt=now)
+    return _with_related(Question.objects.filter(of_order | of_change, pk__in=unended.values("pk")))
 
 
 def _with_related(found: QuerySet[Question]) -> QuerySet[Question]:
@@ -76,6 +78,8 @@ def _with_related(found: QuerySet[Question]) -> QuerySet[Question]:
 
 def has_asked_before(connection: Connection) -> bool:
     """Whether a broker has asked there before."""
+    if not Question.objects.exists():  # as nearly everywhere: then no order is looked through for one
+        return False
     return Question.objects.filter(order__connection=connection).exists()
 
 

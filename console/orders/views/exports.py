@@ -17,6 +17,7 @@ from console.audit import export_limit
 from console.audit import log as audit_log
 from console.errors import Refusal
 from console.file_responses import Cell, csv_response, ndjson_response, safe_cell
+from console.orders import queries as order_queries
 from console.orders.forms import OrderFilter
 from console.orders.models import Order
 from console.orders.views.orders import own_orders
@@ -36,7 +37,7 @@ def csv(request: HttpRequest) -> HttpResponseBase:
     found = _found(request, "CSV")
     if isinstance(found, HttpResponseBase):
         return found
-    return csv_response(request, "orders", _COLUMNS, _rows(found))
+    return csv_response(request, "orders", _COLUMNS, _rows(request, found))
 
 
 @require_POST
@@ -45,7 +46,7 @@ def ndjson(request: HttpRequest) -> HttpResponseBase:
     found = _found(request, "NDJSON")
     if isinstance(found, HttpResponseBase):
         return found
-    return ndjson_response(request, "orders", (_record(row) for row in _rows(found)))
+    return ndjson_response(request, "orders", (_record(row) for row in _rows(request, found)))
 
 
 def _found(request: HttpRequest, form: str) -> QuerySet[Order] | HttpResponse:
@@ -70,8 +71,13 @@ def _found(request: HttpRequest, form: str) -> QuerySet[Order] | HttpResponse:
     return found.select_related("connection", "app")
 
 
-def _rows(found: QuerySet[Order]) -> Iterator[list[Cell]]:
-    for order in keyset.walk(found, newest_first=True):
+def _rows(request: HttpRequest, found: QuerySet[Order]) -> Iterator[list[Cell]]:
+    user = user_of(request)
+
+    def near(orders: QuerySet[Order], count: int) -> QuerySet[Order]:
+        return order_queries.near_newest(orders, user, count)
+
+    for order in keyset.walk(found, newest_first=True, narrow=near):
         connection, app = order.connection, "" if order.app.is_console else order.app.name
         yield [
             *(order.public_id, order.created_at, connection.name, connection.environment, order.account_id, app),

@@ -49,7 +49,11 @@ def list_(request: HttpRequest) -> HttpResponse:
     if "X-Seen" not in request.headers and (default := saved_views.default_query(user, ViewPage.ORDERS, request.GET)):
         return redirect(f"{request.path}?{default}")
     filters = OrderFilter(request.GET, owner=user)
-    page = paging.page(order_queries.for_rows(filters.apply(own_orders(user))), request.GET.get("before", ""))
+    page = paging.page(
+        order_queries.for_rows(filters.apply(own_orders(user))),
+        request.GET.get("before", ""),
+        narrow=lambda orders, count: order_queries.near_newest(orders, user, count),
+    )
     mark = _mark(page.rows)
     if request.headers.get("X-Seen") == mark:
         return HttpResponse(status=204)

@@ -14,12 +14,14 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from console import file_responses
+from console import file_responses, keyset
 from console.accounts.models import User
 from console.audit import export_limit
 from console.audit.models import Change
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
+from console.keys import minting
+from console.onboarding import connection_lifecycle
 from console.orders.models import Order
 from console.orders.states import Status
 from console.orders.views import exports
@@ -169,3 +171,36 @@ def test_nobody_else_sees_or_takes_them(
             assert "order_id" in table and three[0].public_id not in table
             assert file_of(browser.post(f"/orders/export.ndjson?{query}")) == ""
         assert "Scheduler" not in words_of(browser.get("/orders/"))
+
+
+def more_of(user: User) -> ConnectedApp:
+    """An app of another connection."""
+    more, _ = connection_lifecycle.open_paper(user, name="More", starting_cash=Decimal(100_000))
+    return minting.mint(user, more, frozenset({Scope.READ}), name="Bot")[0].app
+
+
+def test_pages_and_files_have_the_orders_of_all_connections_newest_first(
+    browser: Browser, owner: User, other: User, app: ConnectedApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second, theirs = (more_of(each) for each in (owner, other))
+    mine = [make(which, Status.FILLED) for which in [app] * 2 + [second, app] * 30 + [second] * 60]
+    make(theirs, Status.FILLED)
+    newest = [order.public_id for order in reversed(mine)]
+
+    listed, address = [], "/orders/"
+    while address:
+        page = browser.get(address).context["page"]
+        listed += [order.public_id for order in page.rows]
+        address = page.next_before and f"/orders/?before={page.next_before}"
+    assert listed == newest
+
+    answered, address = [], "/api/v1/orders?limit=7"
+    while address:
+        answer = browser.get(address).json()
+        answered += [order["id"] for order in answer["items"]]
+        address = answer["next"]
+    assert answered == newest
+
+    monkeypatch.setattr(keyset, "ROWS", 10)
+    rows = csv.DictReader(io.StringIO(file_of(browser.post("/orders/export.csv"))))
+    assert [row["order_id"] for row in rows] == newest
