@@ -36,7 +36,7 @@ class Principal:
     paused: bool
     scopes: frozenset[Scope]
     toolsets: frozenset[str] | None = None
-    """The toolsets its owner left switched on; None: all of them."""
+    """The toolsets that are switched on; None: those of the default."""
     calls_per_minute: int | None = None
     """The app's own limit; None: as many as its user may make."""
     ask_in_assistant: bool = True

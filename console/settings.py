@@ -247,6 +247,7 @@ INSTALLED_APPS = [
     "console.operator",
     "console.timeline",
     "console.desk",
+    "console.alerts",
     "console.recent_errors",
     "console.onboarding",
     "console.operations",

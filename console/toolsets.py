@@ -26,10 +26,16 @@ class Toolset(StrEnum):
     DERIVATIVES = "derivatives"
     FUNDING = "funding"
     EARN = "earn"
+    ALERTS = "alerts"
 
 
 ALWAYS = Toolset.CORE
 """Without it an assistant could not tell where it is, so no owner switches it off."""
+
+OFF_BY_DEFAULT = frozenset({Toolset.ALERTS})
+"""What an app has only after its owner switched it on: the others it has until its owner switches them off."""
+
+ON_BY_DEFAULT = frozenset(Toolset) - OFF_BY_DEFAULT
 
 # The name a person reads, and what the set lets an assistant do.
 LABELS: dict[Toolset, tuple[str, str]] = {
@@ -47,12 +53,23 @@ LABELS: dict[Toolset, tuple[str, str]] = {
         "Deposits, withdrawals and deposit addresses. It cannot send anything.",
     ),
     Toolset.EARN: ("Staking and savings", "The broker's offers and what you have in them. It cannot change either."),
+    Toolset.ALERTS: (
+        "Alerts",
+        "Set alerts on prices, positions and accounts, and send you messages. They notify you and never trade.",
+    ),
 }
 
 
 def switched_on(kept: Collection[str] | None, toolset: Toolset) -> bool:
-    """Whether an app with ``kept`` (None: everything) has the set."""
-    return kept is None or toolset is ALWAYS or toolset.value in kept
+    """Whether an app with ``kept`` (None: as by default) has the set."""
+    if kept is None:
+        return toolset not in OFF_BY_DEFAULT
+    return toolset is ALWAYS or toolset.value in kept
+
+
+def stored(on: Collection[Toolset]) -> list[str] | None:
+    """``on`` as it is stored of an app. None: the sets of the default, also those that later versions add to it."""
+    return None if frozenset(on) == ON_BY_DEFAULT else [each.value for each in Toolset if each in on]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ _pages: list[URLPattern | URLResolver] = [
     path("connections/", include("console.connections.urls")),
     path("apps/", include("console.connected_apps.urls")),
     path("halts/", include("console.halts.urls")),
+    path("alerts/", include("console.alerts.urls")),
     path("keys/", include("console.keys.urls")),
     path("clients/", include("console.clients.urls")),
     path("orders/", include("console.orders.urls")),

@@ -214,6 +214,9 @@ Settings come from the environment. [Choose settings](../operate/settings.md) sa
 """
 
 
+_UNTIL_SWITCHED_ON = ", off until an owner switches it on"
+
+
 def _tools() -> list[str]:
     rows = []
     for toolset in toolsets.Toolset:
@@ -223,7 +226,7 @@ def _tools() -> list[str]:
             rows += [
                 f"## {title}",
                 "",
-                f"Set `{toolset}`. {about}",
+                f"Set `{toolset}`{_UNTIL_SWITCHED_ON if toolset in toolsets.OFF_BY_DEFAULT else ''}. {about}",
                 "",
                 "| Tool | Who | What it does |",
                 "|---|---|---|",

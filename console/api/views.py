@@ -71,6 +71,8 @@ class ToolSection:
     words: str
     tools: list[ToolInfo]
     size: int
+    is_off: bool
+    """For each app until its owner switches it on."""
 
 
 @require_safe
@@ -82,7 +84,14 @@ def tools(request: HttpRequest) -> HttpResponse:
         if inside:
             title, words = toolsets.LABELS[toolset]
             sections.append(
-                ToolSection(toolset=toolset, title=title, words=words, tools=inside, size=toolsets.size(inside))
+                ToolSection(
+                    toolset=toolset,
+                    title=title,
+                    words=words,
+                    tools=inside,
+                    size=toolsets.size(inside),
+                    is_off=toolset in toolsets.OFF_BY_DEFAULT,
+                )
             )
     every = toolsets.provided()
     context = {"sections": sections, "tools": len(every), "bytes": toolsets.size(every), "trade": Scope.TRADE}

@@ -86,8 +86,8 @@ def check_switched_on(who: Principal, name: str, toolset: Toolset) -> None:
     if not switched_on(who.toolsets, toolset):
         raise Refusal(
             Code.TOOLSET_OFF,
-            f"{name} belongs to the toolset {LABELS[toolset][0]!r} ({toolset}), which the app's owner switched off. "
-            "The owner can switch it on under Connected apps.",
+            f"{name} belongs to the toolset {LABELS[toolset][0]!r} ({toolset}), which is switched off for this app. "
+            "Its owner can switch it on under Connected apps.",
         )
 
 

@@ -110,11 +110,10 @@ def tightest_restrictions(apps: Iterable[ConnectedApp]) -> AppRestrictions | Non
     for app in apps:
         calls = _fewer(calls, app.calls_per_minute)
         limits = bounds.combine(limits, app.limited)
-        if app.toolsets is not None:
-            is_switched, kept = True, kept & {Toolset(each) for each in app.toolset_names}
+        is_switched, kept = True, kept & {Toolset(each) for each in app.toolset_names}
     if not _allows_something(limits):
         return None
-    return AppRestrictions(limits, [each.value for each in Toolset if each in kept] if is_switched else None, calls)
+    return AppRestrictions(limits, toolsets.stored(kept) if is_switched else None, calls)
 
 
 def _fewer(one: int | None, other: int | None) -> int | None:
@@ -343,12 +342,12 @@ def set_rate(app: ConnectedApp, calls: int | None, *, by: User, may_widen: bool 
 def set_toolsets(app: ConnectedApp, on: Collection[Toolset], *, by: User, may_widen: bool = False) -> bool:
     """The sets of tools the app has from its next call on; the basics always. False when it was so already.
 
-    With all of them it also has those of later versions; with fewer it has these alone. Its scope stays what it is,
-    so no set lets it do what it was not allowed. Raises Refusal when one is switched on without ``may_widen``: its
-    owner has just proved, for this, who they are.
+    With exactly those of the default it also has what later versions add to it; otherwise these alone. Its
+    scope stays what it is, so no set lets it do what it was not allowed. Raises Refusal when one is switched on without
+    ``may_widen``: its owner has just proved, for this, who they are.
     """
     kept = frozenset(on) | {toolsets.ALWAYS}
-    stored = None if kept == frozenset(Toolset) else [each.value for each in Toolset if each in kept]
+    stored = toolsets.stored(kept)
     found = ConnectedApp.objects.select_for_update().filter(pk=app.pk, revoked_at=None).first()
     if found is None or found.toolsets == stored:
         return False

@@ -27,7 +27,7 @@ class ConnectedApp(models.Model):
     name = models.CharField(max_length=255)
     scopes = models.CharField(max_length=100)
     toolsets = models.JSONField(null=True)
-    """Names of the toolsets its owner left switched on; None: all of them."""
+    """Names of the toolsets that are switched on; None: those of the default."""
     ask_in_assistant = models.BooleanField(default=True)
     """Whether its user is asked about each order in their client, where that can ask; their answer then decides."""
     limits = models.JSONField(default=dict)

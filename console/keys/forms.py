@@ -19,7 +19,7 @@ from console.keys.minting import LONGEST_WAIT
 from console.keys.models import ApiKey
 from console.limits import Limits
 from console.scopes import Scope, describe, label
-from console.toolsets import ALWAYS, LABELS, Toolset
+from console.toolsets import ALWAYS, LABELS, ON_BY_DEFAULT, Toolset, stored
 
 _DAYS = {"30": 30, "90": 90, "365": 365}
 _READ, _TRADE = frozenset({Scope.READ}), frozenset({Scope.READ, Scope.TRADE})
@@ -113,10 +113,10 @@ class KeyForm(SecretForm):
         required=False,
         widget=forms.CheckboxSelectMultiple,
         choices=[(each.value, LabeledChoice(*LABELS[each])) for each in Toolset if each is not ALWAYS],
-        initial=[each.value for each in Toolset if each is not ALWAYS],
+        initial=[each.value for each in Toolset if each in ON_BY_DEFAULT and each is not ALWAYS],
     )
     chooses_tools = forms.BooleanField(required=False, widget=forms.HiddenInput, initial=True)
-    """Sent with the boxes: without it, none of them was on the page, and every tool is on."""
+    """Sent with the boxes: without it, none of them was on the page, and the tools are those of the default."""
 
     def __init__(self, *args: Any, owner: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -132,11 +132,10 @@ class KeyForm(SecretForm):
     @property
     def start(self) -> AppRestrictions:
         """What the new app is bound by from its first call."""
-        on = {ALWAYS.value, *self.cleaned_data["toolsets"]}
-        every = not self.cleaned_data["chooses_tools"] or on == {each.value for each in Toolset}
+        on = {ALWAYS, *map(Toolset, self.cleaned_data["toolsets"])}
         return AppRestrictions(
             limits=Limits(orders_per_minute=self.cleaned_data["orders_per_minute"]),
-            toolsets=None if every else [each.value for each in Toolset if each.value in on],
+            toolsets=stored(on) if self.cleaned_data["chooses_tools"] else None,
             calls_per_minute=self.cleaned_data["calls_per_minute"],
         )
 

@@ -75,6 +75,10 @@ def _for_strangers(request: HttpRequest) -> list[NavSection]:
     ]
 
 
+AUTOMATION = ("alerts:list",)
+"""The pages beneath Automation; each has its tab in automation/tabs.html. The first is where the entry leads."""
+
+
 def _navigation(request: HttpRequest, user: User) -> list[NavSection]:
     everyone = "everyone" in request.GET
 
@@ -99,6 +103,7 @@ def _navigation(request: HttpRequest, user: User) -> list[NavSection]:
                 item("Connect an assistant", "connect"),
                 item("Approvals", "orders:approvals", counts_waiting=True),
                 item("Orders", "orders:list"),
+                NavItem("Automation", reverse(AUTOMATION[0]), request.path.startswith(tuple(map(reverse, AUTOMATION)))),
                 item("Journal", "journal:list"),
                 item("Halts", "halts:list"),
                 item("Timeline", "timeline:list"),

@@ -143,7 +143,7 @@ def _toolsets(who: Principal) -> dict[str, Any]:
         if not inside or toolset in listed:
             continue
         if not toolsets.switched_on(who.toolsets, toolset):
-            why = "The app's owner switched it off."
+            why = "It is switched off. The app's owner can switch it on."
         elif not any(who.may(tool.scope) for tool in inside):
             why = f"It needs the scope {inside[0].scope}."
         else:

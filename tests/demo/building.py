@@ -51,7 +51,7 @@ from console.orders.models import Confirmation, Order  # noqa: E402
 from console.orders.owner import approvals, notifications  # noqa: E402
 from console.principal import Principal  # noqa: E402
 from console.scopes import Scope  # noqa: E402
-from console.toolsets import Toolset  # noqa: E402
+from console.toolsets import ON_BY_DEFAULT, Toolset  # noqa: E402
 from mcpserver import pipeline  # noqa: E402
 from tests.brokers.faults import Fault, as_control  # noqa: E402
 from tests.brokers.ibkr.fake import QUESTION  # noqa: E402
@@ -324,9 +324,9 @@ def _errors(owner: User, claude: App, reader: App, practice: Connection, at_ibkr
     at_ibkr.call("get_quote", symbols=["TWIN"])
 
     app = ConnectedApp.objects.get(pk=claude.principal.app_id)
-    grants.set_toolsets(app, [each for each in Toolset if each is not Toolset.JOURNAL], by=owner)
+    grants.set_toolsets(app, ON_BY_DEFAULT - {Toolset.JOURNAL}, by=owner)
     claude.call("get_journal_trades")
-    grants.set_toolsets(app, list(Toolset), by=owner, may_widen=True)
+    grants.set_toolsets(app, ON_BY_DEFAULT, by=owner, may_widen=True)
     grants.pause(app, by=owner)
     claude.call("get_cash")
     grants.resume(app, by=owner)

@@ -11,7 +11,7 @@ from console.connections import broker_access
 from console.errors import Code, Refusal
 from console.principal import Principal
 from console.scopes import Scope, Source
-from console.toolsets import Toolset
+from console.toolsets import ON_BY_DEFAULT, Toolset
 from mcpserver import catalog
 from tests.mcpserver.wire import Wire
 from tests.serving import Server, until
@@ -28,7 +28,7 @@ def trade(server: Server) -> Wire:
 def switched(server: Server) -> Iterator["Switch"]:
     switch = Switch(server)
     yield switch
-    switch(*Toolset)
+    switch(*ON_BY_DEFAULT)
 
 
 class Switch:
@@ -40,7 +40,7 @@ class Switch:
         self._app_id = server.query("SELECT app_id FROM keys_apikey WHERE public_id = ?", public_id)[0][0]
 
     def __call__(self, *on: str) -> None:
-        stored = None if len(on) == len(Toolset) else json.dumps(["core", *on])
+        stored = None if set(on) == ON_BY_DEFAULT else json.dumps(["core", *on])
         self._server.query("UPDATE connected_apps_connectedapp SET toolsets = ? WHERE id = ?", stored, self._app_id)
 
 
@@ -68,7 +68,7 @@ def test_what_is_switched_off_is_off_by_address_and_by_completion_too(trade: Wir
     reference = {"type": "ref/resource", "uri": "tradelatch://orders/{order_id}"}
     asked = {"ref": reference, "argument": {"name": "order_id", "value": "ord_"}}
     assert trade.rpc("completion/complete", asked).json()["result"]["completion"]["values"] == []
-    switched(*Toolset)
+    switched(*ON_BY_DEFAULT)
     assert order_id in trade.rpc("completion/complete", asked).json()["result"]["completion"]["values"]
     trade.result("cancel_order", {"order_id": order_id})
 
@@ -85,7 +85,7 @@ def test_it_works_again_when_it_is_switched_on(trade: Wire, switched: Switch) ->
     every = names(trade)
     switched()
     assert trade.refusal("get_cash", {})["code"] == "toolset_off"
-    switched(*Toolset)
+    switched(*ON_BY_DEFAULT)
     trade.result("get_cash", {})
     assert names(trade) == every
 
@@ -94,7 +94,8 @@ def test_the_client_is_told_which_sets_are_off_and_why(trade: Wire, server: Serv
     switched("account")
     told = trade.result("get_capabilities", {})["toolsets"]
     assert told["on"] == ["core", "account"]
-    assert {each["toolset"]: each["why"] for each in told["off"]}["market"] == "The app's owner switched it off."
+    why = {each["toolset"]: each["why"] for each in told["off"]}
+    assert why["market"] == "It is switched off. The app's owner can switch it on."
     reader = Wire(server.mcp_url, server.quickstart["paper_key_read"]).result("get_capabilities", {})["toolsets"]
     assert {each["toolset"]: each["why"] for each in reader["off"]}["trade"] == "It needs the scope mcp:trade."
 
