@@ -14,7 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 _collects = gc.isenabled()
 gc.disable()
 
-from console import base_path, body_timeout, log_format, request_ids, telemetry, trusted_proxies  # noqa: E402
+from console import base_path, body_timeout, header_limit, log_format, request_ids, telemetry, trusted_proxies  # noqa: E402
 from mcpserver import asgi as mcp  # noqa: E402
 
 # WhiteNoise hands its files over as WSGI wants them. They are small: that Django reads each whole harms nobody.
@@ -41,6 +41,6 @@ async def _dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         await _console({**scope, "path": base_path.whole(scope["path"])}, receive, send)
 
 
-application = trusted_proxies.with_proxies(settings.TRUSTED_PROXIES, _dispatch)
+application = header_limit.with_header_limit(trusted_proxies.with_proxies(settings.TRUSTED_PROXIES, _dispatch))
 if _collects:
     gc.enable()

@@ -11,6 +11,8 @@ from django.core.exceptions import BadRequest, DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from django.utils.encoding import escape_uri_path
+from django.utils.http import escape_leading_slashes
 
 from console import base_path, host_names, ids, ip_addresses, refusal_rendering, request_origin, tracing
 from console.accounts import time_zones
@@ -182,7 +184,9 @@ def keep_keys_out_of_addresses(
             "That was a whole key. It was taken out of the address. If it was copied to where it does not belong, "
             "report it under API keys, A key has leaked.",
         )
-        answer = HttpResponseRedirect(f"{request.path}?{shortened.urlencode()}")
+        # Two slashes at its beginning would lead to another server.
+        path = escape_leading_slashes(escape_uri_path(request.path))
+        answer = HttpResponseRedirect(f"{path}?{shortened.urlencode()}")
         answer["Cache-Control"] = "no-store"
         return answer
 

@@ -7,6 +7,7 @@ import uvicorn
 
 from console import asgi
 from console.celery import app
+from console.http_protocol import BoundedHttpProtocol
 from console.onboarding.supervisor import Child
 from console.operations.schedule_in_worker import ScheduleInWorker
 
@@ -27,7 +28,7 @@ def serve_web(host: str, port: int) -> None:
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttpProtocol,
         ws="none",
         lifespan="on",
         # Who is in front is told by the settings alone: see console.trusted_proxies.

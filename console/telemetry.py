@@ -186,7 +186,8 @@ def _parent_of(made: Any) -> TraceParent:
 
 def _context_of(parent: TraceParent | None) -> Any:
     if parent is None:
-        return None
+        # Not what runs around it: a connection that was paused hands on what it was paused in, which is of another.
+        return import_module("opentelemetry.context").Context()
     api = import_module("opentelemetry.trace")
     named = api.SpanContext(
         trace_id=int(parent.trace_id, 16),

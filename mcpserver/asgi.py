@@ -21,7 +21,7 @@ from django.conf import settings  # noqa: E402 - needs django.setup()
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager  # noqa: E402 - needs django.setup()
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
-from console import base_path, log_format, telemetry, toolsets, trusted_proxies  # noqa: E402
+from console import base_path, header_limit, log_format, telemetry, toolsets, trusted_proxies  # noqa: E402
 from console.authority import call_quota  # noqa: E402
 from console.onboarding import migrate, sealing_keys  # noqa: E402
 from console.operations import health, metrics  # noqa: E402
@@ -142,4 +142,4 @@ def _refuse_what_does_not_fit() -> None:
 
 toolsets.provide(console_catalog.tools)
 mcp_app = McpApp()
-application = trusted_proxies.with_proxies(settings.TRUSTED_PROXIES, mcp_app)
+application = header_limit.with_header_limit(trusted_proxies.with_proxies(settings.TRUSTED_PROXIES, mcp_app))

@@ -226,6 +226,7 @@ def reject(
     context: CallContext = UNKNOWN,
 ) -> None:
     """Write the row of a request that was refused before any tool, up to a number of them a minute."""
+    call_context.begin()
     app = principal if isinstance(principal, Principal) else None
     if call_quota.is_flood(principal.credential_id if principal else ""):
         log.warning("Turned away %s: %s, in request %s", app.app_label if app else ip, refusal, request_id)

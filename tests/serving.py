@@ -33,7 +33,8 @@ GENEROUS = {f"TRADELATCH_{each}_PER_MINUTE": "100000" for each in ("CALLS", "TRA
 ANSWERED_BY_A_PERSON = {"TRADELATCH_FASTEST_ANSWER_MS": "0"}
 _WEB = [
     *("--host", "127.0.0.1", "--lifespan", "on"),
-    *("--loop", "uvloop", "--http", "httptools", "--log-level", "warning", "--no-server-header", "--no-proxy-headers"),
+    *("--loop", "uvloop", "--http", "console.http_protocol:BoundedHttpProtocol"),
+    *("--log-level", "warning", "--no-server-header", "--no-proxy-headers"),
     *("--timeout-graceful-shutdown", "3"),
 ]
 

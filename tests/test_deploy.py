@@ -12,6 +12,7 @@ from django.utils.module_loading import import_string
 from django.utils.text import slugify
 
 from console.help.environment import VARIABLES
+from console.http_protocol import BoundedHttpProtocol
 from console.operations import health, metrics
 
 ROOT = Path(__file__).parents[1]
@@ -56,6 +57,7 @@ def test_each_command_starts_what_is_in_the_tree(name: str) -> None:
     if program.endswith("uvicorn"):
         assert callable(import_string(words[-1].replace(":", ".")))
         assert {"--no-proxy-headers", "--timeout-graceful-shutdown"} <= set(words)
+        assert import_string(words[words.index("--http") + 1].replace(":", ".")) is BoundedHttpProtocol
     elif program.endswith("celery"):
         assert words[:2] == ["-A", "console"]
         assert words[2] == ("worker" if name.endswith("worker") else "beat")

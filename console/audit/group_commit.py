@@ -204,6 +204,7 @@ class Writer:
         ``keeps_connection``: this thread has more to do, and gives its connection back itself.
         """
         error: DatabaseError | None = None
+        is_odd = False
         try:
             self._insert.run([row for row, _ in waiting])
         except (DataError, IntegrityError, TypeError, ValueError) as raised:
@@ -218,11 +219,11 @@ class Writer:
         except Exception as raised:
             # Whoever waits must hear of it, in the one kind of error they know: the row is not there.
             log.exception("The audit log's writer failed")
-            error = _not_written(raised)
-            if not isinstance(raised, Error):
-                connection.close()
+            error, is_odd = _not_written(raised), not isinstance(raised, Error)
         try:
-            if not keeps_connection or error is not None:
+            if is_odd:
+                connection.close()
+            elif not keeps_connection or error is not None:
                 close_old_connections()
         except Exception:  # what is committed is committed, and who waits must hear of it
             log.exception("The audit log's connection could not be given back")

@@ -22,6 +22,8 @@ from console.untrusted_text import escape_hidden, truncate
 
 LONGEST_TOOL = 64
 """A name that no tool of ours has is the caller's own text: enough of it to know it again."""
+LONGEST_UPSTREAM = 100
+"""What is hidden in a broker's own text is longer once it is written out."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,7 +98,7 @@ def _row(entry: Entry) -> Row:
         masked(entry.user_agent[:400], 200),
         entry.confirmed_after_ms,
         *entry.context,
-        mask(upstream) if upstream else None,
+        truncate(mask(upstream), LONGEST_UPSTREAM) if upstream else None,
     )
 
 
@@ -104,7 +106,7 @@ def _without_accounts(message: str, app: Principal | None, arguments: Mapping[st
     """Refusals name the account they are about."""
     if not message:
         return message
-    numbers = {value for name, value in arguments.items() if name in _ACCOUNTS and isinstance(value, str)}
+    numbers = {str(value) for name, value in arguments.items() if name in _ACCOUNTS and isinstance(value, (str, int))}
     if app is not None:
         numbers.add(app.account_id)
     for number in numbers:
@@ -184,25 +186,61 @@ _DEEPEST = 4
 """Of the arguments themselves, which are 0: the legs of a batch's orders are objects this far in."""
 
 
-def _bounded(value: Any, depth: int = 0) -> Any:
-    """A JSON value small enough to keep: whatever a caller sends, a row stays under a few kilobytes."""
+_LEFT_OUT = "[the rest was left out]"
+_MOST_KEPT = 32 * 1024
+"""Characters of one value: twenty orders of four legs each, with notes, have fewer."""
+_EACH = 8
+"""What a value counts besides its characters: what stands between it and the next."""
+
+
+@dataclass(slots=True)
+class _Space:
+    """How much more of a value is kept."""
+
+    left: int = _MOST_KEPT
+
+    def take(self, text: str) -> str:
+        self.left -= len(text)
+        return text
+
+
+def _bounded(value: Any) -> Any:
+    """A JSON value small enough to keep: whatever a caller sends, a row stays under some tens of kilobytes."""
+    return _kept(value, 0, _Space())
+
+
+def _kept(value: Any, depth: int, space: _Space) -> Any:
+    space.left -= _EACH
     if type(value) is str:
-        return truncate(mask(value[:400]), 200)
+        return space.take(truncate(mask(value[:400]), 200))
     if type(value) is dict or isinstance(value, Mapping):
         if depth > _DEEPEST:
-            return "[nested too deep]"
-        return {
-            masked(str(key)[:400], 60): (
-                ids.mask_account(item[:64]) if key in _ACCOUNTS and type(item) is str else _bounded(item, depth + 1)
-            )
-            for key, item in list(value.items())[:30]
-        }
+            return space.take("[nested too deep]")
+        kept = dict[str, Any]()
+        for key, item in list(value.items())[:30]:
+            if space.left <= 0:
+                kept["…"] = _LEFT_OUT
+                break
+            name = space.take(masked(str(key)[:400], 60))
+            if key in _ACCOUNTS and not (item is None or isinstance(item, (bool, Mapping, list, tuple))):
+                # Some models send the number as one.
+                kept[name] = space.take(ids.mask_account(str(item)[:64]))
+            else:
+                kept[name] = _kept(item, depth + 1, space)
+        return kept
     if isinstance(value, (list, tuple)):
         if depth > _DEEPEST:
-            return "[nested too deep]"
-        return [_bounded(item, depth + 1) for item in value[:30]]
+            return space.take("[nested too deep]")
+        parts = list[Any]()
+        for item in value[:30]:
+            if space.left <= 0:
+                parts.append(_LEFT_OUT)
+                break
+            parts.append(_kept(item, depth + 1, space))
+        return parts
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int) and abs(value) < 2**53:
+        space.take(str(value))
         return value
-    return truncate(mask(str(value)[:400]), 200)
+    return space.take(truncate(mask(str(value)[:400]), 200))

@@ -1,6 +1,9 @@
-"""``make bench-console``: does any page of the console cost more when its tables are full? PostgreSQL.
+"""``make bench-console``: does any page of the console cost more when its tables are full?
 
-    python -m tests.bench.console [--calls 10000000] [--orders 1000000] [--rounds 9] [--only timeline] [--data FOLDER]
+    python -m tests.bench.console [--on sqlite] [--calls 10000000] [--orders 1000000] [--rounds 9] [--only timeline]
+        [--data FOLDER]
+
+On PostgreSQL, or with ``--on sqlite`` on SQLite, whose rows a PostgreSQL makes beside it: 1,000,000 calls unless told.
 
 Two databases: one with 10,000 calls, orders and changes, one with as many as is said. Both have a call each half
 minute, the last one now, so that what a page shows of the last hours is the same in both; half of everything belongs
@@ -21,8 +24,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, cast
+
+import psycopg
 
 from tests import postgres
 
@@ -118,6 +124,9 @@ def _fill(names: dict[str, Any], calls: int, orders: int) -> None:
 
     from console.audit import months
 
+    if connection.vendor == "sqlite":
+        _fill_sqlite(names, calls, orders)
+        return
     begins = datetime.now(UTC) - calls * timedelta(seconds=30)
     months.make_for(begins + timedelta(days=20 * place) for place in range(calls // 57_600 + 2))
     with connection.cursor() as cursor:
@@ -128,21 +137,54 @@ def _fill(names: dict[str, Any], calls: int, orders: int) -> None:
             indexes = cursor.fetchall()
             for name, _ in indexes:
                 cursor.execute(f"DROP INDEX {name}")
-            count = calls if table == "audit_call" else orders
             columns = _defaults(table) | columns
-            values = ", ".join(columns.values())
-            cursor.execute(
-                f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} "  # noqa: S608  our own names
-                "FROM generate_series(1, %(count)s) AS n(i), "
-                "(SELECT now() AS now, %(base)s::bigint AS base) AS fixed",
-                names | {"count": count * (3 if table == "orders_orderevent" else 1)},
-            )
+            count = _count(table, calls, orders)
+            cursor.execute(f"INSERT INTO {table} ({', '.join(columns)}) {_rows(columns)}", names | {"count": count})
             for _, definition in indexes:
                 cursor.execute(definition.replace(" ON ONLY ", " ON "))  # with those of the months
         for table in ("audit_call", "audit_change", "orders_order", "orders_confirmation", "orders_orderevent"):
             newest = f"(SELECT max(id) FROM {table})"  # noqa: S608  our own names
             cursor.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {newest})")
         cursor.execute("VACUUM ANALYZE")
+
+
+def _fill_sqlite(names: dict[str, Any], calls: int, orders: int) -> None:
+    """The same rows, made by a PostgreSQL of their own."""
+    from django.db import connection, transaction
+
+    def kept(value: Any) -> Any:
+        """As the model's fields write it there."""
+        match value:
+            case datetime():
+                return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+            case Decimal():
+                return str(value)
+            case dict() | list():
+                return json.dumps(value)
+            case _:
+                return value
+
+    with postgres.running() as url, psycopg.connect(url) as source, transaction.atomic():
+        source.execute("SET TIME ZONE 'UTC'")
+        for table, columns in _ROWS.items():
+            columns = _defaults(table) | columns
+            into = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+            with source.cursor("rows") as rows:
+                rows.itersize = 10_000
+                rows.execute(_rows(columns), names | {"count": _count(table, calls, orders)})
+                while some := rows.fetchmany(rows.itersize):
+                    connection.connection.executemany(into, [[kept(value) for value in row] for row in some])
+
+
+def _count(table: str, calls: int, orders: int) -> int:
+    return calls if table == "audit_call" else orders * (3 if table == "orders_orderevent" else 1)
+
+
+def _rows(columns: dict[str, str]) -> str:
+    return (
+        f"SELECT {', '.join(columns.values())} FROM generate_series(1, %(count)s) AS n(i), "  # noqa: S608  our own names
+        "(SELECT now() AS now, %(base)s::bigint AS base) AS fixed"
+    )
 
 
 def _defaults(table: str) -> dict[str, str]:
@@ -275,8 +317,6 @@ _ROWS: dict[str, dict[str, str]] = {
 
 def _people() -> dict[str, Any]:
     """The person who looks, who is an operator too, and another one: connections, apps and keys of both."""
-    from decimal import Decimal
-
     from console.accounts.models import User
     from console.keys import minting
     from console.onboarding import connection_lifecycle
@@ -384,9 +424,11 @@ def serve(calls: int, orders: int) -> None:
             response.close()
         return response.status_code
 
-    with connection.cursor() as cursor:  # a page has one process of the database, whose time is taken
-        cursor.execute("ALTER ROLE CURRENT_USER SET max_parallel_workers_per_gather = 0")
-    connection.close()
+    is_embedded = connection.vendor == "sqlite"
+    if not is_embedded:  # a page has one process of the database, whose time is taken
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER ROLE CURRENT_USER SET max_parallel_workers_per_gather = 0")
+        connection.close()
     call_command("migrate", verbosity=0)
     call_command("createcachetable", verbosity=0)
     toolsets.provide(console_catalog.tools)
@@ -409,7 +451,7 @@ def serve(calls: int, orders: int) -> None:
         if page.startswith("POST "):
             cache.clear()  # so many files an hour, one would have to wait
         connection.ensure_connection()
-        backend = connection.connection.info.backend_pid
+        backend = 0 if is_embedded else connection.connection.info.backend_pid
         wall, web, base = time.perf_counter(), time.process_time(), _cpu_of(backend)
         status = ask(page)
         took = {
@@ -422,7 +464,9 @@ def serve(calls: int, orders: int) -> None:
 
 
 def _cpu_of(pid: int) -> float:
-    """Seconds that a process was on a CPU, to the nanosecond."""
+    """Seconds that a process was on a CPU, to the nanosecond; none of a database that has no process."""
+    if not pid:
+        return 0.0
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
@@ -442,7 +486,7 @@ class Filled:
         home.mkdir(exist_ok=True)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.bench.console", "--serve", "--calls", str(calls), "--orders", str(orders)],
-            env=os.environ | {"TRADELATCH_DATABASE_URL": url, "TRADELATCH_HOME": str(home)},
+            env=os.environ | {"TRADELATCH_HOME": str(home)} | ({"TRADELATCH_DATABASE_URL": url} if url else {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -471,14 +515,16 @@ class Filled:
         self._process.wait()
 
 
-def compare(calls: int, orders: int, rounds: int, only: Sequence[str], data: Path | None = None) -> float:
+def compare(
+    calls: int, orders: int, rounds: int, only: Sequence[str], data: Path | None = None, *, on_sqlite: bool = False
+) -> float:
     """Print a line a page; returns the worst ratio. ``data``: the folder of both databases, which stay there."""
     with contextlib.ExitStack() as stack:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tl-console-")))
         filled = []
         for name, *counts in (("small", SMALL, SMALL), ("large", calls, orders)):
             (folder / name).mkdir(parents=True, exist_ok=True)
-            url = stack.enter_context(postgres.database(folder / name / "pg"))
+            url = "" if on_sqlite else stack.enter_context(postgres.database(folder / name / "pg"))
             each = Filled(folder / name, url, *counts)
             stack.callback(each.close)
             filled.append(each)
@@ -515,16 +561,21 @@ def _write(line: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.console", description=__doc__)
-    parser.add_argument("--calls", type=int, default=10_000_000)
+    parser.add_argument("--on", choices=("postgresql", "sqlite"), default="postgresql")
+    parser.add_argument("--calls", type=int, help="10,000,000 unless told, 1,000,000 on SQLite")
     parser.add_argument("--orders", type=int, default=1_000_000, help="and as many changes")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--only", nargs="*", default=[], help="pages with one of these in their address")
     parser.add_argument("--data", type=Path, help="a folder for both databases, with a short path; they stay there")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    on_sqlite = options.on == "sqlite"
+    calls = options.calls or (1_000_000 if on_sqlite else 10_000_000)
     if options.serve:
-        serve(options.calls, options.orders)
-    elif compare(options.calls, options.orders, options.rounds, options.only, options.data) > BOUND:
+        serve(calls, options.orders)
+        return
+    worst = compare(calls, options.orders, options.rounds, options.only, options.data, on_sqlite=on_sqlite)
+    if worst > BOUND:
         raise SystemExit(f"A page costs more than {BOUND} times as much.")
 
 

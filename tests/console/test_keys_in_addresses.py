@@ -1,5 +1,7 @@
 """A whole key that is pasted into a filter or the search box does not stay in the address of a page."""
 
+from urllib.parse import urljoin
+
 import pytest
 from django.test import Client as Browser
 
@@ -42,6 +44,14 @@ def test_who_pasted_it_is_told_what_to_do(browser: Browser, read_key: str) -> No
 def test_a_token_is_taken_out_whole(browser: Browser, db: None) -> None:
     token = "tla_" + "a1B2" * 10
     assert browser.get(f"/orders/?symbol=x{token}")["Location"] == "/orders/?symbol=x"
+
+
+@pytest.mark.parametrize("path", ["//elsewhere.example/", "///elsewhere.example/", "/\\elsewhere.example/"])
+def test_nobody_is_led_to_another_server(db: None, path: str) -> None:
+    answer = Browser().get("/", {"q": "tla_" + "a1B2" * 10}, PATH_INFO=path)
+    assert answer.status_code == 302
+    where = urljoin("https://console.example/", answer["Location"].replace("\\", "/"))
+    assert where.startswith("https://console.example/%") and where.endswith("elsewhere.example/?q=")
 
 
 def test_the_beginning_of_a_key_and_other_words_stay(browser: Browser, read_key: str) -> None:

@@ -72,6 +72,14 @@ def test_the_trace_that_the_message_names_goes_before_that_of_the_header(spans: 
     assert {f"{each.context.trace_id:032x}" for each in spans.get_finished_spans()} == {TRACE}
 
 
+def test_who_names_no_trace_is_in_none_of_somebody_else(spans: InMemorySpanExporter) -> None:
+    with telemetry.span("of the request before it on the same connection"):
+        one_request("", {})
+    gate, request, other = spans.get_finished_spans()
+    assert request.parent is None
+    assert gate.context.trace_id == request.context.trace_id != other.context.trace_id
+
+
 def test_an_error_is_told_by_its_type_and_not_by_its_words(spans: InMemorySpanExporter) -> None:
     with pytest.raises(ValueError, match="account"):
         one_request(PARENT, {}, fails=True)

@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
+from brokers import upstream_request
 from console.accounts.models import User
-from console.audit.models import Call
+from console.audit import log as audit_log
+from console.audit.models import Call, CallOutcome
 from console.authority import bearer
 from console.connections.models import Connection, Policy
+from console.errors import Code, Refusal
 from console.limits import Limits
 from mcpserver import pipeline
 from tests.console.connections.fakes import ALPACA
@@ -87,6 +90,21 @@ def test_the_rest_api_writes_and_shows_it(transactional_db: None, trade_key: str
     assert found.trace_id == TRACE
     told = Browser().get(f"/api/v1/activity/{found.request_id}", headers=headers).json()
     assert (told["trace_id"], told["session_id"], told["client_name"]) == (TRACE, None, None)
+
+
+def test_who_is_turned_away_has_nothing_of_the_call_that_the_thread_answered_before(transactional_db: None) -> None:
+    upstream_request.note("of somebody else", is_write=True)
+    pipeline.reject(None, Refusal(Code.BODY_TOO_LARGE, "Too large."), request_id="req_1", ip="", user_agent="")
+    assert Call.objects.get().upstream_request_id is None
+
+
+def test_a_brokers_id_that_is_longer_once_it_is_written_out_still_has_its_row(transactional_db: None) -> None:
+    upstream_request.forget()
+    upstream_request.note("\xad" * 100, is_write=True)
+    audit_log.record_call(audit_log.Entry(request_id="req_1", outcome=CallOutcome.OK, duration_us=1))
+    upstream_request.forget()
+    found = str(Call.objects.get().upstream_request_id)
+    assert found.startswith("\\u00ad\\u00ad") and len(found) <= 100
 
 
 @pytest.mark.django_db(transaction=True)

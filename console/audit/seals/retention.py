@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import OperationalError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import Count, Max
 from django.utils import timezone
 
@@ -37,7 +37,7 @@ def drop_old(now: datetime | None = None) -> int:
         days = kept_days(record)
         for _ in range(_ROUNDS if days else 0):
             try:
-                went = _drop(record, now - timedelta(days=days), days)
+                went = _drop(record, now, days)
             except OperationalError as error:  # somebody reads what is to go, or writes
                 log.warning("Old rows of the record of %s stay for now: %s", record, str(error).strip())
                 break
@@ -60,22 +60,26 @@ class _Range:
 
 
 @transaction.atomic
-def _drop(record: Record, before: datetime, days: int) -> int:
-    due = _due(record, before)
+def _drop(record: Record, now: datetime, days: int) -> int:
+    due = _due(record, now - timedelta(days=days), now)
     if due is None:
         return 0
     rows = canonical.TABLES[record].objects.filter(pk__gte=due.first, pk__lte=due.last)
     count = rows.count()
     # The marker first: it is what lets the rows go.
-    sealing.append_marker(
-        record,
-        first_id=due.first,
-        last_id=due.last,
-        rows=count,
-        through=due.through,
-        kept_days=days,
-        seals=due.seals,
-    )
+    try:
+        sealing.append_marker(
+            record,
+            first_id=due.first,
+            last_id=due.last,
+            rows=count,
+            through=due.through,
+            kept_days=days,
+            seals=due.seals,
+        )
+    except IntegrityError:  # another process made a seal of this number: the next run is soon enough
+        log.info("Another process is sealing; old rows of the record of %s stay until the next run", record)
+        return 0
     if due.months_until is not None:
         months.drop_until(due.months_until)
     rows.delete()
@@ -94,7 +98,7 @@ def _drop(record: Record, before: datetime, days: int) -> int:
     return count
 
 
-def _due(record: Record, before: datetime) -> _Range | None:
+def _due(record: Record, before: datetime, now: datetime) -> _Range | None:
     mine = Seal.objects.filter(record=record).order_by("last_id")
     marker = mine.filter(kind=SealKind.DROPPED).last()
     first = 1 if marker is None else marker.last_id + 1
@@ -102,11 +106,14 @@ def _due(record: Record, before: datetime) -> _Range | None:
     month = months.month_of(before)
     if record == Record.CALLS and months.goes_by_month(month):
         top = Call.objects.filter(pk__gte=first, at__lt=month).aggregate(top=Max("pk"))["top"]
-        last = None if top is None else following.filter(last_id__gte=top).first()
-        if last is None or last.through >= before:
-            return None
-        seals = following.filter(last_id__lte=last.last_id).aggregate(seals=Count("pk"))["seals"]
-        return _Range(first=first, last=last.last_id, through=last.through, seals=seals, months_until=month)
+        young = following.filter(through__gte=before, through__lte=now).first()
+        # A clock that was wrong for a while wrote, after young rows, some that look old: then no month goes as a whole.
+        if top is None or young is None or top <= young.last_id:
+            last = None if top is None else following.filter(last_id__gte=top).first()
+            if last is None or last.through >= before:
+                return None
+            seals = following.filter(last_id__lte=last.last_id).aggregate(seals=Count("pk"))["seals"]
+            return _Range(first=first, last=last.last_id, through=last.through, seals=seals, months_until=month)
     found = None
     for number, seal in enumerate(following[:_AT_ONCE], start=1):
         if seal.through >= before:

@@ -116,10 +116,16 @@ def _check_chain(verdict: Checked, trusted: frozenset[str], since: int, to: int 
             if seal.first_id != after[seal.record] + 1:
                 raise _Broken(_of_seal(seal, "seal_changed", "does not begin where the seal before it ends"))
             after[seal.record] = seal.last_id
+            if seal.last_id > dropped.get(seal.record, 0):
+                try:
+                    _check_rows(seal)
+                except _Broken:
+                    dropped = _dropped(trusted)  # the retention may have been there since this check began
+                    if seal.last_id > dropped.get(seal.record, 0):
+                        raise
             if seal.last_id <= dropped.get(seal.record, 0):
                 verdict.dropped += seal.rows
             else:
-                _check_rows(seal)
                 verdict.rows += seal.rows
             verdict.through = seal.through if verdict.through is None else max(verdict.through, seal.through)
         verdict.seals += 1

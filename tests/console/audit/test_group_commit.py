@@ -123,6 +123,24 @@ def test_a_failure_that_is_not_the_databases_leaves_nobody_waiting(writer: Write
         writer.write(row("req_0"))
 
 
+def test_nobody_is_left_waiting_where_the_connection_cannot_be_closed_either(
+    writer: Writer, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def close() -> None:
+        raise OperationalError("the pool takes nothing back")
+
+    told, gathered = Told(), Gathered(writer)
+    gate.open.set()
+    gate.error = ZeroDivisionError()
+    writer.gather(gathered)
+    for number in range(3):
+        writer.hand_over(row(f"req_{number}"), told)
+    with monkeypatch.context() as patched:
+        patched.setattr(connection, "close", close)
+        gathered.commit()
+    assert [type(error) for error in told.answers] == [DatabaseError] * 3
+
+
 def test_one_row_that_cannot_be_stored_does_not_cost_the_others_theirs(writer: Writer, gate: Gate) -> None:
     told, refused = Told(), Told()
     writer.hand_over(row("req_0"), told)

@@ -63,6 +63,29 @@ def test_a_row_stays_small_whatever_was_sent() -> None:
     assert (len(row.message), len(row.user_agent), len(row.tool)) == (500, 200, audit_log.LONGEST_TOOL)
 
 
+WIDE: dict[str, Any] = {
+    "texts": {f"a{n}": ["v" * 190] * 30 for n in range(30)},
+    "objects": {f"a{n}": [{f"b{m}": {} for m in range(30)}] * 30 for n in range(30)},
+    "lists": {f"a{n}": [[[] for _ in range(30)]] * 30 for n in range(30)},
+    "numbers": {f"a{n}": [[2**52] * 30] * 30 for n in range(30)},
+    "account numbers": {f"a{n}": [[{"account": "U" + "7" * 63}] * 30] * 30 for n in range(30)},
+}
+
+
+@pytest.mark.parametrize("kind", WIDE)
+def test_a_row_stays_small_also_where_much_stands_within_much(kind: str) -> None:
+    row = written(arguments={"symbol": "AAPL", **WIDE[kind]})
+    assert row.arguments["symbol"] == "AAPL"
+    said = json.dumps(row.arguments, ensure_ascii=False)
+    assert len(said) < 60_000 and "[the rest was left out]" in said
+
+
+def test_of_an_order_of_many_parts_nothing_is_left_out() -> None:
+    part = {"side": "BUY", "symbol": "AAPL  261218C00150000", "quantity": "100", "limit_price": "1.25", "tif": "day"}
+    sent = {"orders": [{**part, "note": "n" * 100, "legs": [part] * 4}] * 20}
+    assert written(arguments=sent).arguments == sent
+
+
 @pytest.mark.parametrize("value", ["a\x00b", "\ud800", float("inf"), 10**400, b"bytes", {1: 2}])
 def test_any_value_can_be_stored(value: Any) -> None:
     row = written(arguments={"value": value})
@@ -86,6 +109,18 @@ def test_of_an_account_number_the_record_keeps_the_end(paper: Connection, trade_
     )
     assert row.arguments == {"account_id": "•••4321", "legs": [{"account": "•••8877"}]}
     assert row.message == "Account •••4321 has no position."
+
+
+def test_it_does_also_where_a_model_sends_it_as_a_number() -> None:
+    sent = {"account_id": 76543210, "legs": [{"account": 88776655.0}], "from_account": None, "to_account": True}
+    row = written(arguments=sent, message="There is no account 76543210.")
+    assert row.arguments == {
+        "account_id": "•••3210",
+        "legs": [{"account": "•••55.0"}],
+        "from_account": None,
+        "to_account": True,
+    }
+    assert row.message == "There is no account •••3210."
 
 
 @pytest.mark.parametrize(("number", "shown"), [("U7654321", "•••4321"), ("12345", "•••45"), ("12", "•••2"), ("7", "7")])

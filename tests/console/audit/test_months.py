@@ -78,3 +78,12 @@ def test_then_by_the_month_and_the_record_stays_whole(found: dict[str, Any]) -> 
 
 def test_a_partition_that_somebody_dropped_is_named(found: dict[str, Any]) -> None:
     assert found["dropped by somebody"] == "Row 51 of the calls is missing (seal 7)."
+
+
+def test_what_a_wrong_clock_wrote_does_not_take_what_is_younger_with_it(found: dict[str, Any]) -> None:
+    november = ["2026_11", "2026_12", "2027_01", "2027_02", "rest"]
+    assert found["after a wrong clock"] == [
+        [november, 40, 1, None],
+        [november, 32, 9, None],
+        [november[1:], 8, 33, None],
+    ]

@@ -189,6 +189,63 @@ def test_rows_are_kept_for_ever_unless_the_settings_say_a_number_of_days(setting
     assert retention.drop_old(timezone.now() + timedelta(days=31)) == 0
 
 
+def test_rows_that_go_while_the_record_is_checked_are_not_told_as_missing(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.KEEP_DAYS = {**settings.KEEP_DAYS, "calls": 30}
+    check, gone = verifying._check_rows, list[int]()
+
+    def check_rows(seal: Seal) -> None:
+        if not gone:
+            gone.append(retention.drop_old(timezone.now() + timedelta(days=31)))
+        check(seal)
+
+    for _ in range(2):
+        calls(2)
+        seal_all()
+    monkeypatch.setattr(verifying, "_check_rows", check_rows)
+    found = verifying.verify(signing.own_public_keys())
+    assert (gone, found.problem, found.dropped, found.rows) == ([4], None, 4, 0)
+
+
+def test_rows_that_go_without_a_marker_while_it_is_checked_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls(2)
+    seal_all()
+    check, first = verifying._check_rows, Call.objects.order_by("pk")[0].pk
+
+    def check_rows(seal: Seal) -> None:
+        triggers.remove()
+        Call.objects.filter(pk=first).delete()
+        check(seal)
+
+    monkeypatch.setattr(verifying, "_check_rows", check_rows)
+    found = verifying.verify(signing.own_public_keys())
+    assert found.problem is not None and (found.problem.what, found.problem.row) == ("removed", first)
+
+
+def test_where_another_process_seals_at_the_same_moment_old_rows_go_the_next_time(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.KEEP_DAYS = {**settings.KEEP_DAYS, "calls": 30}
+    calls(2)
+    seal_all()
+    sign, sealed = signing.sign, list[int]()
+
+    def sign_late(content: bytes, key: Ed25519PrivateKey) -> str:
+        if not sealed:
+            sealed.append(1)
+            calls()
+            sealed.append(seal_all())
+        return sign(content, key)
+
+    monkeypatch.setattr(signing, "sign", sign_late)
+    assert retention.drop_old(timezone.now() + timedelta(days=31)) == 0
+    assert sealed == [1, 1]
+    assert Call.objects.count() >= 2
+    assert retention.drop_old(timezone.now() + timedelta(days=31)) == 2
+    assert verifying.verify(signing.own_public_keys()).problem is None
+
+
 def test_what_is_not_sealed_yet_is_never_deleted(settings: Any) -> None:
     settings.KEEP_DAYS = {**settings.KEEP_DAYS, "calls": 1}
     calls(2)
