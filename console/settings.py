@@ -248,6 +248,7 @@ INSTALLED_APPS = [
     "console.timeline",
     "console.desk",
     "console.alerts",
+    "console.strategies",
     "console.recent_errors",
     "console.onboarding",
     "console.operations",
@@ -487,6 +488,7 @@ CELERY_BEAT_SCHEDULE = {
     "tell-of-orders": {"task": "console.orders.tasks.tell_of_orders", "schedule": 5.0, "options": {"expires": 10}},
     "tell-of-keys": {"task": "console.keys.tasks.tell_of_ends", "schedule": 3600.0, "options": {"expires": 600}},
     "forget-news": {"task": "console.notifications.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
+    "run-backtests": {"task": "console.strategies.tasks.run", "schedule": 2.0, "options": {"expires": 10}},
     "look-outside": {"task": "console.orders.tasks.look_outside", "schedule": 30.0, "options": {"expires": 30}},
     "match-paper-orders": {"task": "brokers.paper.tasks.match_resting", "schedule": 2.0, "options": {"expires": 10}},
     "follow-live-prices": {
@@ -533,6 +535,7 @@ SCHEDULE_GATES = {
     "send-news": "console.notifications.sending.has_work",
     "link-chats": "console.notifications.telegram_chats.has_work",
     "tell-of-orders": "console.orders.owner.order_news.has_work",
+    "run-backtests": "console.strategies.running.has_work",
     "seal-record": "console.audit.seals.sealing.has_work",
     "count-calls": "console.recent_errors.rollup.has_work",
     "match-paper-orders": "brokers.paper.accounts.has_work",

@@ -27,12 +27,13 @@ class Toolset(StrEnum):
     FUNDING = "funding"
     EARN = "earn"
     ALERTS = "alerts"
+    STRATEGIES = "strategies"
 
 
 ALWAYS = Toolset.CORE
 """Without it an assistant could not tell where it is, so no owner switches it off."""
 
-OFF_BY_DEFAULT = frozenset({Toolset.ALERTS})
+OFF_BY_DEFAULT = frozenset({Toolset.ALERTS, Toolset.STRATEGIES})
 """What an app has only after its owner switched it on: the others it has until its owner switches them off."""
 
 ON_BY_DEFAULT = frozenset(Toolset) - OFF_BY_DEFAULT
@@ -56,6 +57,10 @@ LABELS: dict[Toolset, tuple[str, str]] = {
     Toolset.ALERTS: (
         "Alerts",
         "Set alerts on prices, positions and accounts, and send you messages. They notify you and never trade.",
+    ),
+    Toolset.STRATEGIES: (
+        "Strategies",
+        "Check declared trading rules and test them on past prices. They never trade.",
     ),
 }
 

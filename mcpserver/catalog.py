@@ -34,6 +34,7 @@ from mcpserver.arguments.types import (
     Day,
     Filters,
     Flag,
+    JsonText,
     Leverage,
     OptionLegs,
     OrderItems,
@@ -55,6 +56,7 @@ from mcpserver.tools import (
     risk,
     screeners,
     server_info,
+    strategies,
 )
 
 
@@ -150,6 +152,15 @@ ORDER: tuple[Arg, ...] = (
         about="2 to 4 options on symbol as one order; side BUY pays limit_price net, SELL receives it.",
         in_schema=False,
     ),
+)
+
+BACKTEST_ID = Text(name="backtest_id", longest=40)
+# What a strategy is named by.
+STRATEGY: tuple[Arg, ...] = (
+    JsonText(name="rules", longest=strategies.LONGEST, about="JSON; see get_strategies."),
+    Text(name="library", longest=40, about="Or a name in the library."),
+    Symbols(name="symbols"),
+    Choice(name="timeframe", choices=strategies.TIMEFRAMES, is_listed=False),
 )
 
 _SIZING = frozenset({"symbol", "side", "order_type", "limit_price", "stop_price"})
@@ -843,6 +854,56 @@ TOOLS: tuple[Tool, ...] = (
         run=earn.get_earn_offers,
         returns=earn.Earnings,
         args=(ACCOUNT, Text(name="asset", longest=20)),
+    ),
+    Tool(
+        name="get_strategies",
+        toolset=Toolset.STRATEGIES,
+        about="Library of known trading strategies as JSON rules to start from, and the rules' JSON Schema.",
+        run=strategies.get_strategies,
+        returns=strategies.Library,
+        args=(Text(name="library", longest=40, about="Name: gives its rules."), Flag(name="schema")),
+    ),
+    Tool(
+        name="check_strategy",
+        toolset=Toolset.STRATEGIES,
+        about="Check a strategy's rules; problems come with line and path.",
+        run=strategies.check_strategy,
+        returns=strategies.CheckedRules,
+        args=tuple(_listed_elsewhere(arg) for arg in STRATEGY),
+    ),
+    Tool(
+        name="backtest_strategy",
+        toolset=Toolset.STRATEGIES,
+        ability=Ability.BARS,
+        about="Backtest a strategy on past bars. Starts a job; never trades.",
+        run=strategies.backtest_strategy,
+        returns=strategies.OneBacktest,
+        args=(
+            *STRATEGY,
+            Moment(name="start"),
+            Moment(name="end"),
+            Amount(name="cash"),
+            Choice(name="costs", choices=strategies.PRESETS, is_listed=False),
+        ),
+        access=ToolAccess.WRITE,
+        throttle=CallKind.TRADE,
+    ),
+    Tool(
+        name="get_backtest",
+        toolset=Toolset.STRATEGIES,
+        about="Progress and result of a backtest: return, drawdown, Sharpe, trades, warnings. Without id: all.",
+        run=strategies.get_backtest,
+        returns=strategies.BacktestReport,
+        args=(BACKTEST_ID, Choice(name="part", choices=strategies.PARTS), Cursor(of=strategies.BACKTESTS)),
+    ),
+    Tool(
+        name="cancel_backtest",
+        toolset=Toolset.STRATEGIES,
+        about="Stop a backtest that waits or runs.",
+        run=strategies.cancel_backtest,
+        returns=strategies.OneBacktest,
+        args=(replace(BACKTEST_ID, required=True),),
+        access=ToolAccess.WRITE,
     ),
 )
 
