@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -11,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -113,6 +114,12 @@ class Server:
             rows = connection.execute(sql, parameters).fetchall()
             connection.commit()
         return rows
+
+    def switch_on(self, key: str, toolsets: Iterable[str]) -> None:
+        """What its owner does on the page of the app that has ``key``."""
+        public_id = key.split("_")[2]
+        [(app_id,)] = self.query("SELECT app_id FROM keys_apikey WHERE public_id = ?", public_id)
+        self.query("UPDATE connected_apps_connectedapp SET toolsets = ? WHERE id = ?", json.dumps([*toolsets]), app_id)
 
     def start(self) -> None:
         """Start and wait until it answers."""

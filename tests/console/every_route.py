@@ -18,6 +18,7 @@ from console import toolsets
 from console.accounts.models import User
 from console.clients import registration
 from console.connected_apps import grants
+from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.errors import Code
 from console.halts import services as halts
@@ -31,11 +32,12 @@ from console.platforms.services import PaperTerms
 from console.recent_errors import rollup
 from console.recent_errors.models import ErrorGroup
 from console.scopes import Scope, Source
+from console.strategies.models import Backtest
 from console.timeline import saved_views
 from console.timeline.models import ViewPage
 from tests.console.pages import log
 from tests.console.second_factors import give_app
-from tests.console.steps import made_elsewhere, prepared_order, traded
+from tests.console.steps import a_backtest, made_elsewhere, prepared_order, traded
 
 OPTION = "GOOGL 18SEP26 312.5 C, -1 GOOGL 18SEP26 332.5 C"
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -117,6 +119,21 @@ def _walk(patterns: Iterable[Any], before: str = "", space: str = "") -> Iterato
             yield Route(plain, space + (each.name or ""), each.callback)
 
 
+def _backtest(paper: Connection, app: ConnectedApp) -> Backtest:
+    """Of a long name, with figures as long as they get."""
+    made = a_backtest(paper, app)
+    report = made.report
+    assert report is not None
+    for each in report["trades"]:
+        each |= {"quantity": "123456789.12345678", "profit": "-999999999.99", "entry_price": "123456.789012"}
+    report["figures"] |= {"ending_equity": "999999999999.99", "fees": "123456789.12", "return_percent": "-123456.78"}
+    report["warnings"].append("Donaudampfschifffahrtselektrizitätenhauptbetriebswerk" * 5)
+    made.name = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerk" * 2
+    made.name, made.rules, made.report = made.name[:80], '{"name": "' + "W" * 300 + '"}', report
+    made.save()
+    return made
+
+
 def furnish(owner: User, operator: User) -> dict[str, Any]:
     """One of everything that has an id, all of it Olivia's or that of the operator.
 
@@ -157,6 +174,7 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
     topic = channels.add_topic(owner, server="https://ntfy.example.com", topic="orders-of-olivia", token="")
     platform, _ = platforms.create_platform(operator, name=COMPASS)
     user, _ = platforms.provision_user(platform, paper=PaperTerms("Theirs", Decimal(1000)))
+    backtest = _backtest(paper, app)
     return {
         **{f"{api}connections/<{name}>": paper.pk for api, name in (("", "pk"), ("api/v1/", "connection_id"))},
         **dict.fromkeys(
@@ -171,6 +189,7 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
         "api/v1/connections/<connection_id>/practice-accounts/<account_id>": paper.default_account,
         **dict.fromkeys(("apps/<pk>", "halts/app/<pk>", "api/v1/connected-apps/<app_id>"), app.pk),
         **dict.fromkeys(("halts/<pk>", "api/v1/halts/<halt_id>"), halt.pk),
+        "strategies/<backtest_id>": backtest.public_id,
         **dict.fromkeys(("keys/<public_id>", "api/v1/keys/<key_id>"), key.public_id),
         "keys/manage/<public_id>": management.public_id,
         "notifications/channels/<pk>": topic.pk,

@@ -20,6 +20,10 @@ from console.orders.models import Confirmation, Order, OutsideOrder, StandingRul
 from console.recent_errors import rollup
 from console.recent_errors.models import ErrorGroup
 from console.scopes import Scope
+from console.strategies import running
+from console.strategies import services as strategies
+from console.strategies.models import Backtest
+from console.strategies.services import Asked
 from tests.brokers.paper.support import order as paper_order
 from tests.console.orders import rule_steps
 from tests.console.pages import log
@@ -50,6 +54,9 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "limits of a connection": f"/connections/{paper.pk}/limits/",
         "limits of an app": f"/apps/{app.pk}/limits/",
         "halts": "/halts/",
+        "strategies": "/strategies/",
+        "new backtest": "/strategies/new/",
+        "a backtest": f"/strategies/{a_backtest(paper, app).public_id}/",
         "lift a halt": f"/halts/{halt.pk}/lift/",
         "apps": "/apps/",
         "an app": f"/apps/{app.pk}/",
@@ -102,6 +109,21 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "setup guide": "/connect/cursor/",
         "playground": "/playground/",
     }
+
+
+RULES = """{"name": "<b>Two means</b>", "universe": ["BTC/USD", "AAPL"], "timeframe": "15m",
+  "entry": {"left": "SMA(3)", "is": "crosses_above", "right": "SMA(8)"}, "hold": 6,
+  "size": {"percent_of_equity": 40}}"""
+
+
+def a_backtest(connection: Connection, app: ConnectedApp) -> Backtest:
+    """Of two days, with its report."""
+    asked = Asked(rules=RULES, starts_at=timezone.now() - timedelta(days=2))
+    made = strategies.create(connection, asked, app=app)
+    running.run_next()
+    made.refresh_from_db()
+    assert made.report is not None
+    return made
 
 
 def standing_rule(connection: Connection, owner: User) -> StandingRule:

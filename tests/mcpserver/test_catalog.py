@@ -42,13 +42,18 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "get_max_order": {"symbol": "BTC/USD", "side": "BUY"},
     "place_order": RESTING,
     "place_batch_orders": {"orders": [RESTING, RESTING | {"limit_price": "99"}]},
+    "check_strategy": {"library": "sma-crossover"},
+    "backtest_strategy": {"library": "sma-crossover"},
     "create_paper_account": {"name": "Second", "cash": "5000", "preset": "realistic"},
 }
 
 
 @pytest.fixture
 def trade(server: Server) -> Wire:
-    return Wire(server.mcp_url, server.quickstart["paper_key_trade"])
+    """Of an app whose owner switched every set on."""
+    key = server.quickstart["paper_key_trade"]
+    server.switch_on(key, Toolset)
+    return Wire(server.mcp_url, key)
 
 
 def sample(trade: Wire, tool: str) -> dict[str, Any]:
@@ -69,6 +74,9 @@ def sample(trade: Wire, tool: str) -> dict[str, Any]:
             return {} if tool == "flatten_account" else {"symbol": "AAPL"}
         case "reset_paper_account" | "set_paper_model":
             return {"account_id": trade.result("get_current_account", {})["account"]["account_id"]}
+        case "cancel_backtest":
+            made = trade.result("backtest_strategy", SAMPLES["backtest_strategy"])
+            return {"backtest_id": made["backtest"]["backtest_id"]}
         case "add_journal_note":
             prepared = trade.result("place_order", RESTING)
             return {"id": prepared["order"]["order_id"], "text": "The owner waits for a lower price.", "tags": ["dip"]}

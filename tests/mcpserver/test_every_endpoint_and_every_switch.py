@@ -138,6 +138,14 @@ def generous(transactional_db: None, settings: LazySettings) -> None:
 
 
 @pytest.fixture
+def trade_key(trade_key: str) -> str:
+    """Of an app whose owner switched every set on."""
+    app = ConnectedApp.objects.get(api_keys__public_id=trade_key.split("_")[2])
+    grants.set_toolsets(app, set(Toolset), by=app.owner, may_widen=True)
+    return trade_key
+
+
+@pytest.fixture
 def app(trade_key: str) -> ConnectedApp:
     return ConnectedApp.objects.get(api_keys__public_id=trade_key.split("_")[2])
 

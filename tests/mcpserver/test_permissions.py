@@ -14,11 +14,15 @@ from console.accounts.models import User
 from console.audit.models import Call
 from console.authority import bearer, call_quota
 from console.connected_apps import grants
+from console.connected_apps.grants import AppRestrictions
 from console.connected_apps.models import ConnectedApp
 from console.connections import paper_linking as paper_connections
 from console.connections.models import Connection
 from console.keys import minting
+from console.limits import Limits
 from console.scopes import Scope
+from console.strategies.models import Backtest
+from console.toolsets import Toolset
 from mcpserver import catalog, pipeline
 from tests.brokers.paper.support import order
 from tests.mcpserver.wire import Wire
@@ -32,18 +36,22 @@ ABSENT = {
     "modify_order": "unknown_order",
     "cancel_order": "unknown_order",
     "add_journal_note": "invalid_argument",
+    "cancel_backtest": "not_found",
 }
+TESTED = {"library": "sma-crossover"}
 LIMIT = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.01", "order_type": "LMT", "limit_price": "100"}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What the owner's app has: an account with a position, an order that rests, one that waits, a finished trade."""
+    """What the owner's app has: an account with a position, an order that rests, one that waits, a finished trade, a
+    backtest."""
 
     account_id: str
     order_id: str
     confirmation_id: str
     trade_id: str
+    backtest_id: str
 
 
 # Each would do what the tool is for, asked by the app whose scene it is.
@@ -62,6 +70,8 @@ ASKED: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "flatten_account": lambda scene: {"account_id": scene.account_id},
     "halt_trading": lambda scene: {"account_id": scene.account_id, "reason": "enough"},
     "add_journal_note": lambda scene: {"id": scene.trade_id, "text": "Well done"},
+    "backtest_strategy": lambda scene: TESTED,
+    "cancel_backtest": lambda scene: {"backtest_id": scene.backtest_id},
     "create_paper_account": lambda scene: {"name": "Copy", "clone_account_id": scene.account_id},
     "reset_paper_account": lambda scene: {"account_id": scene.account_id},
     "set_paper_model": lambda scene: {"account_id": scene.account_id, "preset": "realistic"},
@@ -86,8 +96,9 @@ def margin(owner: User) -> Connection:
 
 
 def app(owner: User, connection: Connection, *scopes: Scope) -> str:
-    """The key of a new one."""
-    return minting.mint(owner, connection, frozenset(scopes), name="script")[1]
+    """The key of a new one, whose owner switched every set on."""
+    every = AppRestrictions(Limits(), [each.value for each in Toolset])
+    return minting.mint(owner, connection, frozenset(scopes), name="script", start=every)[1]
 
 
 @pytest.fixture
@@ -109,6 +120,7 @@ def scene(margin: Connection, trader: str) -> Scene:
         order_id=resting["order"]["order_id"],
         confirmation_id=waiting["confirmation_id"],
         trade_id=next(each["trade_id"] for each in trades if each["symbol"] == "AAPL"),
+        backtest_id=call(trader, "backtest_strategy", **TESTED)["backtest"]["backtest_id"],
     )
 
 
@@ -152,6 +164,9 @@ def test_the_app_whose_it_is_gets_what_it_asks_for_and_no_other_gets_anything(
     stranger = app(other, theirs, Scope.READ, Scope.TRADE)
     if tool == "get_pending_confirmations":
         assert call(stranger, tool, **ASKED[tool](scene))["pending"] == []
+    elif tool == "backtest_strategy":
+        assert "error" not in call(stranger, tool, **ASKED[tool](scene))
+        assert Backtest.objects.filter(owner=owner).count() == 1, "it is on its own connection"
     else:
         assert refused(stranger, tool, scene) == ABSENT.get(tool, "unknown_account")
     assert refused(app(owner, margin, Scope.READ), tool, scene) == "insufficient_scope"
@@ -172,6 +187,7 @@ def test_a_revoked_app_gets_no_further_than_the_endpoint_with_any_of_them(server
         order_id=prepared["order"]["order_id"],
         confirmation_id=prepared["confirmation_id"],
         trade_id="trd_none",
+        backtest_id="btt_none",
     )
     (app_id,) = server.query("SELECT app_id FROM orders_order WHERE public_id = ?", mine.order_id)[0]
     server.query("UPDATE connected_apps_connectedapp SET revoked_at = CURRENT_TIMESTAMP WHERE id = ?", app_id)
