@@ -37,7 +37,7 @@ _FORGETS = {"EMA": 7, "RSI": 14, "ATR": 14}
 """Lengths after which a millionth is left of the value they began with: the logarithm of a million is 13.8, and an EMA
 forgets 2 / (n + 1) with each bar, Wilder's mean 1 / n."""
 
-_NOTHING, _MIDDLE = Decimal(0), Decimal(50)
+_NOTHING, _TWO, _MIDDLE = Decimal(0), Decimal(2), Decimal(50)
 
 _SPEC = re.compile(r"([A-Z]+)(?:\(([0-9., ]*)\))?")
 
@@ -138,16 +138,19 @@ class RunningMean(Running):
         super().__init__(length)
         self.window: deque[Decimal] = deque(maxlen=length)
         self._total = Decimal(0)
+        self._count = Decimal(length)
+        self._is_full = False
 
     def push(self, value: Decimal) -> Decimal | None:
         window = self.window
-        if len(window) == self.length:
-            self._total += value - window[0]
+        if self._is_full:
+            total = self._total = self._total + (value - window[0])
             window.append(value)
-            return self._total / self.length
+            return total / self._count
         window.append(value)
         self._total += value
-        return self._total / self.length if len(window) == self.length else None
+        self._is_full = len(window) == self.length
+        return self._total / self._count if self._is_full else None
 
 
 class _Smoothed(Running):
@@ -157,6 +160,7 @@ class _Smoothed(Running):
         super().__init__(length)
         self._seen = 0
         self._value = Decimal(0)
+        self._count = Decimal(length)
 
     def push(self, value: Decimal) -> Decimal | None:
         if self._seen < self.length:
@@ -164,7 +168,7 @@ class _Smoothed(Running):
             self._value += value
             if self._seen < self.length:
                 return None
-            self._value /= self.length
+            self._value /= self._count
         else:
             self._value = self._next(self._value, value)
         return self._value
@@ -175,14 +179,14 @@ class _Smoothed(Running):
 
 class RunningEma(_Smoothed):
     def _next(self, before: Decimal, value: Decimal) -> Decimal:
-        return before + (value - before) * 2 / (self.length + 1)
+        return before + (value - before) * _TWO / (self._count + 1)
 
 
 class RunningWilder(_Smoothed):
     """Wilder's smoothing: a mean that gives the newest value the weight 1 / length."""
 
     def _next(self, before: Decimal, value: Decimal) -> Decimal:
-        return (before * (self.length - 1) + value) / self.length
+        return (before * (self._count - 1) + value) / self._count
 
 
 class RunningRsi(Running):
@@ -218,12 +222,12 @@ class IndicatorStream(Protocol):
         ...
 
 
-class _OfCloses:
+class OfCloses:
     def __init__(self, running: Running) -> None:
-        self._running = running
+        self.running = running
 
     def push(self, bar: Bar) -> Row | None:
-        value = self._running.push(bar.close)
+        value = self.running.push(bar.close)
         return None if value is None else {"value": value}
 
 
@@ -304,10 +308,10 @@ class _Kind:
 
 _VALUE = ("value",)
 _KINDS: dict[str, _Kind] = {
-    "RSI": _Kind(("14",), lambda n: _OfCloses(RunningRsi(int(n[0]))), _VALUE, ("14",)),
+    "RSI": _Kind(("14",), lambda n: OfCloses(RunningRsi(int(n[0]))), _VALUE, ("14",)),
     "MACD": _Kind(("12", "26", "9"), _Macd, ("macd", "signal", "histogram"), ("12", "26", "9")),
-    "SMA": _Kind(("20",), lambda n: _OfCloses(RunningMean(int(n[0]))), _VALUE, ("20",)),
-    "EMA": _Kind(("20",), lambda n: _OfCloses(RunningEma(int(n[0]))), _VALUE, ("20",)),
+    "SMA": _Kind(("20",), lambda n: OfCloses(RunningMean(int(n[0]))), _VALUE, ("20",)),
+    "EMA": _Kind(("20",), lambda n: OfCloses(RunningEma(int(n[0]))), _VALUE, ("20",)),
     "BBANDS": _Kind(("20", "2"), _Bollinger, ("upper", "middle", "lower"), ("20", "2")),
     "ATR": _Kind(("14",), lambda n: _Atr(int(n[0])), _VALUE, ("14",)),
     "VWAP": _Kind((), _Vwap, _VALUE, ("20",), at_most=1),

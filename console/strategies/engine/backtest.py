@@ -53,17 +53,15 @@ class Setting:
 class _BuyAndHold:
     """The benchmark: an equal part of the cash in each symbol, bought at its first open and held."""
 
+    waits: set[str]
     first: dict[str, Decimal] = field(default_factory=dict)
-    last: dict[str, Decimal] = field(default_factory=dict)
 
-    def push(self, bars: Mapping[str, Bar], universe: Iterable[str]) -> None:
-        for symbol in universe:
-            bar = bars.get(symbol)
-            if bar is not None:
-                self.first.setdefault(symbol, bar.open)
-                self.last[symbol] = bar.close
+    def push(self, bars: Mapping[str, Bar]) -> None:
+        for symbol in [each for each in self.waits if each in bars]:
+            self.waits.discard(symbol)
+            self.first[symbol] = bars[symbol].open
 
-    def gained(self, setting: Setting) -> Decimal:
+    def gained(self, setting: Setting, last: Mapping[str, Decimal]) -> Decimal:
         if not self.first:
             return Decimal("0.00")
         part = setting.cash / len(self.first)
@@ -72,7 +70,7 @@ class _BuyAndHold:
             instrument = setting.instruments[symbol]
             units = part / price
             fee = costs.fee(setting.preset, instrument.asset_class, price, units)
-            worth += units * self.last[symbol] - fee
+            worth += units * last[symbol] - fee
         return percent(worth - setting.cash, setting.cash)
 
 
@@ -99,11 +97,12 @@ def run(
         filled=record.tally.fill,
         ended=record.ended,
     )
-    held, at = _BuyAndHold(), setting.start
+    held, at = _BuyAndHold(set(rules.universe)), setting.start
     for count, (at, bars) in enumerate(steps, start=1):
         trader.step(at, bars)
         record.push(at, trader.equity, bool(trader.open))
-        held.push(bars, rules.universe)
+        if held.waits:
+            held.push(bars)
         if not count % _TOLD_EVERY:
             told(at)
     return _report(setting, trader, record, held, at)
@@ -122,7 +121,7 @@ def _report(
         "starting_cash": plain(setting.cash),
         "ending_equity": plain(whole.last),
         "return_percent": plain(gained),
-        "benchmark_percent": plain(held.gained(setting)),
+        "benchmark_percent": plain(held.gained(setting, trader.last)),
         "max_drawdown_percent": plain(percent(whole.deepest, Decimal(1))),
         "sharpe": _ratio(sharpe),
         "sortino": _ratio(sortino),

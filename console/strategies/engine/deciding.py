@@ -89,13 +89,15 @@ class SymbolRules:
             return one is not None and two is not None and one <= two
 
         def crosses_above() -> bool:
-            if not above():
+            one, two = now[left], now[right]
+            if one is None or two is None or one <= two:
                 return False
             one, two = before[left], before[right]
             return one is not None and two is not None and one <= two
 
         def crosses_below() -> bool:
-            if not below():
+            one, two = now[left], now[right]
+            if one is None or two is None or one >= two:
                 return False
             one, two = before[left], before[right]
             return one is not None and two is not None and one >= two

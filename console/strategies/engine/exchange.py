@@ -97,10 +97,14 @@ class SimulatedMatcher:
         self._preset = preset
         self.cash = cash
         self._held: dict[str, _HeldPosition] = {}
+        self._watched: dict[str, _HeldPosition] = {}
+        """Those for which something rests."""
 
     def opens(self, bars: Mapping[str, Bar]) -> list[StrategyFill]:
-        fills = []
-        for symbol, holding in list(self._held.items()):
+        fills: list[StrategyFill] = []
+        if not self._watched:
+            return fills
+        for symbol, holding in list(self._watched.items()):
             bar = bars.get(symbol)
             if bar is not None and holding.reaches(bar.open, bar.open):
                 first = Bar(
@@ -110,8 +114,10 @@ class SimulatedMatcher:
         return fills
 
     def closes(self, bars: Mapping[str, Bar]) -> list[StrategyFill]:
-        fills = []
-        for symbol, holding in list(self._held.items()):
+        fills: list[StrategyFill] = []
+        if not self._watched:
+            return fills
+        for symbol, holding in list(self._watched.items()):
             bar = bars.get(symbol)
             if bar is not None and holding.reaches(bar.low, bar.high):
                 fills += self._meet(symbol, holding, bar, bar)
@@ -137,17 +143,17 @@ class SimulatedMatcher:
                     best=fill.price,
                 )
             )
-        self._held[symbol] = _HeldPosition(quantity, resting)
+        held = self._held[symbol] = _HeldPosition(quantity, resting)
+        if resting:
+            self._watched[symbol] = held
         return fill
 
     def sell(self, symbol: str, bar: Bar, why: str) -> StrategyFill | None:
         holding = self._held[symbol]
         terms = self._terms(symbol, Side.SELL, OrderType.MARKET, holding.quantity)
         fill = self._fill(terms, symbol, None, bar, why)
-        if fill is None:
-            holding.resting = []
-            holding.set_bounds()
-        else:
+        self._watched.pop(symbol, None)
+        if fill is not None:
             del self._held[symbol]
         return fill
 
@@ -167,7 +173,7 @@ class SimulatedMatcher:
             terms = holding.resting[place]
             fill = self._fill(terms, symbol, price, bar, _WHY[terms.order_type])
             if fill is not None:
-                del self._held[symbol]
+                del self._held[symbol], self._watched[symbol]
                 return [fill]
             ended.append(place)
         holding.resting = [terms for place, terms in enumerate(holding.resting) if place not in ended]

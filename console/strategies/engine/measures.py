@@ -20,7 +20,7 @@ from operator import attrgetter
 
 from brokers.types import Bar
 from console import indicators
-from console.indicators import MOST, IndicatorStream, RunningMean, deviation
+from console.indicators import MOST, IndicatorStream, OfCloses, RunningMean, deviation
 
 PRICES = ("open", "high", "low", "close", "volume")
 OWN = ("HIGHEST", "LOWEST", "CHANGE", "ZSCORE")
@@ -109,6 +109,10 @@ def _of_indicator(text: str, ago: int, times: Decimal, against: str) -> Measure:
 
 
 def _line(stream: IndicatorStream, line: str) -> Push:
+    if isinstance(stream, OfCloses):
+        of_closes = stream.running.push
+        return lambda bar: of_closes(bar.close)
+
     def push(bar: Bar) -> Decimal | None:
         row = stream.push(bar)
         return None if row is None else row[line]

@@ -40,7 +40,7 @@ class Span:
 
     def __init__(self, equity: Decimal, start: datetime) -> None:
         self.first = self.last = self.peak = self._low = equity
-        self.start = self.end = start
+        self.start = start
         self.trades = self.wins = 0
         self.deepest = _NOTHING
         """As a share of the highest before."""
@@ -50,14 +50,12 @@ class Span:
         self._sum = self._squares = self._losses = 0.0
 
     def push(self, at: datetime, equity: Decimal) -> None:
-        self.end = at
+        """A change of equity, or a new day. The others need not be told."""
         day = at.date()
         if day != self._day:
             if self._day is not None:
                 self._end_day()
             self._day = day
-        if equity == self.last:
-            return
         self.last = equity
         if equity >= self.peak:
             self.peak = self._low = equity
@@ -177,6 +175,7 @@ class BacktestRecord:
         self.months: dict[tuple[int, int], tuple[Decimal, Decimal]] = {}
         """(equity before, equity at its end) by year and month."""
         self._month = (0, 0)
+        self._day: date | None = None
         self.steps = self.exposed = 0
         self._equity_sum = _NOTHING
 
@@ -184,17 +183,22 @@ class BacktestRecord:
         self.steps += 1
         self.exposed += is_exposed
         self._equity_sum += equity
+        self.curve.push(at, equity)
         while self._cuts and at >= self._cuts[0]:
             self.parts.append(Span(self.whole.last, self._cuts.pop(0)))
-        month = (at.year, at.month)
-        if month != self._month:
-            self._month = month
-            self.months[month] = (self.whole.last, equity)
-        elif equity != self.whole.last:
-            self.months[month] = (self.months[month][0], equity)
+            self._day = None  # the new part has not seen this day
+        day = at.date()
+        if equity == self.whole.last and day == self._day:
+            return
+        if day != self._day:
+            self._day = day
+            month = (at.year, at.month)
+            if month != self._month:
+                self._month = month
+                self.months[month] = (self.whole.last, equity)
+        self.months[self._month] = (self.months[self._month][0], equity)
         self.whole.push(at, equity)
         self.parts[-1].push(at, equity)
-        self.curve.push(at, equity)
 
     def ended(self, trade: Trade) -> None:
         self.tally.trade(trade)

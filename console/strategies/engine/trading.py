@@ -64,7 +64,8 @@ class Trader:
         self._rules, self._instruments, self._preset, self._market = rules, instruments, preset, market
         self._filled, self._ended = filled, ended
         self._symbols = {symbol: SymbolRules(rules, length) for symbol in rules.universe}
-        self._last: dict[str, Decimal] = {}
+        self.last: dict[str, Decimal] = {}
+        """The newest price of each symbol."""
         self._leaving: dict[str, str] = {}
         self._entering: set[str] = set()
         self._day: date | None = None
@@ -83,8 +84,10 @@ class Trader:
     def equity(self) -> Decimal:
         """Positions at the last price known."""
         total = self._market.cash
+        if not self.open:
+            return total
         for symbol, trade in self.open.items():
-            total += costs.notional_of(self._last[symbol], trade.entry.quantity)
+            total += costs.notional_of(self.last[symbol], trade.entry.quantity)
         return total
 
     def step(self, at: datetime, bars: Mapping[str, Bar]) -> None:
@@ -99,7 +102,7 @@ class Trader:
         for symbol, own in self._symbols.items():
             bar = bars.get(symbol)
             if bar is not None:
-                self._last[symbol] = bar.close
+                self.last[symbol] = bar.close
                 own.push(bar, bars)
                 self._decide(symbol, own, bar)
 
@@ -117,7 +120,7 @@ class Trader:
     def _send(self, at: datetime, bars: Mapping[str, Bar]) -> None:
         """What was decided on closed bars, as the next one of its symbol opens: exits first."""
         for symbol in [each for each in self._symbols if each in bars]:
-            self._last[symbol] = bars[symbol].open
+            self.last[symbol] = bars[symbol].open
         for symbol in [each for each in self._leaving if each in bars]:
             why = self._leaving.pop(symbol)
             if symbol in self.open and (fill := self._market.sell(symbol, bars[symbol], why)) is not None:
