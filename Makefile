@@ -1,7 +1,7 @@
 # Needs make and Python 3.11. Everything else is installed into .venv from the lock files.
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: help run rotate dev demo example-chat screens quick test test-postgresql clients hosts vendors mutations calendars indicators conformance bench bench-backtest bench-growth bench-paper \
+.PHONY: help run rotate dev demo example-chat screens quick test test-postgresql clients hosts vendors mutations calendars indicators backtests conformance bench bench-backtest bench-growth bench-paper \
 	bench-bulkhead bench-order bench-resting bench-fast-path bench-console bench-profit races chaos soak load docs lint lock clean
 
 BIN := .venv/bin
@@ -197,6 +197,9 @@ indicators: .venv/.tests ## after touching an indicator: what another library sa
 # Bars a second beside backtesting.py, which comes with pandas into an environment of its own; two minutes.
 bench-backtest: .venv/.tests .cache/backtesting/ready ## a backtest's speed and memory; after touching its engine
 	$(PYTHON) -m tests.bench.backtest
+
+backtests: .venv/.tests .cache/backtesting/ready ## after touching the engine's rules: trades of another engine, for the suite
+	.cache/backtesting/bin/python -m tests.backtesting
 
 .cache/backtesting/ready: tests/backtesting/requirements.lock
 	@echo "Gets backtesting.py with pip, into .cache/backtesting"

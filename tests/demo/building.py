@@ -51,6 +51,9 @@ from console.orders.models import Confirmation, Order  # noqa: E402
 from console.orders.owner import approvals, notifications  # noqa: E402
 from console.principal import Principal  # noqa: E402
 from console.scopes import Scope  # noqa: E402
+from console.strategies import running  # noqa: E402
+from console.strategies import services as strategies  # noqa: E402
+from console.strategies.services import Asked  # noqa: E402
 from console.toolsets import ON_BY_DEFAULT, Toolset  # noqa: E402
 from mcpserver import pipeline  # noqa: E402
 from tests.brokers.faults import Fault, as_control  # noqa: E402
@@ -114,6 +117,7 @@ def main() -> None:
     for each in Connection.objects.filter(owner=owner):
         # Something new waits every two minutes, and without a mail server each letter is written to the terminal.
         notifications.set_enabled(each, on=False, by=owner)
+    _backtests(practice, now)
     _look(practice)
     _say(prepared, approving, at_ibkr)
 
@@ -126,6 +130,16 @@ def _say(prepared: quickstart.QuickstartResult, approving: App, at_ibkr: App) ->
 def _mint(owner: User, connection: Connection, name: str, scopes: frozenset[Scope] = TRADE) -> str:
     _, secret = minting.mint(owner, connection, scopes, name=name)
     return secret
+
+
+def _backtests(connection: Connection, now: datetime) -> None:
+    """One of forty days that is done, one that still waits."""
+    start = now - timedelta(days=40)
+    rules = strategies.rules_of_library("bollinger-reversion", symbols=["BTC/USD", "AAPL"], timeframe="1h")
+    strategies.create(connection, Asked(rules=rules, starts_at=start), app=None)
+    running.run_next()
+    rules = strategies.rules_of_library("golden-cross")
+    strategies.create(connection, Asked(rules=rules), app=None)
 
 
 def _look(connection: Connection) -> None:

@@ -178,7 +178,8 @@ FREE = {
         "orders:ndjson", "notifications:channels", "notifications:manifest", "notifications:overview",
         "notifications:push-worker", "operator:clients", "operator:connections", "operator:grants", "operator:halts",
         "operator:system", "operator:reach", "operator:drip", "tool", "connections:account-numbers",
-        "skills:list", "skills:skill", "skills:folder", "skills:all", "skills:plugin",
+        "alerts:list", "skills:list", "skills:skill", "skills:folder", "skills:all", "skills:plugin",
+        "strategies:list", "strategies:detail", "strategies:schema",
     },
     "is how somebody sees their own pages": {
         "timeline:views", "timeline:change-view", "timeline:delete-view",
@@ -189,7 +190,7 @@ FREE = {
         "notifications:link-chat", "notifications:remove", "notifications:test", "notifications:test-email",
     },
     "stops, narrows or ends something": {
-        "orders:end-rule",
+        "orders:end-rule", "strategies:cancel",
         "orders:cancel", "orders:cancel-elsewhere", "orders:cancel-everything", "orders:reject", "orders:say-no",
         "connections:pause", "connections:trading-off", "connections:unlink", "apps:revoke", "apps:pause",
         "apps:narrow", "halts:everything", "halts:others", "halts:connection", "halts:app", "keys:leaked",
@@ -200,6 +201,7 @@ FREE = {
     "prepares what its owner releases with a proof": {"orders:close-everything"},
     "is simulated money": {"connections:add", "practice:new", "practice:reset", "practice:model"},
     "is a letter to its owner": {"orders:letters"},
+    "reads past prices and never trades": {"strategies:new"},
     "is a way in, or for programs without a session": {
         "sign-in", "sign-in-passkey", "second-step", "identity-start", "identity-callback", "recover",
         "set-password", "oauth2_provider:oauth-resource-metadata", "oauth2_provider:oauth-server-metadata",
