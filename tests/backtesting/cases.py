@@ -25,7 +25,7 @@ def drawn() -> list[dict[str, Any]]:
                 (f"close below SMA({slow})", f"close crosses_above SMA({fast})"),
             ]
         )
-        rules = {
+        rules: dict[str, Any] = {
             "name": "Drawn",
             "universe": ["BTC/USD"],
             "timeframe": "1m",
