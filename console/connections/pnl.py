@@ -6,7 +6,7 @@ when they are paid, so realized less fees, plus unrealized, is what trading has 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -61,9 +61,12 @@ def history(broker: Broker, account_id: str) -> list[Fill | Transaction]:
     found: list[Fill] = []
     began, shifts = None, list[Transaction]()
     if Ability.TRANSACTIONS in broker.capabilities.abilities:
-        moved = broker.transactions(account_id, start=None, end=None, limit=_PAGE, kinds=("transfer", "split", "reset"))
-        began = next((each.at for each in moved if each.kind == "reset"), None)
-        shifts = [each for each in moved if each.quantity and (began is None or each.at > began)]
+        for each in _moves(broker, account_id):
+            if each.kind == "reset":
+                began = each.at
+                break
+            shifts.append(each)
+        shifts = [each for each in shifts if each.quantity and (began is None or each.at > began)]
     start = began + timedelta(microseconds=1) if began else None
     after = ""
     while page := broker.fills(account_id, start=start, limit=_PAGE, after=after):
@@ -79,7 +82,17 @@ def history(broker: Broker, account_id: str) -> list[Fill | Transaction]:
             break
     found.reverse()
     # What was brought in or split is there before anything is traded at that moment.
-    return sorted([*reversed(shifts), *found], key=_at)
+    return sorted([*_whole_splits(reversed(shifts)), *found], key=_at)
+
+
+def _moves(broker: Broker, account_id: str) -> Iterator[Transaction]:
+    """Newest first."""
+    after, kinds = "", ("transfer", "split", "reset")
+    while page := broker.transactions(account_id, start=None, end=None, limit=_PAGE, kinds=kinds, after=after):
+        yield from page
+        after = page[-1].transaction_id
+        if len(page) < _PAGE:
+            break
 
 
 def _one(symbol: str) -> Decimal:
@@ -120,13 +133,33 @@ def _at(row: Fill | Transaction) -> datetime:
 
 
 def _shift(position: _Position, moved: Transaction) -> None:
-    """Units that came or went without a fill: a split leaves the cost as it is, a transfer brings or takes its own."""
-    units = moved.quantity or ZERO
-    if moved.kind == "transfer" and position.quantity * units < 0:
-        position.cost += position.cost / position.quantity * units
-    elif moved.kind == "transfer":
-        position.cost += units * (moved.price or ZERO)
+    """Units that came or went without a fill: a split leaves the cost as it is, a transfer brings or takes its own.
+
+    As the journal has it: a split of what is not held changes nothing, and one that leaves nothing ends the position.
+    """
+    units, held = moved.quantity or ZERO, position.quantity
+    if moved.kind == "split":
+        is_left = (held + units) * held > 0
+        position.quantity, position.cost = (held + units, position.cost) if is_left else (ZERO, ZERO)
+        return
+    if held * units < 0:
+        taken = min(abs(units), abs(held)).copy_sign(units)
+        position.cost += position.cost * taken / held
+        position.quantity += taken
+        units -= taken
+    position.cost += units * (moved.price or ZERO)
     position.quantity += units
+
+
+def _whole_splits(shifts: Iterable[Transaction]) -> list[Transaction]:
+    """Oldest first. A split that is told as the old units leaving and the new ones coming is one."""
+    found: dict[tuple[str, ...], Transaction] = {}
+    for each in shifts:
+        key = (each.symbol, each.at.isoformat()) if each.kind == "split" else ("", each.transaction_id)
+        told = found.get(key)
+        units = (each.quantity or ZERO) + (ZERO if told is None else told.quantity or ZERO)
+        found[key] = replace(each if told is None else told, quantity=units)
+    return list(found.values())
 
 
 def totals(

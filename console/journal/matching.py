@@ -3,8 +3,8 @@
 import hashlib
 import heapq
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -12,7 +12,8 @@ from django.db import transaction
 from django.db.models import Min, Q, QuerySet
 
 from brokers.base import Broker
-from brokers.errors import Rejected
+from brokers.errors import InvalidRequest, InvalidSymbol, NotSupported
+from brokers.symbol_lookup import parse_occ
 from brokers.types import Side
 from console import keyset
 from console.connections.models import Connection
@@ -26,6 +27,8 @@ BLOCK = 5_000
 _ROWS = 1_000
 _LOOKED = 50_000
 _ZERO, _ONE = Decimal(0), Decimal(1)
+_OPTION = Decimal(100)
+"""Units of an option whose size is no longer told: those of nearly all that are named as the OCC does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +66,21 @@ def match_account(broker: Broker, connection: Connection, account_id: str, lists
                 return False
             with transaction.atomic():
                 # One at a time: two that match the same symbol would write each other's trips.
-                Progress.objects.select_for_update().get(**mine, what=FILLS)
+                if not Progress.objects.select_for_update().filter(**mine, what=FILLS):
+                    return False  # it was forgotten
                 is_through = _match_symbol(connection, account_id, symbol, multiplier)
     return len(new) <= bounds.symbols and len(unmatched) < _LOOKED
 
 
 def multiplier_of(broker: Broker, symbol: str) -> Decimal:
-    """1 for what the broker no longer lists, such as an option that has expired unknown to it."""
+    """Of what the broker no longer lists 100 for an option by its OCC symbol, else 1.
+
+    Raises BrokerError where the broker cannot tell now, as when it is asked too often.
+    """
     try:
         return broker.instrument(symbol).multiplier
-    except Rejected:
-        return _ONE
+    except (InvalidSymbol, InvalidRequest, NotSupported):
+        return _ONE if parse_occ(symbol) is None else _OPTION
 
 
 def _match_symbol(connection: Connection, account_id: str, symbol: str, multiplier: Decimal) -> bool:
@@ -179,10 +186,22 @@ def _steps(
     fills = keyset.walk(Execution.objects.filter(mine), "at", "place")
     shifts = LedgerLine.objects.filter(mine, kind__in=SHIFTS, quantity__isnull=False)
     return heapq.merge(
-        sorted(((_of_shift(row), None) for row in shifts), key=_order),
+        ((step, None) for step in _whole_splits(_of_shift(row) for row in shifts)),
         ((_of_fill(row), row) for row in fills),
         key=_order,
     )
+
+
+def _whole_splits(shifts: Iterable[PositionStep]) -> list[PositionStep]:
+    """In their order. A split that is told as the old units leaving and the new ones coming is one step."""
+    found: list[PositionStep] = []
+    splits: dict[datetime, int] = {}
+    for step in sorted(shifts, key=lambda each: each.order):
+        if step.kind == "split" and (place := splits.setdefault(step.at, len(found))) < len(found):
+            found[place] = replace(found[place], quantity=found[place].quantity + step.quantity)
+        else:
+            found.append(step)
+    return found
 
 
 def _order(step: _Step) -> tuple[datetime, int, int]:

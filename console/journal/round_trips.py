@@ -233,7 +233,10 @@ def _take_out(trip: Trip, out: Decimal, step: PositionStep, multiplier: Decimal)
 
 
 def _split(trip: Trip, added: Decimal) -> None:
-    """As many more units at the same cost."""
+    """As many more units at the same cost. Where none are left, they are gone without having earned anything."""
+    if (trip.held + added) * trip.held <= 0:
+        trip.held = trip.cost = ZERO
+        return
     ratio = (trip.held + added) / trip.held
     trip.held += added
     trip.entered, trip.left = trip.entered * ratio, trip.left * ratio

@@ -26,7 +26,7 @@ from console.journal import excursions, matching, profit_rollups
 from console.journal.matching import MatchBounds
 from console.journal.models import FILLS, LEDGER, Execution, LedgerLine, ProfitRollup, Progress, RoundTrip
 from console.journal.profit_rollups import Differences
-from console.journal.round_trips import SHIFTS
+from console.journal.round_trips import SHIFTS, rounded
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,8 @@ def rebuild(connection: Connection, *, by: User) -> None:
     """Forget everything but the notes, and begin at the first fill again: the same trips get the same ids."""
     Connection.objects.select_for_update().get(pk=connection.pk)
     trips = RoundTrip.objects.filter(connection=connection).count()
-    for kind in (RoundTrip, Execution, LedgerLine, ProfitRollup, Progress):
+    # The progress first: it waits for whoever writes the others, whose rows would outlive it otherwise.
+    for kind in (Progress, RoundTrip, Execution, LedgerLine, ProfitRollup):
         kind._default_manager.filter(connection=connection).delete()
     audit_log.record_change(
         by,
@@ -245,6 +246,7 @@ _OF_LINE = ("amount", "quantity", "price", "currency")
 """What a broker may tell otherwise later, such as a commission that was not known at first."""
 
 
+# Rows are made of what a column keeps, or one of more digits would be taken for corrected each time.
 def _corrected(kept: Model, told: Model, names: Sequence[str]) -> bool:
     return any(getattr(kept, name) != getattr(told, name) for name in names)
 
@@ -267,9 +269,9 @@ def _execution(connection: Connection, mine: Progress, row: Fill, places: Mappin
         currency=row.currency,
         wire_id=row.client_order_id[:64],
         side=row.side.value,
-        quantity=row.quantity,
-        price=row.price,
-        fee=row.fee,
+        quantity=rounded(row.quantity),
+        price=rounded(row.price),
+        fee=rounded(row.fee),
         source=row.source[:100],
         model=row.model[:24],
     )
@@ -286,8 +288,8 @@ def _line(connection: Connection, mine: Progress, row: Transaction, places: Mapp
         currency=row.currency,
         wire_id=row.client_order_id[:64],
         kind=row.kind[:20],
-        amount=row.amount,
-        quantity=row.quantity,
-        price=row.price,
+        amount=rounded(row.amount),
+        quantity=None if row.quantity is None else rounded(row.quantity),
+        price=None if row.price is None else rounded(row.price),
         matched=not (row.kind in SHIFTS and row.symbol and row.quantity),
     )

@@ -160,6 +160,19 @@ def test_a_commission_that_is_told_later_counts_from_then_on(paper: Connection, 
     assert RoundTrip.objects.get().fees == Decimal("1.25")
 
 
+def test_a_fee_of_more_digits_than_are_kept_is_not_corrected_each_time(
+    paper: Connection, told: ToldBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    told.deal(START, "BUY", 2, "ETH/USD", "2000.123456789", "0.00000012345678901250001")
+    told.move(START, "transfer", "ETH/USD", "0.10000000000000000049", "1999.99999999999999999951")
+    with caplog.at_level("INFO"):
+        for _ in range(2):
+            everything_again(paper)
+    assert "other values" not in caplog.text
+    kept = {Execution.objects.get().fee, *LedgerLine.objects.values_list("quantity", "price").get()}
+    assert kept == {Decimal("0.000000123456789013"), Decimal("0.1"), Decimal(2000)}
+
+
 def test_the_first_look_of_a_day_goes_back_a_week_and_the_others_an_hour() -> None:
     noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
     assert sync.floor(noon, noon + timedelta(minutes=1)) == noon - timedelta(hours=1)

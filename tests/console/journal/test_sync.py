@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from brokers.errors import BrokerUnavailable
@@ -13,7 +15,7 @@ from brokers.types import BarSize
 from console.accounts.models import User
 from console.connections import pnl
 from console.connections.models import Connection
-from console.journal import notes, sync
+from console.journal import matching, notes, sync
 from console.journal.models import Execution, LedgerLine, Note, Progress, RoundTrip
 from console.journal.sync import SyncBudget
 from tests import clock as clocks
@@ -192,6 +194,26 @@ def test_what_is_forgotten_while_it_is_read_is_not_half_remembered(
     assert not Execution.objects.exists()
     finish(dealt)
     assert RoundTrip.objects.count() == 3
+
+
+def test_what_is_forgotten_while_it_is_matched_is_begun_again(
+    dealt: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(matching, "multiplier_of", lambda *about: sync.rebuild(dealt, by=dealt.owner))
+        assert not sync.sync_connection(dealt)
+    assert not RoundTrip.objects.exists()
+    finish(dealt)
+    assert RoundTrip.objects.count() == 3
+
+
+def test_who_forgets_a_journal_waits_for_whoever_writes_it(dealt: Connection) -> None:
+    finish(dealt)
+    with CaptureQueriesContext(connection) as asked:
+        sync.rebuild(dealt, by=dealt.owner)
+    gone = [query["sql"].split()[2] for query in asked if query["sql"].startswith("DELETE")]
+    # Who copies or matches has the row of the progress locked.
+    assert gone[0] == f'"{Progress._meta.db_table}"' and len(gone) == 5
 
 
 def test_connections_that_waited_longest_come_first_and_closed_ones_never(owner: User, paper: Connection) -> None:
