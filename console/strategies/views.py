@@ -73,6 +73,9 @@ def detail(request: HttpRequest, backtest_id: str) -> HttpResponse:
             ],
             "walk": [{**each, "start": _time(each["start"])} for each in report["walk_forward"]],
             "won": _figure(backtest, "return_percent"),
+            "equity": _figure(backtest, "ending_equity"),
+            "fees": _figure(backtest, "fees"),
+            "slippage": _figure(backtest, "slippage"),
         }
     return render(request, "strategies/detail.html", context)
 
