@@ -116,6 +116,18 @@ def test_a_broker_that_does_not_answer_fails_it_in_words(waiting: Backtest, pric
     assert (waiting.status, waiting.trouble) == ("failed", "The broker did not answer.")
 
 
+def test_a_time_without_bars_is_said_to_have_none(
+    waiting: Backtest, prices: Prices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prices, "bars", lambda *_: [])
+    running.run_next()
+    waiting.refresh_from_db()
+    assert waiting.status == "done"
+    assert waiting.report is not None
+    assert waiting.report["warnings"] == ["There were no bars in this time."]
+    assert waiting.report["figures"]["return_percent"] == "0"
+
+
 def test_one_that_takes_too_long_ends(waiting: Backtest, prices: Prices, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "LONGEST_SECONDS", -1.0)
     running.run_next()
