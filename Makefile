@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
 .PHONY: help run rotate dev demo example-chat screens quick test test-postgresql clients hosts vendors mutations calendars indicators backtests conformance bench bench-backtest bench-growth bench-paper \
-	bench-bulkhead bench-order bench-resting bench-fast-path bench-console bench-profit races chaos soak load docs lint lock clean
+	bench-bulkhead bench-alerts bench-order bench-resting bench-fast-path bench-console bench-profit races chaos soak load docs lint lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -123,6 +123,10 @@ bench-order: .venv/.tests ## an order, from quote to confirmation; after touchin
 # What orders cost that rest: get_orders, a sweep, a quiet minute. With AGAINST=REV beside that revision. Five minutes.
 bench-resting: .venv/.tests ## orders that rest; after touching the sweep, lists of open orders or paper's matching
 	@$(PYTHON) -m tests.bench.resting $(if $(AGAINST),--against $(AGAINST))
+
+# One pass over 1,000 and over 10,000 alerts on 1,000 symbols: CPU, and how often a broker is asked. A minute.
+bench-alerts: .venv/.tests ## a pass over alerts; after touching what they watch or how they fire
+	@$(PYTHON) -m tests.bench.alerts
 
 # What each piece of the fast path of /mcp gains: reads with it and without it. About two minutes.
 bench-fast-path: .venv/.tests ## what each piece of the fast path gains; before changing one

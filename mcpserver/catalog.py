@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 
 from brokers.types import LONGEST_SYMBOL, Ability, AssetClass, OrderClass, OrderType, Side, TimeInForce
+from console.alerts import services as alert_services
 from console.authority.call_quota import CallKind
 from console.connections import broker_access
 from console.connections.bar_series import BarSpan
@@ -43,6 +44,7 @@ from mcpserver.arguments.types import (
 from mcpserver.context import ToolAnswer, ToolCall
 from mcpserver.tools import (
     account_selection,
+    alerts,
     derivatives,
     earn,
     executions,
@@ -153,6 +155,8 @@ ORDER: tuple[Arg, ...] = (
         in_schema=False,
     ),
 )
+
+ALERT_ID = Text(name="alert_id", required=True, longest=40)
 
 BACKTEST_ID = Text(name="backtest_id", longest=40)
 # What a strategy is named by.
@@ -854,6 +858,83 @@ TOOLS: tuple[Tool, ...] = (
         run=earn.get_earn_offers,
         returns=earn.Earnings,
         args=(ACCOUNT, Text(name="asset", longest=20)),
+    ),
+    Tool(
+        name="create_alert",
+        toolset=Toolset.ALERTS,
+        about="Notify the user once a price, indicator, spread, profit, equity, drawdown or order age passes a value.",
+        run=alerts.create_alert,
+        returns=alerts.OneAlert,
+        args=(
+            Choice(name="kind", required=True, choices=alerts.KINDS),
+            Choice(name="condition", choices=alerts.CONDITIONS),
+            Amount(name="value"),
+            Text(name="symbol", longest=LONGEST_SYMBOL),
+            ACCOUNT,
+            Choice(name="window", choices=alerts.WINDOW_NAMES, is_listed=False, about="Of change: 5m to 7d."),
+            Text(name="indicator", about="e.g. RSI(14), PRICE."),
+            Text(name="against", about="Instead of value, e.g. BBANDS(20,2).upper."),
+            Choice(name="bar", choices=alerts.BAR_NAMES, is_listed=False),
+            Flag(name="percent"),
+            Flag(name="repeat"),
+            Whole(name="cooldown_minutes", most=alert_services.LONGEST_COOLDOWN),
+            Moment(name="expires"),
+            Text(name="note"),
+        ),
+        access=ToolAccess.WRITE,
+        throttle=CallKind.TRADE,
+    ),
+    Tool(
+        name="get_alerts",
+        toolset=Toolset.ALERTS,
+        about="This app's alerts, what they last saw and when they fired.",
+        run=alerts.get_alerts,
+        returns=alerts.Alerts,
+        args=(Flag(name="active"), LIMIT, Cursor(of=alerts.ALERTS)),
+    ),
+    Tool(
+        name="update_alert",
+        toolset=Toolset.ALERTS,
+        about="Change an active alert; what is left out stays.",
+        run=alerts.update_alert,
+        returns=alerts.OneAlert,
+        args=(
+            ALERT_ID,
+            Choice(name="condition", choices=alerts.CONDITIONS, is_listed=False),
+            Amount(name="value"),
+            Flag(name="repeat"),
+            Whole(name="cooldown_minutes", most=alert_services.LONGEST_COOLDOWN),
+            Moment(name="expires"),
+            Text(name="note"),
+        ),
+        access=ToolAccess.WRITE,
+    ),
+    Tool(
+        name="cancel_alert",
+        toolset=Toolset.ALERTS,
+        about="Switch an alert off for good.",
+        run=alerts.cancel_alert,
+        returns=alerts.CancelledAlert,
+        args=(ALERT_ID,),
+        access=ToolAccess.WRITE,
+    ),
+    Tool(
+        name="get_alert_history",
+        toolset=Toolset.ALERTS,
+        about="When alerts fired and at which value, and this app's messages.",
+        run=alerts.get_alert_history,
+        returns=alerts.AlertHistory,
+        args=(Text(name="alert_id", longest=40), LIMIT, Cursor(of=alerts.HISTORY)),
+    ),
+    Tool(
+        name="emit_alert",
+        toolset=Toolset.ALERTS,
+        about="Send the user a short notification in your own words.",
+        run=alerts.emit_alert,
+        returns=alerts.SentMessage,
+        args=(Text(name="text", required=True, longest=alert_services.LONGEST_MESSAGE),),
+        access=ToolAccess.WRITE,
+        throttle=CallKind.TRADE,
     ),
     Tool(
         name="get_strategies",

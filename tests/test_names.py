@@ -11,11 +11,14 @@ _BOTH_WAYS = "the same result over REST and over MCP: a serializer or view there
 _ARGUMENT = "the same kind of argument: a field of a REST request, and an argument of a tool"
 SHARED = {
     "Activity": _BOTH_WAYS,
+    "AlertOut": _BOTH_WAYS,
+    "Alerts": _BOTH_WAYS,
     "ConnectionOut": _BOTH_WAYS,
     "Connections": _BOTH_WAYS,
     "ExecutionOut": _BOTH_WAYS,
     "FillOut": _BOTH_WAYS,
     "NoteOut": _BOTH_WAYS,
+    "OneAlert": _BOTH_WAYS,
     "OneOrder": _BOTH_WAYS,
     "OrderOut": _BOTH_WAYS,
     "Orders": _BOTH_WAYS,

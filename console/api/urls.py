@@ -1,5 +1,6 @@
 from django.urls import include, path, re_path
 
+from console.alerts import api as alerts
 from console.api import views
 from console.api.base import Nowhere
 from console.audit import api as audit
@@ -61,6 +62,11 @@ _V1 = [
     path("journal/trades", journal.Trades.as_view()),
     path("journal/trades/<str:trade_id>", journal.OneTrade.as_view()),
     path("journal/trades/<str:trade_id>/notes", journal.TradeNotes.as_view()),
+    path("alerts", alerts.Alerts.as_view()),
+    path("alerts/history", alerts.AlertEvents.as_view()),
+    path("alerts/messages", alerts.AppMessages.as_view()),
+    path("alerts/<str:alert_id>", alerts.OneAlert.as_view()),
+    path("alerts/<str:alert_id>/cancel", alerts.CancelAlert.as_view()),
     path("activity", audit.Activity.as_view()),
     path("activity/<str:request_id>", audit.OneCall.as_view()),
     path("errors", recent_errors.Errors.as_view()),

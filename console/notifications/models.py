@@ -11,6 +11,7 @@ class NewsKind(models.TextChoices):
     END = "end", "An order ended without being filled"
     LIMIT = "limit", "A limit stopped an order"
     HALT = "halt", "Trading is halted, or goes on"
+    ALERT = "alert", "An alert fired, or an app sent you a message"
     LINK = "link", "A connection does not work"
     GRANT = "grant", "An app got access"
     KEY = "key", "A key ends soon"

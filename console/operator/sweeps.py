@@ -23,6 +23,8 @@ WORDS = {
     "console.notifications.tasks.link_chats": "Link Telegram chats",
     "console.keys.tasks.tell_of_ends": "Send news of keys that end",
     "console.orders.tasks.drop_old_events": "Delete old steps of orders",
+    "console.alerts.tasks.look": "Look at what alerts watch",
+    "console.alerts.tasks.forget": "Delete old alerts",
     "console.strategies.tasks.run": "Run backtests",
     "console.orders.tasks.look_outside": "Look for orders made elsewhere",
     "brokers.paper.tasks.match_resting": "Match paper orders",

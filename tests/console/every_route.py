@@ -16,6 +16,9 @@ from django.utils import timezone
 
 from console import toolsets
 from console.accounts.models import User
+from console.alerts import intake as alerts
+from console.alerts import services as alert_services
+from console.alerts.models import Alert, AlertEvent
 from console.clients import registration
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
@@ -119,6 +122,25 @@ def _walk(patterns: Iterable[Any], before: str = "", space: str = "") -> Iterato
             yield Route(plain, space + (each.name or ""), each.callback)
 
 
+def _alert(paper: Connection, app: ConnectedApp) -> Alert:
+    """Of a long name, with a long note and one notification; and a message of the app."""
+    given = {"kind": "indicator", "symbol": "BTC/USD", "indicator": "MACD(12,26,9).histogram", "bar": "1h"}
+    asked = {**given, "condition": "crosses", "value": Decimal("123456.789"), "note": "Note " * 40, "repeats": True}
+    alert = alerts.create(paper, asked, app=app).alert
+    AlertEvent.objects.create(
+        owner=paper.owner,
+        connection=paper,
+        app=app,
+        alert=alert,
+        number=1,
+        at=timezone.now(),
+        title=alert_services.in_words(alert),
+        text="Donaudampfschifffahrtselektrizitäten" * 8,
+    )
+    alert_services.emit(app, "Donaudampfschifffahrtselektrizitätenhauptbetriebswerk" * 9)
+    return alert
+
+
 def _backtest(paper: Connection, app: ConnectedApp) -> Backtest:
     """Of a long name, with figures as long as they get."""
     made = a_backtest(paper, app)
@@ -174,6 +196,7 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
     topic = channels.add_topic(owner, server="https://ntfy.example.com", topic="orders-of-olivia", token="")
     platform, _ = platforms.create_platform(operator, name=COMPASS)
     user, _ = platforms.provision_user(platform, paper=PaperTerms("Theirs", Decimal(1000)))
+    alert = _alert(paper, app)
     backtest = _backtest(paper, app)
     return {
         **{f"{api}connections/<{name}>": paper.pk for api, name in (("", "pk"), ("api/v1/", "connection_id"))},
@@ -189,6 +212,7 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
         "api/v1/connections/<connection_id>/practice-accounts/<account_id>": paper.default_account,
         **dict.fromkeys(("apps/<pk>", "halts/app/<pk>", "api/v1/connected-apps/<app_id>"), app.pk),
         **dict.fromkeys(("halts/<pk>", "api/v1/halts/<halt_id>"), halt.pk),
+        **dict.fromkeys(("alerts/<alert_id>", "api/v1/alerts/<alert_id>"), alert.public_id),
         "strategies/<backtest_id>": backtest.public_id,
         **dict.fromkeys(("keys/<public_id>", "api/v1/keys/<key_id>"), key.public_id),
         "keys/manage/<public_id>": management.public_id,

@@ -1,12 +1,15 @@
 """Every page of the console, with something on it."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.utils import timezone
 
 from brokers.paper.adapter import PaperBroker
 from console.accounts.models import User
+from console.alerts import intake as alerts
+from console.alerts.models import Alert
 from console.audit.models import Change
 from console.clients import registration
 from console.connected_apps.models import ConnectedApp
@@ -54,6 +57,9 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "limits of a connection": f"/connections/{paper.pk}/limits/",
         "limits of an app": f"/apps/{app.pk}/limits/",
         "halts": "/halts/",
+        "alerts": "/alerts/",
+        "new alert": "/alerts/new/",
+        "an alert": f"/alerts/{an_alert(paper, app).public_id}/",
         "strategies": "/strategies/",
         "new backtest": "/strategies/new/",
         "a backtest": f"/strategies/{a_backtest(paper, app).public_id}/",
@@ -109,6 +115,12 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "setup guide": "/connect/cursor/",
         "playground": "/playground/",
     }
+
+
+def an_alert(connection: Connection, app: ConnectedApp) -> Alert:
+    """With a note that means harm."""
+    asked = {"kind": "price", "symbol": "AAPL", "condition": "above", "value": Decimal(1), "note": "<b>Sell</b>"}
+    return alerts.create(connection, asked, app=app).alert
 
 
 RULES = """{"name": "<b>Two means</b>", "universe": ["BTC/USD", "AAPL"], "timeframe": "15m",

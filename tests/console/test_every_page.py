@@ -34,6 +34,7 @@ def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp, order: 
         *on_connection,
         *on_app,
         f"/halts/app/{app.pk}/",
+        f"{pages['an alert']}cancel/",
         f"{pages['a backtest']}cancel/",
         f"/journal/rebuild/{paper.pk}/",
         pages["a reset"],
@@ -102,7 +103,7 @@ def test_somebody_else_finds_nothing_of_it(others_browser: Browser, pages: dict[
         for name, url in pages.items()
         if name.startswith(("a ", "an ", "revoke", "replace", "what", "delete", "limits", "lift", "unlink"))
     ]
-    assert len(of_one_thing) == 29
+    assert len(of_one_thing) == 30
     for url in of_one_thing:
         assert others_browser.get(url).status_code == 404, url
     for url in actions:

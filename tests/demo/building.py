@@ -33,6 +33,8 @@ from brokers.paper.adapter import PaperBroker  # noqa: E402
 from brokers.types import BrokerOrder, Environment, OrderRequest  # noqa: E402
 from console import ids  # noqa: E402
 from console.accounts.models import User  # noqa: E402
+from console.alerts import evaluation, intake  # noqa: E402
+from console.alerts import services as alerts  # noqa: E402
 from console.authority import bearer  # noqa: E402
 from console.connected_apps import grants  # noqa: E402
 from console.connected_apps.models import ConnectedApp  # noqa: E402
@@ -310,6 +312,24 @@ def _confirmation(prepared: Mapping[str, Any]) -> Confirmation:
 # -- errors ----------------------------------------------------------------------------------------------------------
 
 
+def _set_alerts(connection: Connection, app: ConnectedApp) -> None:
+    """Active, fired, switched off, waiting; and a message of the app."""
+    asked: list[tuple[dict[str, Any], ConnectedApp | None]] = [
+        ({"kind": "price", "symbol": "BTC/USD", "condition": "above", "value": Decimal(1), "repeats": True}, app),
+        ({"kind": "price", "symbol": "BTC/USD", "condition": "above", "value": Decimal(2), "note": "Twice"}, app),
+        ({"kind": "indicator", "symbol": "BTC/USD", "indicator": "EMA(20)", "against": "EMA(50)", "bar": "1h"}, app),
+        ({"kind": "drawdown", "condition": "above", "value": Decimal(10)}, None),
+        ({"kind": "profit", "symbol": "MSFT", "condition": "below", "value": Decimal(-500)}, None),
+        ({"kind": "connection", "repeats": True}, None),
+    ]
+    for given, by in asked:
+        crosses = {"condition": "crosses"} if given["kind"] == "indicator" else {}
+        intake.create(connection, given | crosses, app=by)
+    alerts.cancel(intake.create(connection, asked[0][0], app=None).alert, app=None)
+    evaluation.run()
+    alerts.emit(app, "The weekly report is ready: two positions gained, one lost.")
+
+
 def _errors(owner: User, claude: App, reader: App, practice: Connection, at_ibkr: App) -> None:
     """Refused calls of each kind: the caller's, the owner's switches and limits, the broker's."""
     for tool, arguments in (
@@ -341,6 +361,7 @@ def _errors(owner: User, claude: App, reader: App, practice: Connection, at_ibkr
     grants.set_toolsets(app, ON_BY_DEFAULT - {Toolset.JOURNAL}, by=owner)
     claude.call("get_journal_trades")
     grants.set_toolsets(app, ON_BY_DEFAULT, by=owner, may_widen=True)
+    _set_alerts(practice, app)
     grants.pause(app, by=owner)
     claude.call("get_cash")
     grants.resume(app, by=owner)

@@ -42,6 +42,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "get_max_order": {"symbol": "BTC/USD", "side": "BUY"},
     "place_order": RESTING,
     "place_batch_orders": {"orders": [RESTING, RESTING | {"limit_price": "99"}]},
+    "create_alert": {"kind": "price", "symbol": "BTC/USD", "condition": "above", "value": "1"},
+    "emit_alert": {"text": "The report is ready."},
     "check_strategy": {"library": "sma-crossover"},
     "backtest_strategy": {"library": "sma-crossover"},
     "create_paper_account": {"name": "Second", "cash": "5000", "preset": "realistic"},
@@ -74,6 +76,9 @@ def sample(trade: Wire, tool: str) -> dict[str, Any]:
             return {} if tool == "flatten_account" else {"symbol": "AAPL"}
         case "reset_paper_account" | "set_paper_model":
             return {"account_id": trade.result("get_current_account", {})["account"]["account_id"]}
+        case "update_alert" | "cancel_alert":
+            made = trade.result("create_alert", SAMPLES["create_alert"])
+            return {"alert_id": made["alert"]["alert_id"]} | ({"value": "2"} if tool == "update_alert" else {})
         case "cancel_backtest":
             made = trade.result("backtest_strategy", SAMPLES["backtest_strategy"])
             return {"backtest_id": made["backtest"]["backtest_id"]}

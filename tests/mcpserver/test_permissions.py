@@ -11,6 +11,7 @@ from django.apps import apps
 
 from brokers.paper.adapter import PaperBroker
 from console.accounts.models import User
+from console.alerts.models import AlertEvent
 from console.audit.models import Call
 from console.authority import bearer, call_quota
 from console.connected_apps import grants
@@ -36,21 +37,25 @@ ABSENT = {
     "modify_order": "unknown_order",
     "cancel_order": "unknown_order",
     "add_journal_note": "invalid_argument",
+    "update_alert": "not_found",
+    "cancel_alert": "not_found",
     "cancel_backtest": "not_found",
 }
 TESTED = {"library": "sma-crossover"}
 LIMIT = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.01", "order_type": "LMT", "limit_price": "100"}
+EQUITY = {"kind": "equity", "condition": "above", "value": "1"}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What the owner's app has: an account with a position, an order that rests, one that waits, a finished trade, a
+    """What the owner's app has: an account with a position, orders that rest and wait, a finished trade, an alert, a
     backtest."""
 
     account_id: str
     order_id: str
     confirmation_id: str
     trade_id: str
+    alert_id: str
     backtest_id: str
 
 
@@ -70,6 +75,10 @@ ASKED: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "flatten_account": lambda scene: {"account_id": scene.account_id},
     "halt_trading": lambda scene: {"account_id": scene.account_id, "reason": "enough"},
     "add_journal_note": lambda scene: {"id": scene.trade_id, "text": "Well done"},
+    "create_alert": lambda scene: EQUITY | {"account_id": scene.account_id},
+    "update_alert": lambda scene: {"alert_id": scene.alert_id, "value": "2"},
+    "cancel_alert": lambda scene: {"alert_id": scene.alert_id},
+    "emit_alert": lambda scene: {"text": "Well done"},
     "backtest_strategy": lambda scene: TESTED,
     "cancel_backtest": lambda scene: {"backtest_id": scene.backtest_id},
     "create_paper_account": lambda scene: {"name": "Copy", "clone_account_id": scene.account_id},
@@ -120,6 +129,7 @@ def scene(margin: Connection, trader: str) -> Scene:
         order_id=resting["order"]["order_id"],
         confirmation_id=waiting["confirmation_id"],
         trade_id=next(each["trade_id"] for each in trades if each["symbol"] == "AAPL"),
+        alert_id=call(trader, "create_alert", **EQUITY)["alert"]["alert_id"],
         backtest_id=call(trader, "backtest_strategy", **TESTED)["backtest"]["backtest_id"],
     )
 
@@ -164,6 +174,9 @@ def test_the_app_whose_it_is_gets_what_it_asks_for_and_no_other_gets_anything(
     stranger = app(other, theirs, Scope.READ, Scope.TRADE)
     if tool == "get_pending_confirmations":
         assert call(stranger, tool, **ASKED[tool](scene))["pending"] == []
+    elif tool == "emit_alert":
+        assert "error" not in call(stranger, tool, **ASKED[tool](scene))
+        assert not AlertEvent.objects.filter(owner=owner).exists(), "it goes to its own owner"
     elif tool == "backtest_strategy":
         assert "error" not in call(stranger, tool, **ASKED[tool](scene))
         assert Backtest.objects.filter(owner=owner).count() == 1, "it is on its own connection"
@@ -187,6 +200,7 @@ def test_a_revoked_app_gets_no_further_than_the_endpoint_with_any_of_them(server
         order_id=prepared["order"]["order_id"],
         confirmation_id=prepared["confirmation_id"],
         trade_id="trd_none",
+        alert_id="alt_none",
         backtest_id="btt_none",
     )
     (app_id,) = server.query("SELECT app_id FROM orders_order WHERE public_id = ?", mine.order_id)[0]

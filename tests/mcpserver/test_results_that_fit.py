@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from brokers.paper.models import LedgerEntry, PaperFill
 from console import ids
+from console.alerts.models import Alert, AlertEvent
 from console.audit.models import Call
 from console.authority import bearer, call_quota
 from console.connected_apps import grants
@@ -105,8 +106,20 @@ def past(paper: Connection, trade_key: str) -> Past:
     def tested(row: Any, number: int) -> None:
         row.public_id, row.name, row.trouble = ids.new("btt"), WORDS[:80], WORDS[:300]
 
+    def heard(row: Any, number: int) -> None:
+        row.number, row.title, row.text = number + 2, WORDS[:120], WORDS[:280]
+
+    def watching(row: Any, number: int) -> None:
+        row.public_id, row.note, row.repeats = ids.new("alt"), WORDS[:200], True
+
     app = ConnectedApp.objects.get(pk=bearer.authenticate(trade_key).app_id)
     grants.set_toolsets(app, frozenset(Toolset), by=app.owner, may_widen=True)
+    watched = call(trade_key, "create_alert", **NEEDED["create_alert"])["alert"]
+    call(trade_key, "emit_alert", text=WORDS[:280])
+    event = AlertEvent.objects.latest("pk")
+    event.alert = Alert.objects.get(public_id=watched["alert_id"])
+    copies(event, 250, heard)
+    copies(event.alert, 250, watching)
     backtest = call(trade_key, "backtest_strategy", rules=OFTEN)["backtest"]
     running.run_next()
     copies(Backtest.objects.latest("pk"), 45, tested)
@@ -166,6 +179,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "get_max_order": {"symbol": "AAPL", "side": "BUY"},
     "place_order": {"symbol": "AAPL", "side": "BUY", "quantity": "1"},
     "close_position": {"symbol": "SPY"},
+    "create_alert": {"kind": "price", "symbol": "AAPL", "condition": "above", "value": "123456.78"},
     "check_strategy": {"library": "vwap-reversion"},
 }
 LARGEST: list[tuple[str, dict[str, Any]]] = [
@@ -186,6 +200,8 @@ LARGEST: list[tuple[str, dict[str, Any]]] = [
     ("get_transactions", {"limit": 200}),
     ("get_journal_trades", {"limit": 200}),
     ("get_activity_log", {"limit": 200}),
+    ("get_alerts", {"limit": 200}),
+    ("get_alert_history", {"limit": 200}),
     ("get_backtest", {}),
     ("get_portfolio_history", {"period": "1d"}),
     ("get_portfolio_history", {"period": "all", "bar": "5m"}),
@@ -194,8 +210,10 @@ LARGEST: list[tuple[str, dict[str, Any]]] = [
 ]
 # Those that act on what is there, and have answers of one order.
 APART = ("confirm_trade", "discard_confirmation", "modify_order", "cancel_order", "place_batch_orders", "halt_trading")
+_OF_ONE_ALERT = ("create_alert", "update_alert", "cancel_alert", "emit_alert")
 _OF_ONE_BACKTEST = ("backtest_strategy", "cancel_backtest")
-SMALL = ("reverse_position", "set_current_account", "add_journal_note", "create_paper_account", *_OF_ONE_BACKTEST)
+_APART = (*_OF_ONE_ALERT, *_OF_ONE_BACKTEST)
+SMALL = ("reverse_position", "set_current_account", "add_journal_note", "create_paper_account", *_APART)
 PRACTICE = ("reset_paper_account", "set_paper_model", "cancel_all_orders", "flatten_account")
 
 
@@ -242,6 +260,7 @@ LISTS = {
     "get_transactions": ("transactions", "transaction_id", {}),
     "get_journal_trades": ("trades", "trade_id", {}),
     "get_activity_log": ("calls", "request_id", {"end": "now"}),
+    "get_alerts": ("alerts", "alert_id", {}),
     "get_backtest": ("backtests", "backtest_id", {}),
     "get_positions": ("positions", "symbol", {}),
 }

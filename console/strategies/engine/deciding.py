@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from brokers.types import Bar
-from console.strategies.engine.measures import Measure, Push
+from console.strategies.engine.measures import RuleMeasure, Push
 from console.strategies.engine.rules import Comparison, Condition, EntrySession, Group, Rules
 
 Test = Callable[[], bool]
@@ -16,7 +16,7 @@ class SymbolRules:
 
     def __init__(self, rules: Rules, length: timedelta) -> None:
         """``length``: of a bar."""
-        self._places: dict[Measure, int] = {}
+        self._places: dict[RuleMeasure, int] = {}
         self._of_own: list[tuple[int, Push]] = []
         self._of_ratio: list[tuple[int, str, Push]] = []
         self._now: list[Decimal | None] = []
@@ -25,7 +25,7 @@ class SymbolRules:
         self.enters = self._test(rules.entry)
         self.leaves = self._test(rules.exit) if rules.exit is not None else _never
         self._ranges = {
-            each.length: self._place(Measure(f"ATR({each.length})", "value"))
+            each.length: self._place(RuleMeasure(f"ATR({each.length})", "value"))
             for each in rules.distances
             if each.kind == "atr"
         }
@@ -51,7 +51,7 @@ class SymbolRules:
     def in_session(self, bar: Bar) -> bool:
         return self._session is None or _is_in(self._session, bar, self._length)
 
-    def _place(self, measure: Measure) -> int:
+    def _place(self, measure: RuleMeasure) -> int:
         if measure not in self._places:
             place = self._places[measure] = len(self._now)
             self._now.append(measure.number)

@@ -33,7 +33,7 @@ Push = Callable[[Bar], Decimal | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class RuleMeasure:
     """One side of a comparison. ``number`` is set for a fixed one, and nothing else then."""
 
     text: str
@@ -68,19 +68,19 @@ class Measure:
         return _line(indicators.parse(self.text).stream(), self.line)
 
 
-def parse(text: str, *, ago: int = 0, times: Decimal = Decimal(1), against: str = "") -> Measure:
+def parse(text: str, *, ago: int = 0, times: Decimal = Decimal(1), against: str = "") -> RuleMeasure:
     """``close``, ``30``, ``SMA(50)``, ``MACD(12,26,9).signal``. Raises ValueError with a sentence."""
     text = text.strip()
     if _NUMBER.fullmatch(text):
         if ago or against:
             raise ValueError(f"{text} is a number: it has no bars ago and nothing to be measured against.")
-        return Measure(text, number=Decimal(text) * times)
+        return RuleMeasure(text, number=Decimal(text) * times)
     if text.lower() in PRICES:
-        found = Measure(text.lower(), ago=ago, times=times, against=against)
+        found = RuleMeasure(text.lower(), ago=ago, times=times, against=against)
     elif (own := _OWN.fullmatch(text)) is not None:
         if not 2 <= int(own[2]) <= MOST:
             raise ValueError(f"The length of {own[1].upper()} must be a whole number from 2 to {MOST}.")
-        found = Measure(f"{own[1].upper()}({int(own[2])})", ago=ago, times=times, against=against)
+        found = RuleMeasure(f"{own[1].upper()}({int(own[2])})", ago=ago, times=times, against=against)
     else:
         found = _of_indicator(text, ago, times, against)
     if against and found.text.partition("(")[0] not in _OF_CLOSES:
@@ -90,7 +90,7 @@ def parse(text: str, *, ago: int = 0, times: Decimal = Decimal(1), against: str 
     return found
 
 
-def _of_indicator(text: str, ago: int, times: Decimal, against: str) -> Measure:
+def _of_indicator(text: str, ago: int, times: Decimal, against: str) -> RuleMeasure:
     name, _, line = text.partition(").")
     try:
         indicator = indicators.parse(f"{name})" if line else name)
@@ -105,7 +105,7 @@ def _of_indicator(text: str, ago: int, times: Decimal, against: str) -> Measure:
     if line not in indicator.lines:
         shown = ", ".join(f"{indicator.name}.{each}" for each in indicator.lines)
         raise ValueError(f"{indicator.name} has more than one line: write {shown}.")
-    return Measure(indicator.name, line, ago=ago, times=times, against=against)
+    return RuleMeasure(indicator.name, line, ago=ago, times=times, against=against)
 
 
 def _line(stream: IndicatorStream, line: str) -> Push:

@@ -19,7 +19,7 @@ from brokers.types import LONGEST_SYMBOL
 from console.indicators import MOST
 from console.strategies.engine import measures
 from console.strategies.engine.located_json import LocatedJson, NotJson, Path, RuleProblem
-from console.strategies.engine.measures import Measure
+from console.strategies.engine.measures import RuleMeasure
 
 SCHEMA = FilePath(__file__).parent.parent / "data" / "rules.schema.json"
 TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
@@ -38,9 +38,9 @@ _SIZES = ("quantity", "worth", "percent_of_equity", "risk_percent")
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    left: Measure
+    left: RuleMeasure
     relation: str
-    right: Measure
+    right: RuleMeasure
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +111,9 @@ class Rules:
         return frozenset(each.against for each in self.measures if each.against) - frozenset(self.universe)
 
     @property
-    def measures(self) -> list[Measure]:
+    def measures(self) -> list[RuleMeasure]:
         found = [*_measures(self.entry), *(_measures(self.exit) if self.exit else ())]
-        found += [Measure(f"ATR({each.length})", "value") for each in self.distances if each.kind == "atr"]
+        found += [RuleMeasure(f"ATR({each.length})", "value") for each in self.distances if each.kind == "atr"]
         return list(dict.fromkeys(found))
 
     @property
@@ -169,7 +169,7 @@ def in_words(condition: Condition) -> str:
     return joined
 
 
-def _shown(measure: Measure) -> str:
+def _shown(measure: RuleMeasure) -> str:
     if measure.number is not None:
         return format(measure.number, "f")
     text = measure.text if measure.line in ("", "value") else f"{measure.text}.{measure.line}"
@@ -188,7 +188,7 @@ def _comparisons(*conditions: Condition | None) -> list[Comparison]:
     return found
 
 
-def _measures(condition: Condition) -> list[Measure]:
+def _measures(condition: Condition) -> list[RuleMeasure]:
     return [side for each in _comparisons(condition) for side in (each.left, each.right) if side.number is None]
 
 
@@ -326,7 +326,7 @@ class _Reader:
             self._wrong(path, "It compares two numbers, which never changes.")
         return Comparison(left, relation, right)
 
-    def _measure(self, given: Any, path: Path) -> Measure | None:
+    def _measure(self, given: Any, path: Path) -> RuleMeasure | None:
         more: dict[str, Any] = {}
         if isinstance(given, dict):
             self._object(given, path, {"value", "ago", "times", "against"}, {"value"})

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from console import limits
 from console.accounts.models import User
+from console.alerts import intake as alerts
 from console.api import openapi
 from console.audit.models import Call, Change
 from console.authority import call_quota
@@ -36,6 +37,7 @@ from tests.console.pages import log
 
 READ, TRADE = frozenset({Scope.READ}), frozenset({Scope.TRADE})
 ORDER = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.1"}
+ALERT = {"kind": "equity", "condition": "above", "value": "1"}
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ def endpoints(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, t
         f"/journal/trades/{a_trade(paper).public_id}",
         f"{connection}/practice-accounts/{account_of(paper)}",
     )
+    of_app = ConnectedApp.objects.select_related("connection").get(api_keys__public_id=minting.public_id_of(trade_key))
+    alert = f"/alerts/{alerts.create(paper, ALERT | {'value': Decimal(1)}, app=of_app).alert.public_id}"
     new_client = {"name": "W", "redirect_uris": ["https://w.example.com/cb"], "scopes": ["mcp:read"]}
     new_key = {"name": "n", "connection_id": paper.pk}
     return {
@@ -183,6 +187,14 @@ def endpoints(owner: User, paper: Connection, trader: Rest, app: ConnectedApp, t
         "cancel_order": Endpoint("cancel", "POST", f"{order}/cancel"),
         "cancel_order that the owner made": Endpoint("the owner's", "POST", f"/orders/{owners.public_id}/cancel"),
         "cancel_order that another app made": Endpoint("another app's", "POST", f"/orders/{anothers.public_id}/cancel"),
+        "list_alerts": Endpoint("read", "GET", "/alerts", own=False),
+        "create_alert": Endpoint("keep", "POST", "/alerts", {**ALERT, "connection_id": paper.pk}),
+        "get_alert": Endpoint("read", "GET", alert),
+        "update_alert": Endpoint("keep", "PATCH", alert, {"value": "2"}),
+        "cancel_alert": Endpoint("keep", "POST", f"{alert}/cancel"),
+        "list_alert_history": Endpoint("read", "GET", "/alerts/history", own=False),
+        # A person has nobody to send one to.
+        "send_message": Endpoint("trade", "POST", "/alerts/messages", {"text": "Done."}, own=False),
         "list_trades": Endpoint("read", "GET", "/journal/trades", own=False),
         "get_trade": Endpoint("read", "GET", trade),
         "list_trade_notes": Endpoint("read", "GET", f"{trade}/notes"),
@@ -307,7 +319,8 @@ def expected(credential: str, name: str, endpoint: Endpoint) -> str:
         return "confirmation_unknown" if name == "confirm_order" else "not_found"
     if code == ALLOWED and credential in ("a read key", "a trade key that a management key made"):
         # They are another app's.
-        return {"get_call": "not_found", "confirm_order": "confirmation_unknown"}.get(name, code)
+        others = dict.fromkeys(("get_call", "get_alert", "update_alert", "cancel_alert"), "not_found")
+        return {**others, "confirm_order": "confirmation_unknown"}.get(name, code)
     return code
 
 
@@ -392,6 +405,8 @@ def test_each_credential_opens_its_endpoints_and_no_other(
     credential: str, endpoints: dict[str, Endpoint], credentials: dict[str, Callable[[], Rest]]
 ) -> None:
     rest = credentials[credential]()
+    # As their owners switched every set on.
+    ConnectedApp.objects.filter(toolsets__isnull=True).update(toolsets=[*Toolset])
     for name, endpoint in endpoints.items():
         call_quota.reset()
         with transaction.atomic():

@@ -1,6 +1,7 @@
 """Whatever is sent, the answer is one the published description names, and never a 500."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 import hypothesis
@@ -15,12 +16,15 @@ from pytest_django import Settings
 from schemathesis.checks import CHECKS, load_all_checks
 
 from console.accounts.models import User
+from console.alerts import intake as alerts
 from console.clients import registration
+from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.halts import services as halts
 from console.keys.models import ApiKey
 from console.scopes import Scope
+from console.toolsets import Toolset
 from tests.console.api.conftest import a_trade, account_of
 from tests.console.api.rest import Rest
 from tests.console.pages import log
@@ -64,6 +68,9 @@ BOUNDED = hypothesis.settings(
 )
 
 
+ALERT = {"kind": "equity", "condition": "above", "value": Decimal(1)}
+
+
 @pytest.fixture(autouse=True)
 def generous(settings: Settings) -> None:
     settings.CALLS_PER_MINUTE = settings.TRADE_CALLS_PER_MINUTE = settings.CANCELS_PER_MINUTE = 1_000_000
@@ -78,6 +85,8 @@ def known(owner: User, paper: Connection, trader: Rest, app: ConnectedApp) -> di
     order = trader.post("/orders", {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.1"}, status=201)["order"]
     key = ApiKey.objects.get(is_default=True)
     call = log(ConnectedApp.objects.get(pk=order["app_id"]), outcome="refused", code="invalid_order")
+    mine = ConnectedApp.objects.select_related("connection").get(pk=order["app_id"])
+    grants.set_toolsets(mine, frozenset(Toolset), by=owner, may_widen=True)
     return {
         "connection_id": paper.pk,
         "client_pk": client.pk,
@@ -87,6 +96,7 @@ def known(owner: User, paper: Connection, trader: Rest, app: ConnectedApp) -> di
         "request_id": call.request_id,
         "trade_id": a_trade(paper).public_id,
         "account_id": account_of(paper),
+        "alert_id": alerts.create(paper, ALERT, app=mine).alert.public_id,
         "halt_id": halts.halt_app(app, by=owner).pk,
     }
 

@@ -16,8 +16,11 @@ from brokers.paper.listings import market_of
 from brokers.paper.models import LivePair, MatchedTape, PaperAccount, PaperOrder
 from brokers.types import BrokerStatus, OrderChanges
 from console.accounts.models import User
+from console.alerts import evaluation, intake
+from console.alerts import services as alerts
 from console.authority import bearer
 from console.celery import app as celery
+from console.connections.models import Connection
 from console.notifications.models import ChannelKind, NotificationChannel, PendingChat
 from console.operations.scheduler import Scheduler
 from console.orders import actions as order_actions
@@ -175,6 +178,24 @@ def test_live_prices_are_followed_where_an_account_has_them(resting: Order) -> N
     assert gate() is False
     PaperAccount.objects.update(venue="kraken")
     assert gate() is True
+
+
+def test_alerts_are_looked_at_while_one_is_active_and_when_the_next_look_is_due(
+    paper: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, clock = import_string(settings.SCHEDULE_GATES["look-at-alerts"]), clocks.install(monkeypatch)
+    assert gate() is False
+    asked = {"kind": "price", "symbol": "BTC/USD", "condition": "below", "value": Decimal(1)}
+    alert = intake.create(paper, asked, app=None).alert
+    assert gate() is True
+    evaluation.run()
+    until = gate()
+    assert until == clock() + evaluation.EVERY
+    clock.advance(seconds=15)
+    assert gate() is True
+    alerts.cancel(alert, app=None)
+    assert evaluation.run() == 0
+    assert gate() is False
 
 
 class TestPaperOrders:

@@ -178,7 +178,7 @@ FREE = {
         "orders:ndjson", "notifications:channels", "notifications:manifest", "notifications:overview",
         "notifications:push-worker", "operator:clients", "operator:connections", "operator:grants", "operator:halts",
         "operator:system", "operator:reach", "operator:drip", "tool", "connections:account-numbers",
-        "alerts:list", "skills:list", "skills:skill", "skills:folder", "skills:all", "skills:plugin",
+        "alerts:list", "alerts:detail", "skills:list", "skills:skill", "skills:folder", "skills:all", "skills:plugin",
         "strategies:list", "strategies:detail", "strategies:schema",
     },
     "is how somebody sees their own pages": {
@@ -189,8 +189,10 @@ FREE = {
         "notifications:add-device", "notifications:add-topic", "notifications:add-webhook", "notifications:choose",
         "notifications:link-chat", "notifications:remove", "notifications:test", "notifications:test-email",
     },
+    "says what its owner is notified of, and never trades": {"alerts:new"},
     "stops, narrows or ends something": {
-        "orders:end-rule", "strategies:cancel",
+        "alerts:cancel", "strategies:cancel",
+        "orders:end-rule",
         "orders:cancel", "orders:cancel-elsewhere", "orders:cancel-everything", "orders:reject", "orders:say-no",
         "connections:pause", "connections:trading-off", "connections:unlink", "apps:revoke", "apps:pause",
         "apps:narrow", "halts:everything", "halts:others", "halts:connection", "halts:app", "keys:leaked",
