@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from brokers.types import Bar
-from console.strategies.engine.measures import RuleMeasure, Push
+from console.strategies.engine.measures import Push, RuleMeasure
 from console.strategies.engine.rules import Comparison, Condition, EntrySession, Group, Rules
 
 Test = Callable[[], bool]
