@@ -1,7 +1,7 @@
 # Needs make and Python 3.11. Everything else is installed into .venv from the lock files.
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
-.PHONY: help run rotate dev demo example-chat screens quick test test-postgresql clients hosts vendors mutations calendars conformance bench bench-growth bench-paper \
+.PHONY: help run rotate dev demo example-chat screens quick test test-postgresql clients hosts vendors mutations calendars indicators backtests conformance bench bench-backtest bench-growth bench-paper \
 	bench-bulkhead bench-alerts bench-order bench-resting bench-fast-path bench-console bench-profit races chaos plan-kills soak load docs lint lock clean
 
 BIN := .venv/bin
@@ -197,12 +197,33 @@ calendars: .venv/.tests ## each autumn, when exchanges publish their holidays: f
 	.cache/calendars/bin/pip install --quiet --require-hashes -r tests/calendars/requirements.lock
 	.cache/calendars/bin/python -m tests.calendars
 
+indicators: .venv/.tests ## after touching an indicator: what another library says of all of them, for the suite
+	@echo "Gets pandas-ta-classic with pip, into .cache/indicators"
+	$(PYTHON) -m venv .cache/indicators
+	.cache/indicators/bin/pip install --quiet --require-hashes -r tests/indicators/requirements.lock
+	.cache/indicators/bin/python -m tests.indicators
+
+# Bars a second beside backtesting.py, which comes with pandas into an environment of its own; two minutes.
+bench-backtest: .venv/.tests .cache/backtesting/ready ## a backtest's speed and memory; after touching its engine
+	$(PYTHON) -m tests.bench.backtest
+
+backtests: .venv/.tests .cache/backtesting/ready ## after touching the engine's rules: trades of another engine, for the suite
+	.cache/backtesting/bin/python -m tests.backtesting
+
+.cache/backtesting/ready: tests/backtesting/requirements.lock
+	@echo "Gets backtesting.py with pip, into .cache/backtesting"
+	$(PYTHON) -m venv .cache/backtesting
+	.cache/backtesting/bin/pip install --quiet --require-hashes -r tests/backtesting/requirements.lock
+	touch $@
+
 lock: UV = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 lock: .venv/.tests ## after changing dependencies; UPGRADE=1 for newer versions
 	$(UV) --group build --output-file requirements.lock
 	$(UV) --group build --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(subst pyproject.toml,tests/calendars/requirements.in,$(UV)) --output-file tests/calendars/requirements.lock
+	$(subst pyproject.toml,tests/indicators/requirements.in,$(UV)) --output-file tests/indicators/requirements.lock
+	$(subst pyproject.toml,tests/backtesting/requirements.in,$(UV)) --output-file tests/backtesting/requirements.lock
 
 clean: ## removes what make has made, not var/
 	rm -rf .venv build tradelatch.egg-info .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .test-tools

@@ -20,10 +20,12 @@ EMA, RSI, MACD and ATR remember everything before them, so what they say depends
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
-from itertools import pairwise
+from typing import Protocol
 
 from brokers.types import Bar
 
@@ -34,6 +36,8 @@ _WARM_UP = 250
 _FORGETS = {"EMA": 7, "RSI": 14, "ATR": 14}
 """Lengths after which a millionth is left of the value they began with: the logarithm of a million is 13.8, and an EMA
 forgets 2 / (n + 1) with each bar, Wilder's mean 1 / n."""
+
+_NOTHING, _TWO, _MIDDLE = Decimal(0), Decimal(2), Decimal(50)
 
 _SPEC = re.compile(r"([A-Z]+)(?:\(([0-9., ]*)\))?")
 
@@ -78,9 +82,19 @@ class Indicator:
         """Whether its values are amounts of the instrument's currency."""
         return self.kind != "RSI"
 
-    def rows(self, bars: Sequence[Bar]) -> list[Row]:
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The names of its values at one bar: ``value`` alone, or more."""
+        return _KINDS[self.kind].lines
+
+    def stream(self) -> "IndicatorStream":
+        """A new one, to be given one bar after the other."""
+        return _KINDS[self.kind].stream(self.numbers)
+
+    def rows(self, bars: Iterable[Bar]) -> list[Row]:
         """One row a bar, oldest first, none for the bars before it has enough."""
-        return _KINDS[self.kind].rows(bars, self.numbers)
+        stream = self.stream()
+        return [row for bar in bars if (row := stream.push(bar)) is not None]
 
 
 def parse(text: str) -> Indicator:
@@ -106,114 +120,201 @@ def parse(text: str) -> Indicator:
     return Indicator(found[1], exact)
 
 
-def sma(values: Sequence[Decimal], length: int) -> list[Decimal]:
-    if len(values) < length:
-        return []
-    total = sum(values[:length], Decimal(0))
-    found = [total / length]
-    for old, new in zip(values, values[length:], strict=False):
-        total += new - old
-        found.append(total / length)
-    return found
+class Running:
+    """A value that is brought up to date by each number, None until there were enough."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def push(self, value: Decimal) -> Decimal | None:
+        raise NotImplementedError
+
+    def all(self, values: Iterable[Decimal]) -> list[Decimal]:
+        return [found for value in values if (found := self.push(value)) is not None]
 
 
-def ema(values: Sequence[Decimal], length: int) -> list[Decimal]:
-    if len(values) < length:
-        return []
-    found = [sum(values[:length], Decimal(0)) / length]
-    for value in values[length:]:
-        found.append(found[-1] + (value - found[-1]) * 2 / (length + 1))
-    return found
+class RunningMean(Running):
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.window: deque[Decimal] = deque(maxlen=length)
+        self._total = Decimal(0)
+        self._count = Decimal(length)
+        self._is_full = False
+
+    def push(self, value: Decimal) -> Decimal | None:
+        window = self.window
+        if self._is_full:
+            total = self._total = self._total + (value - window[0])
+            window.append(value)
+            return total / self._count
+        window.append(value)
+        self._total += value
+        self._is_full = len(window) == self.length
+        return self._total / self._count if self._is_full else None
 
 
-def wilder(values: Sequence[Decimal], length: int) -> list[Decimal]:
+class _Smoothed(Running):
+    """It starts as the mean of the first ``length`` values; ``_next`` says how it moves then."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self._seen = 0
+        self._value = Decimal(0)
+        self._count = Decimal(length)
+
+    def push(self, value: Decimal) -> Decimal | None:
+        if self._seen < self.length:
+            self._seen += 1
+            self._value += value
+            if self._seen < self.length:
+                return None
+            self._value /= self._count
+        else:
+            self._value = self._next(self._value, value)
+        return self._value
+
+    def _next(self, before: Decimal, value: Decimal) -> Decimal:
+        raise NotImplementedError
+
+
+class RunningEma(_Smoothed):
+    def _next(self, before: Decimal, value: Decimal) -> Decimal:
+        return before + (value - before) * _TWO / (self._count + 1)
+
+
+class RunningWilder(_Smoothed):
     """Wilder's smoothing: a mean that gives the newest value the weight 1 / length."""
-    if len(values) < length:
-        return []
-    found = [sum(values[:length], Decimal(0)) / length]
-    for value in values[length:]:
-        found.append((found[-1] * (length - 1) + value) / length)
-    return found
+
+    def _next(self, before: Decimal, value: Decimal) -> Decimal:
+        return (before * (self._count - 1) + value) / self._count
 
 
-def rsi(closes: Sequence[Decimal], length: int) -> list[Decimal]:
-    changes = [new - old for old, new in pairwise(closes)]
-    gains = wilder([max(change, Decimal(0)) for change in changes], length)
-    losses = wilder([max(-change, Decimal(0)) for change in changes], length)
-    return [
-        100 * gain / (gain + loss) if gain + loss else Decimal(50) for gain, loss in zip(gains, losses, strict=True)
-    ]
+class RunningRsi(Running):
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self._before: Decimal | None = None
+        self._gains, self._losses = RunningWilder(length), RunningWilder(length)
+
+    def push(self, value: Decimal) -> Decimal | None:
+        before, self._before = self._before, value
+        if before is None:
+            return None
+        gain = self._gains.push(max(value - before, _NOTHING))
+        loss = self._losses.push(max(before - value, _NOTHING))
+        if gain is None or loss is None:
+            return None
+        return 100 * gain / (gain + loss) if gain + loss else _MIDDLE
 
 
-def true_ranges(bars: Sequence[Bar]) -> list[Decimal]:
-    """From the second bar on."""
-    return [max(bar.high, before.close) - min(bar.low, before.close) for before, bar in pairwise(bars)]
+def ema(values: Iterable[Decimal], length: int) -> list[Decimal]:
+    return RunningEma(length).all(values)
 
 
-def _closes(bars: Sequence[Bar]) -> list[Decimal]:
-    return [bar.close for bar in bars]
+def rsi(closes: Iterable[Decimal], length: int) -> list[Decimal]:
+    return RunningRsi(length).all(closes)
 
 
-def _value(values: Sequence[Decimal]) -> list[Row]:
-    return [{"value": value} for value in values]
+class IndicatorStream(Protocol):
+    """An indicator that is brought up to date bar by bar, and keeps no more of them than its length."""
+
+    def push(self, bar: Bar) -> Row | None:
+        """The oldest bar first. None until there were enough."""
+        ...
 
 
-def _macd(bars: Sequence[Bar], numbers: Sequence[Decimal]) -> list[Row]:
-    fast, slow, length = (int(number) for number in numbers)
-    closes = _closes(bars)
-    slower = ema(closes, slow)
-    if not slower:
-        return []
-    line = [a - b for a, b in zip(ema(closes, fast)[slow - fast :], slower, strict=True)]
-    signal = ema(line, length)
-    return [
-        {"macd": macd, "signal": smooth, "histogram": macd - smooth}
-        for macd, smooth in zip(line[length - 1 :], signal, strict=True)
-    ]
+class OfCloses:
+    def __init__(self, running: Running) -> None:
+        self.running = running
+
+    def push(self, bar: Bar) -> Row | None:
+        value = self.running.push(bar.close)
+        return None if value is None else {"value": value}
 
 
-def _bbands(bars: Sequence[Bar], numbers: Sequence[Decimal]) -> list[Row]:
-    closes, length, width = _closes(bars), int(numbers[0]), numbers[1]
-    found: list[Row] = []
-    for end, middle in enumerate(sma(closes, length), start=length):
-        variance = sum(((close - middle) ** 2 for close in closes[end - length : end]), Decimal(0)) / length
-        away = width * variance.sqrt()
-        found.append({"upper": middle + away, "middle": middle, "lower": middle - away})
-    return found
+class _Macd:
+    def __init__(self, numbers: Sequence[Decimal]) -> None:
+        fast, slow, length = (int(number) for number in numbers)
+        self._fast, self._slow, self._signal = RunningEma(fast), RunningEma(slow), RunningEma(length)
+
+    def push(self, bar: Bar) -> Row | None:
+        fast, slow = self._fast.push(bar.close), self._slow.push(bar.close)
+        if fast is None or slow is None:
+            return None
+        macd = fast - slow
+        signal = self._signal.push(macd)
+        return None if signal is None else {"macd": macd, "signal": signal, "histogram": macd - signal}
 
 
-def _vwap(bars: Sequence[Bar], numbers: Sequence[Decimal]) -> list[Row]:
-    length = int(numbers[0]) if numbers else None
-    money = [(bar.high + bar.low + bar.close) * bar.volume for bar in bars]
-    found: list[Row] = []
-    traded = volume = Decimal(0)
-    for place, bar in enumerate(bars):
-        if length is None and place and bar.start.date() != bars[place - 1].start.date():
-            traded = volume = Decimal(0)
-        traded, volume = traded + money[place], volume + bar.volume
-        if length is not None and place >= length:
-            traded, volume = traded - money[place - length], volume - bars[place - length].volume
-        if length is None or place >= length - 1:
-            found.append({"value": traded / 3 / volume if volume else bar.close})
-    return found
+class _Bollinger:
+    def __init__(self, numbers: Sequence[Decimal]) -> None:
+        self._mean, self._width = RunningMean(int(numbers[0])), numbers[1]
+
+    def push(self, bar: Bar) -> Row | None:
+        middle = self._mean.push(bar.close)
+        if middle is None:
+            return None
+        away = self._width * deviation(self._mean.window, middle)
+        return {"upper": middle + away, "middle": middle, "lower": middle - away}
+
+
+class _Atr:
+    def __init__(self, length: int) -> None:
+        self._mean = RunningWilder(length)
+        self._close: Decimal | None = None
+
+    def push(self, bar: Bar) -> Row | None:
+        before, self._close = self._close, bar.close
+        if before is None:
+            return None
+        value = self._mean.push(max(bar.high, before) - min(bar.low, before))
+        return None if value is None else {"value": value}
+
+
+class _Vwap:
+    def __init__(self, numbers: Sequence[Decimal]) -> None:
+        self._length = int(numbers[0]) if numbers else None
+        self._window: deque[tuple[Decimal, Decimal]] = deque()
+        self._traded = self._volume = _NOTHING
+        self._day: date | None = None
+
+    def push(self, bar: Bar) -> Row | None:
+        if self._length is None and bar.start.date() != self._day:
+            self._day, self._traded, self._volume = bar.start.date(), _NOTHING, _NOTHING
+        money = (bar.high + bar.low + bar.close) * bar.volume
+        self._traded, self._volume = self._traded + money, self._volume + bar.volume
+        if self._length is not None:
+            self._window.append((money, bar.volume))
+            if len(self._window) > self._length:
+                old, volume = self._window.popleft()
+                self._traded, self._volume = self._traded - old, self._volume - volume
+            if len(self._window) < self._length:
+                return None
+        return {"value": self._traded / 3 / self._volume if self._volume else bar.close}
+
+
+def deviation(values: Collection[Decimal], mean: Decimal) -> Decimal:
+    """Of the population."""
+    return (sum(((value - mean) ** 2 for value in values), _NOTHING) / len(values)).sqrt()
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
     defaults: tuple[str, ...]
-    rows: Callable[[Sequence[Bar], Sequence[Decimal]], list[Row]]
+    stream: Callable[[Sequence[Decimal]], IndicatorStream]
+    lines: tuple[str, ...]
     example: tuple[str, ...]
     at_most: int = 0
 
 
+_VALUE = ("value",)
 _KINDS: dict[str, _Kind] = {
-    "RSI": _Kind(("14",), lambda bars, n: _value(rsi(_closes(bars), int(n[0]))), ("14",)),
-    "MACD": _Kind(("12", "26", "9"), _macd, ("12", "26", "9")),
-    "SMA": _Kind(("20",), lambda bars, n: _value(sma(_closes(bars), int(n[0]))), ("20",)),
-    "EMA": _Kind(("20",), lambda bars, n: _value(ema(_closes(bars), int(n[0]))), ("20",)),
-    "BBANDS": _Kind(("20", "2"), _bbands, ("20", "2")),
-    "ATR": _Kind(("14",), lambda bars, n: _value(wilder(true_ranges(bars), int(n[0]))), ("14",)),
-    "VWAP": _Kind((), _vwap, ("20",), at_most=1),
+    "RSI": _Kind(("14",), lambda n: OfCloses(RunningRsi(int(n[0]))), _VALUE, ("14",)),
+    "MACD": _Kind(("12", "26", "9"), _Macd, ("macd", "signal", "histogram"), ("12", "26", "9")),
+    "SMA": _Kind(("20",), lambda n: OfCloses(RunningMean(int(n[0]))), _VALUE, ("20",)),
+    "EMA": _Kind(("20",), lambda n: OfCloses(RunningEma(int(n[0]))), _VALUE, ("20",)),
+    "BBANDS": _Kind(("20", "2"), _Bollinger, ("upper", "middle", "lower"), ("20", "2")),
+    "ATR": _Kind(("14",), lambda n: _Atr(int(n[0])), _VALUE, ("14",)),
+    "VWAP": _Kind((), _Vwap, _VALUE, ("20",), at_most=1),
 }
 
 NAMES = tuple(_KINDS)

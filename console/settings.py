@@ -250,6 +250,7 @@ INSTALLED_APPS = [
     "console.desk",
     "console.alerts",
     "console.signals",
+    "console.strategies",
     "console.recent_errors",
     "console.onboarding",
     "console.operations",
@@ -499,6 +500,7 @@ CELERY_BEAT_SCHEDULE = {
     "forget-news": {"task": "console.notifications.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "look-at-alerts": {"task": "console.alerts.tasks.look", "schedule": 5.0, "options": {"expires": 10}},
     "forget-alerts": {"task": "console.alerts.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
+    "run-backtests": {"task": "console.strategies.tasks.run", "schedule": 2.0, "options": {"expires": 10}},
     "look-outside": {"task": "console.orders.tasks.look_outside", "schedule": 30.0, "options": {"expires": 30}},
     "match-paper-orders": {"task": "brokers.paper.tasks.match_resting", "schedule": 2.0, "options": {"expires": 10}},
     "follow-live-prices": {
@@ -548,6 +550,7 @@ SCHEDULE_GATES = {
     "link-chats": "console.notifications.telegram_chats.has_work",
     "tell-of-orders": "console.orders.owner.order_news.has_work",
     "look-at-alerts": "console.alerts.evaluation.has_work",
+    "run-backtests": "console.strategies.running.has_work",
     "seal-record": "console.audit.seals.sealing.has_work",
     "count-calls": "console.recent_errors.rollup.has_work",
     "match-paper-orders": "brokers.paper.accounts.has_work",

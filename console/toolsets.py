@@ -29,12 +29,13 @@ class Toolset(StrEnum):
     ALERTS = "alerts"
     SIGNALS = "signals"
     ALGO = "algo"
+    STRATEGIES = "strategies"
 
 
 ALWAYS = Toolset.CORE
 """Without it an assistant could not tell where it is, so no owner switches it off."""
 
-OFF_BY_DEFAULT = frozenset({Toolset.ALERTS, Toolset.SIGNALS, Toolset.ALGO})
+OFF_BY_DEFAULT = frozenset({Toolset.ALERTS, Toolset.SIGNALS, Toolset.ALGO, Toolset.STRATEGIES})
 """What an app has only after its owner switched it on: the others it has until its owner switches them off."""
 
 ON_BY_DEFAULT = frozenset(Toolset) - OFF_BY_DEFAULT
@@ -64,6 +65,10 @@ LABELS: dict[Toolset, tuple[str, str]] = {
         "Plans",
         "Orders that go by themselves at their times, within bounds, once the whole was confirmed: TWAP, VWAP, "
         "recurring orders, grids, exits at a time.",
+    ),
+    Toolset.STRATEGIES: (
+        "Strategies",
+        "Check declared trading rules and test them on past prices. They never trade.",
     ),
 }
 

@@ -23,6 +23,7 @@ _pages: list[URLPattern | URLResolver] = [
     path("halts/", include("console.halts.urls")),
     path("alerts/", include("console.alerts.urls")),
     path("signals/", include("console.signals.urls")),
+    path("strategies/", include("console.strategies.urls")),
     path("keys/", include("console.keys.urls")),
     path("clients/", include("console.clients.urls")),
     path("orders/", include("console.orders.urls")),

@@ -35,6 +35,7 @@ from mcpserver.arguments.types import (
     Day,
     Filters,
     Flag,
+    JsonText,
     Leverage,
     OptionLegs,
     OrderItems,
@@ -59,6 +60,7 @@ from mcpserver.tools import (
     screeners,
     server_info,
     signals,
+    strategies,
 )
 
 
@@ -157,6 +159,15 @@ ORDER: tuple[Arg, ...] = (
 )
 
 ALERT_ID = Text(name="alert_id", required=True, longest=40)
+
+BACKTEST_ID = Text(name="backtest_id", longest=40)
+# What a strategy is named by.
+STRATEGY: tuple[Arg, ...] = (
+    JsonText(name="rules", longest=strategies.LONGEST, about="JSON; see get_strategies."),
+    Text(name="library", longest=40, about="Or a name in the library."),
+    Symbols(name="symbols"),
+    Choice(name="timeframe", choices=strategies.TIMEFRAMES, is_listed=False),
+)
 
 _SIZING = frozenset({"symbol", "side", "order_type", "limit_price", "stop_price"})
 """Which of them say how large an order may be."""
@@ -1011,6 +1022,56 @@ TOOLS: tuple[Tool, ...] = (
         args=(Text(name="text", required=True, longest=alert_services.LONGEST_MESSAGE),),
         access=ToolAccess.WRITE,
         throttle=CallKind.TRADE,
+    ),
+    Tool(
+        name="get_strategies",
+        toolset=Toolset.STRATEGIES,
+        about="Library of known trading strategies as JSON rules to start from, and the rules' JSON Schema.",
+        run=strategies.get_strategies,
+        returns=strategies.Library,
+        args=(Text(name="library", longest=40, about="Name: gives its rules."), Flag(name="schema")),
+    ),
+    Tool(
+        name="check_strategy",
+        toolset=Toolset.STRATEGIES,
+        about="Check a strategy's rules; problems come with line and path.",
+        run=strategies.check_strategy,
+        returns=strategies.CheckedRules,
+        args=tuple(_listed_elsewhere(arg) for arg in STRATEGY),
+    ),
+    Tool(
+        name="backtest_strategy",
+        toolset=Toolset.STRATEGIES,
+        ability=Ability.BARS,
+        about="Backtest a strategy on past bars. Starts a job; never trades.",
+        run=strategies.backtest_strategy,
+        returns=strategies.OneBacktest,
+        args=(
+            *STRATEGY,
+            Moment(name="start"),
+            Moment(name="end"),
+            Amount(name="cash"),
+            Choice(name="costs", choices=strategies.PRESETS, is_listed=False),
+        ),
+        access=ToolAccess.WRITE,
+        throttle=CallKind.TRADE,
+    ),
+    Tool(
+        name="get_backtest",
+        toolset=Toolset.STRATEGIES,
+        about="Progress and result of a backtest: return, drawdown, Sharpe, trades, warnings. Without id: all.",
+        run=strategies.get_backtest,
+        returns=strategies.BacktestReport,
+        args=(BACKTEST_ID, Choice(name="part", choices=strategies.PARTS), Cursor(of=strategies.BACKTESTS)),
+    ),
+    Tool(
+        name="cancel_backtest",
+        toolset=Toolset.STRATEGIES,
+        about="Stop a backtest that waits or runs.",
+        run=strategies.cancel_backtest,
+        returns=strategies.OneBacktest,
+        args=(replace(BACKTEST_ID, required=True),),
+        access=ToolAccess.WRITE,
     ),
 )
 

@@ -28,6 +28,7 @@ WORDS = {
     "console.orders.tasks.drop_old_events": "Delete old steps of orders",
     "console.alerts.tasks.look": "Look at what alerts watch",
     "console.alerts.tasks.forget": "Delete old alerts",
+    "console.strategies.tasks.run": "Run backtests",
     "console.orders.tasks.look_outside": "Look for orders made elsewhere",
     "brokers.paper.tasks.match_resting": "Match paper orders",
     "brokers.paper.tasks.follow_live_prices": "Follow prices for paper orders",

@@ -2,6 +2,8 @@
 
 import base64
 import binascii
+import json
+import re
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -10,7 +12,7 @@ from typing import Any, ClassVar
 from brokers.types import LONGEST_SYMBOL, Side
 from console.errors import Code, Refusal
 from console.orders.terms import MOST_LEGS, MOST_RATIO, LegAsked, no_leverage
-from mcpserver.arguments.base import Amount, Arg, Choice, Text, Whole, parse, parse_number
+from mcpserver.arguments.base import Amount, Arg, Choice, InexactNumber, Text, Whole, parse, parse_number
 from mcpserver.arguments.lenient import from_json_text
 
 
@@ -84,6 +86,39 @@ class Texts(Arg):
             else Text(name=self.name, longest=40)
         )
         return list(dict.fromkeys(one.parse(item) for item in items))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonText(Arg):
+    """A JSON object as the text it was written in, whose lines can then be named. An object is taken too."""
+
+    longest: int
+
+    def schema(self) -> dict[str, Any]:
+        return self._described({"type": "string"})
+
+    def words(self) -> str:
+        return f"JSON text of up to {self.longest:,} characters"
+
+    def parse(self, value: Any) -> str:
+        if isinstance(value, dict):
+            if _has_inexact(value):
+                raise self._wrong("has a number with more digits than a JSON number keeps; send it as text.")
+            value = json.dumps(value, indent=2, ensure_ascii=False)
+        if isinstance(value, str):
+            Text(name=self.name, longest=self.longest).parse(_BETWEEN.sub(" ", value))
+            return value
+        raise self._wrong("must be JSON text.")
+
+
+_BETWEEN = re.compile(r"[\r\n\t]")
+"""What JSON has between its words, and no other text of an argument."""
+
+
+def _has_inexact(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return any(map(_has_inexact, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, InexactNumber)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

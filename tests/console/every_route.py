@@ -41,12 +41,13 @@ from console.signals import addresses as signal_addresses
 from console.signals.addresses import AddressTerms
 from console.signals.mapping import Template
 from console.signals.models import SenderProof, Signal
+from console.strategies.models import Backtest
 from console.timeline import saved_views
 from console.timeline.models import ViewPage
 from tests.console.pages import log
 from tests.console.plans import steps as plan_steps
 from tests.console.second_factors import give_app
-from tests.console.steps import made_elsewhere, prepared_order, traded
+from tests.console.steps import a_backtest, made_elsewhere, prepared_order, traded
 
 OPTION = "GOOGL 18SEP26 312.5 C, -1 GOOGL 18SEP26 332.5 C"
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -148,6 +149,21 @@ def _alert(paper: Connection, app: ConnectedApp) -> Alert:
     return alert
 
 
+def _backtest(paper: Connection, app: ConnectedApp) -> Backtest:
+    """Of a long name, with figures as long as they get."""
+    made = a_backtest(paper, app)
+    report = made.report
+    assert report is not None
+    for each in report["trades"]:
+        each |= {"quantity": "123456789.12345678", "profit": "-999999999.99", "entry_price": "123456.789012"}
+    report["figures"] |= {"ending_equity": "999999999999.99", "fees": "123456789.12", "return_percent": "-123456.78"}
+    report["warnings"].append("Donaudampfschifffahrtselektrizitätenhauptbetriebswerk" * 5)
+    made.name = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerk" * 2
+    made.name, made.rules, made.report = made.name[:80], '{"name": "' + "W" * 300 + '"}', report
+    made.save()
+    return made
+
+
 def furnish(owner: User, operator: User) -> dict[str, Any]:
     """One of everything that has an id, all of it Olivia's or that of the operator.
 
@@ -191,6 +207,7 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
     platform, _ = platforms.create_platform(operator, name=COMPASS)
     user, _ = platforms.provision_user(platform, paper=PaperTerms("Theirs", Decimal(1000)))
     alert = _alert(paper, app)
+    backtest = _backtest(paper, app)
     return {
         **{f"{api}connections/<{name}>": paper.pk for api, name in (("", "pk"), ("api/v1/", "connection_id"))},
         **dict.fromkeys(
@@ -206,6 +223,7 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
         **dict.fromkeys(("apps/<pk>", "halts/app/<pk>", "api/v1/connected-apps/<app_id>"), app.pk),
         **dict.fromkeys(("halts/<pk>", "api/v1/halts/<halt_id>"), halt.pk),
         **dict.fromkeys(("alerts/<alert_id>", "api/v1/alerts/<alert_id>"), alert.public_id),
+        "strategies/<backtest_id>": backtest.public_id,
         **dict.fromkeys(("keys/<public_id>", "api/v1/keys/<key_id>"), key.public_id),
         "keys/manage/<public_id>": management.public_id,
         "notifications/channels/<pk>": topic.pk,

@@ -28,6 +28,10 @@ from console.recent_errors import rollup
 from console.recent_errors.models import ErrorGroup
 from console.scopes import Scope
 from console.signals.models import SenderProof, SignalAddress
+from console.strategies import running
+from console.strategies import services as strategies
+from console.strategies.models import Backtest
+from console.strategies.services import Asked
 from tests.brokers.paper.support import order as paper_order
 from tests.console.orders import rule_steps
 from tests.console.pages import log
@@ -67,6 +71,9 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "alerts": "/alerts/",
         "new alert": "/alerts/new/",
         "an alert": f"/alerts/{an_alert(paper, app).public_id}/",
+        "strategies": "/strategies/",
+        "new backtest": "/strategies/new/",
+        "a backtest": f"/strategies/{a_backtest(paper, app).public_id}/",
         "lift a halt": f"/halts/{halt.pk}/lift/",
         "apps": "/apps/",
         "an app": f"/apps/{app.pk}/",
@@ -144,6 +151,21 @@ def an_alert(connection: Connection, app: ConnectedApp) -> Alert:
     """With a note that means harm."""
     asked = {"kind": "price", "symbol": "AAPL", "condition": "above", "value": Decimal(1), "note": "<b>Sell</b>"}
     return alerts.create(connection, asked, app=app).alert
+
+
+RULES = """{"name": "<b>Two means</b>", "universe": ["BTC/USD", "AAPL"], "timeframe": "15m",
+  "entry": {"left": "SMA(3)", "is": "crosses_above", "right": "SMA(8)"}, "hold": 6,
+  "size": {"percent_of_equity": 40}}"""
+
+
+def a_backtest(connection: Connection, app: ConnectedApp) -> Backtest:
+    """Of two days, with its report."""
+    asked = Asked(rules=RULES, starts_at=timezone.now() - timedelta(days=2))
+    made = strategies.create(connection, asked, app=app)
+    running.run_next()
+    made.refresh_from_db()
+    assert made.report is not None
+    return made
 
 
 def standing_rule(connection: Connection, owner: User) -> StandingRule:

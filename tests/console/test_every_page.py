@@ -35,6 +35,7 @@ def actions(pages: dict[str, str], paper: Connection, app: ConnectedApp, order: 
         *on_app,
         f"/halts/app/{app.pk}/",
         f"{pages['an alert']}cancel/",
+        f"{pages['a backtest']}cancel/",
         f"/journal/rebuild/{paper.pk}/",
         pages["a reset"],
         pages["a practice account's terms"],

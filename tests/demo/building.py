@@ -61,6 +61,9 @@ from console.signals import preparing as signal_preparing  # noqa: E402
 from console.signals.intake import Delivery  # noqa: E402
 from console.signals.mapping import Template  # noqa: E402
 from console.signals.models import SenderProof  # noqa: E402
+from console.strategies import running  # noqa: E402
+from console.strategies import services as strategies  # noqa: E402
+from console.strategies.services import Asked  # noqa: E402
 from console.toolsets import ON_BY_DEFAULT, Toolset  # noqa: E402
 from mcpserver import pipeline  # noqa: E402
 from tests.brokers.faults import Fault, as_control  # noqa: E402
@@ -125,6 +128,7 @@ def main() -> None:
     for each in Connection.objects.filter(owner=owner):
         # Something new waits every two minutes, and without a mail server each letter is written to the terminal.
         notifications.set_enabled(each, on=False, by=owner)
+    _backtests(practice, now)
     _look(practice)
     _say(prepared, approving, at_ibkr)
 
@@ -157,6 +161,16 @@ def _say(prepared: quickstart.QuickstartResult, approving: App, at_ibkr: App) ->
 def _mint(owner: User, connection: Connection, name: str, scopes: frozenset[Scope] = TRADE) -> str:
     _, secret = minting.mint(owner, connection, scopes, name=name)
     return secret
+
+
+def _backtests(connection: Connection, now: datetime) -> None:
+    """One of forty days that is done, one that still waits."""
+    start = now - timedelta(days=40)
+    rules = strategies.rules_of_library("bollinger-reversion", symbols=["BTC/USD", "AAPL"], timeframe="1h")
+    strategies.create(connection, Asked(rules=rules, starts_at=start), app=None)
+    running.run_next()
+    rules = strategies.rules_of_library("golden-cross")
+    strategies.create(connection, Asked(rules=rules), app=None)
 
 
 def _look(connection: Connection) -> None:

@@ -52,6 +52,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
     },
     "create_alert": {"kind": "price", "symbol": "BTC/USD", "condition": "above", "value": "1"},
     "emit_alert": {"text": "The report is ready."},
+    "check_strategy": {"library": "sma-crossover"},
+    "backtest_strategy": {"library": "sma-crossover"},
     "create_paper_account": {"name": "Second", "cash": "5000", "preset": "realistic"},
 }
 
@@ -89,6 +91,9 @@ def sample(trade: Wire, tool: str) -> dict[str, Any]:
         case "update_alert" | "cancel_alert":
             made = trade.result("create_alert", SAMPLES["create_alert"])
             return {"alert_id": made["alert"]["alert_id"]} | ({"value": "2"} if tool == "update_alert" else {})
+        case "cancel_backtest":
+            made = trade.result("backtest_strategy", SAMPLES["backtest_strategy"])
+            return {"backtest_id": made["backtest"]["backtest_id"]}
         case "add_journal_note":
             prepared = trade.result("place_order", RESTING)
             return {"id": prepared["order"]["order_id"], "text": "The owner waits for a lower price.", "tags": ["dip"]}

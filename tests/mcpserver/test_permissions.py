@@ -22,6 +22,7 @@ from console.connections.models import Connection
 from console.keys import minting
 from console.limits import Limits
 from console.scopes import Scope
+from console.strategies.models import Backtest
 from console.toolsets import Toolset
 from mcpserver import catalog, pipeline
 from tests.brokers.paper.support import order
@@ -40,16 +41,18 @@ ABSENT = {
     "cancel_plan": "not_found",
     "update_alert": "not_found",
     "cancel_alert": "not_found",
+    "cancel_backtest": "not_found",
 }
 TWAP = {"kind": "twap", "symbol": "BTC/USD", "side": "BUY", "quantity": "0.02", "orders": 2, "minutes": 30}
+TESTED = {"library": "sma-crossover"}
 LIMIT = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.01", "order_type": "LMT", "limit_price": "100"}
 EQUITY = {"kind": "equity", "condition": "above", "value": "1"}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What the owner's app has: an account with a position, orders that rest and wait, a finished trade, an alert and
-    a plan that runs."""
+    """What the owner's app has: an account with a position, orders that rest and wait, a finished trade, an alert, a
+    plan that runs and a backtest."""
 
     account_id: str
     order_id: str
@@ -57,6 +60,7 @@ class Scene:
     trade_id: str
     plan_id: str
     alert_id: str
+    backtest_id: str
 
 
 # Each would do what the tool is for, asked by the app whose scene it is.
@@ -79,6 +83,8 @@ ASKED: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "update_alert": lambda scene: {"alert_id": scene.alert_id, "value": "2"},
     "cancel_alert": lambda scene: {"alert_id": scene.alert_id},
     "emit_alert": lambda scene: {"text": "Well done"},
+    "backtest_strategy": lambda scene: TESTED,
+    "cancel_backtest": lambda scene: {"backtest_id": scene.backtest_id},
     "create_paper_account": lambda scene: {"name": "Copy", "clone_account_id": scene.account_id},
     "reset_paper_account": lambda scene: {"account_id": scene.account_id},
     "prepare_plan": lambda scene: {**TWAP, "account_id": scene.account_id},
@@ -134,6 +140,7 @@ def scene(margin: Connection, trader: str) -> Scene:
         trade_id=next(each["trade_id"] for each in trades if each["symbol"] == "AAPL"),
         plan_id=plan["plan"]["plan_id"],
         alert_id=call(trader, "create_alert", **EQUITY)["alert"]["alert_id"],
+        backtest_id=call(trader, "backtest_strategy", **TESTED)["backtest"]["backtest_id"],
     )
 
 
@@ -180,6 +187,9 @@ def test_the_app_whose_it_is_gets_what_it_asks_for_and_no_other_gets_anything(
     elif tool == "emit_alert":
         assert "error" not in call(stranger, tool, **ASKED[tool](scene))
         assert not AlertEvent.objects.filter(owner=owner).exists(), "it goes to its own owner"
+    elif tool == "backtest_strategy":
+        assert "error" not in call(stranger, tool, **ASKED[tool](scene))
+        assert Backtest.objects.filter(owner=owner).count() == 1, "it is on its own connection"
     else:
         assert refused(stranger, tool, scene) == ABSENT.get(tool, "unknown_account")
     assert refused(app(owner, margin, Scope.READ), tool, scene) == "insufficient_scope"
@@ -202,6 +212,7 @@ def test_a_revoked_app_gets_no_further_than_the_endpoint_with_any_of_them(server
         trade_id="trd_none",
         plan_id="pln_none",
         alert_id="alt_none",
+        backtest_id="btt_none",
     )
     (app_id,) = server.query("SELECT app_id FROM orders_order WHERE public_id = ?", mine.order_id)[0]
     server.query("UPDATE connected_apps_connectedapp SET revoked_at = CURRENT_TIMESTAMP WHERE id = ?", app_id)

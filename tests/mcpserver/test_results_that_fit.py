@@ -25,8 +25,11 @@ from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection, EquitySnapshot
 from console.journal.models import Note, RoundTrip
 from console.orders.models import Order, OrderEvent
+from console.strategies import running
+from console.strategies.models import Backtest
 from console.toolsets import Toolset
 from mcpserver import catalog, pipeline, result_tables
+from mcpserver.tools.strategies import PARTS
 from tests.console.signals import steps as signal_steps
 from tests.mcpserver.steps import call, sent
 
@@ -48,6 +51,7 @@ class Past:
     order_id: str
     """One with many fills."""
     account_id: str
+    backtest_id: str
 
 
 def copies(row: Any, count: int, change: Callable[[Any, int], None]) -> None:
@@ -100,6 +104,9 @@ def past(paper: Connection, trade_key: str) -> Past:
         row.request_id, row.message = ids.new("req"), WORDS[:400]
         row.arguments = {"orders": [{"symbol": "AAPL", "side": "BUY", "quantity": "1", "limit_price": "1"}] * 20}
 
+    def tested(row: Any, number: int) -> None:
+        row.public_id, row.name, row.trouble = ids.new("btt"), WORDS[:80], WORDS[:300]
+
     def heard(row: Any, number: int) -> None:
         row.number, row.title, row.text = number + 2, WORDS[:120], WORDS[:280]
 
@@ -120,6 +127,9 @@ def past(paper: Connection, trade_key: str) -> Past:
     event.alert = Alert.objects.get(public_id=watched["alert_id"])
     copies(event, 250, heard)
     copies(event.alert, 250, watching)
+    backtest = call(trade_key, "backtest_strategy", rules=OFTEN)["backtest"]
+    running.run_next()
+    copies(Backtest.objects.latest("pk"), 45, tested)
     copies(Order.objects.latest("pk"), 200, order)
     copies(PaperFill.objects.latest("pk"), 300, fill)
     copies(LedgerEntry.objects.filter(kind="trade").latest("pk"), 300, line)
@@ -151,9 +161,14 @@ def past(paper: Connection, trade_key: str) -> Past:
     for number in range(60):
         data = {"fills": [told | {"filled_at": now.isoformat()}] * 150} if number == 59 else {}
         OrderEvent.objects.create(order=first, at=now, before="working", after="working", what=WORDS[:120], data=data)
-    return Past(trade_key, first.public_id, account_id)
+    return Past(trade_key, first.public_id, account_id, backtest["backtest_id"])
 
 
+# A trade every third bar.
+OFTEN = (
+    '{"name": "Often", "universe": ["BTC/USD"], "timeframe": "1m", "hold": 2, "size": {"worth": 1000},'
+    ' "entry": {"left": "close", "is": "above", "right": 1}}'
+)
 # Arguments of tools that need some; the rest is called without any.
 NEEDED: dict[str, dict[str, Any]] = {
     "search_security": {"query": "a"},
@@ -180,6 +195,7 @@ NEEDED: dict[str, dict[str, Any]] = {
         "minutes": 390,
     },
     "create_alert": {"kind": "price", "symbol": "AAPL", "condition": "above", "value": "123456.78"},
+    "check_strategy": {"library": "vwap-reversion"},
 }
 LARGEST: list[tuple[str, dict[str, Any]]] = [
     ("search_security", {"query": "a", "limit": 50}),
@@ -202,6 +218,7 @@ LARGEST: list[tuple[str, dict[str, Any]]] = [
     ("get_signals", {"limit": 200}),
     ("get_alerts", {"limit": 200}),
     ("get_alert_history", {"limit": 200}),
+    ("get_backtest", {}),
     ("get_portfolio_history", {"period": "1d"}),
     ("get_portfolio_history", {"period": "all", "bar": "5m"}),
     ("get_watermarks", {"period": "all"}),
@@ -211,15 +228,19 @@ LARGEST: list[tuple[str, dict[str, Any]]] = [
 APART = ("confirm_trade", "discard_confirmation", "modify_order", "cancel_order", "place_batch_orders", "halt_trading")
 _OF_ONE_ALERT = ("create_alert", "update_alert", "cancel_alert", "emit_alert")
 _OF_ONE_PLAN = ("pause_plan", "cancel_plan")
+_OF_ONE_BACKTEST = ("backtest_strategy", "cancel_backtest")
 SMALL = (
     *("reverse_position", "set_current_account", "add_journal_note", "create_paper_account"),
-    *(*_OF_ONE_ALERT, *_OF_ONE_PLAN),
+    *(*_OF_ONE_ALERT, *_OF_ONE_PLAN, *_OF_ONE_BACKTEST),
 )
 PRACTICE = ("reset_paper_account", "set_paper_model", "cancel_all_orders", "flatten_account")
 
 
 def test_every_default_answer_fits_every_host(past: Past) -> None:
-    needed = NEEDED | {"get_order_status": {"order_id": past.order_id}}
+    needed = NEEDED | {
+        "get_order_status": {"order_id": past.order_id},
+        "get_backtest": {"backtest_id": past.backtest_id},
+    }
     sizes = {}
     for tool in catalog.TOOLS:
         if catalog.can("paper", tool) and tool.name not in (*APART, *SMALL, *PRACTICE):
@@ -232,7 +253,8 @@ def test_every_default_answer_fits_every_host(past: Past) -> None:
 
 
 def test_no_answer_is_longer_than_forty_kilobytes_and_what_says_most_comes_first(past: Past) -> None:
-    for tool, given in LARGEST:
+    parts = [("get_backtest", {"backtest_id": past.backtest_id, "part": each}) for each in PARTS]
+    for tool, given in [*LARGEST, *parts]:
         text, content = sent(past.key, tool, **given)
         assert "error" not in content, content
         assert len(text.encode()) <= MOST, (tool, given)
@@ -249,6 +271,8 @@ def test_no_answer_is_longer_than_forty_kilobytes_and_what_says_most_comes_first
             assert len(lines) > sum(each["count"] for each in found)
 
 
+SHORT = ("get_positions", "get_backtest")
+"""Lists that never have many."""
 LISTS = {
     "get_orders": ("orders", "order_id", {"status": "all"}),
     "get_executions": ("executions", "execution_id", {}),
@@ -257,6 +281,7 @@ LISTS = {
     "get_activity_log": ("calls", "request_id", {"end": "now"}),
     "get_alerts": ("alerts", "alert_id", {}),
     "get_signals": ("signals", "signal_id", {"end": "now"}),
+    "get_backtest": ("backtests", "backtest_id", {}),
     "get_positions": ("positions", "symbol", {}),
 }
 
@@ -274,8 +299,8 @@ def test_a_list_that_was_cut_goes_on_without_a_gap_or_a_repeat(past: Past) -> No
                 break
             given["cursor"] = page["next_cursor"]
         assert len(seen) == len(set(seen)), tool
-        assert len(seen) > (20 if tool == "get_positions" else 200), tool
-        assert pages > 3 or tool == "get_positions"
+        assert len(seen) > (20 if tool in SHORT else 200), tool
+        assert pages > (2 if tool == "get_backtest" else 3) or tool == "get_positions"
 
 
 def test_rows_have_what_the_objects_had(trade_key: str) -> None:

@@ -58,8 +58,8 @@ def drawn() -> list[tuple[int, str, str, str | None, str | None]]:
 
 
 def main() -> None:
-    import pandas  # type: ignore[import-untyped]  # not among our own dependencies
-    from backtesting import Backtest, Strategy  # type: ignore[import-not-found]  # nor is this
+    import pandas  # not among our own dependencies
+    from backtesting import Backtest, Strategy  # nor is this
 
     warnings.simplefilter("ignore")
     frame = pandas.DataFrame(

@@ -35,10 +35,15 @@ from console.outbox import mailer
 from console.outbox.models import OutgoingMail
 from console.principal import Principal
 from console.signals.models import SignalAddress
+from console.strategies import running
+from console.strategies.models import Backtest
 from tests import clock as clocks
 from tests import watched_broker
 from tests.console.orders.conftest import bitcoin
 from tests.console.signals import steps as signal_steps
+from tests.console.strategies.conftest import prices, waiting
+
+__all__ = ["prices", "waiting"]
 
 pytestmark = pytest.mark.django_db
 
@@ -279,3 +284,10 @@ def test_a_gate_that_gave_a_time_is_not_asked_before_it_and_is_asked_then(
     clock.advance(seconds=31)
     assert scheduler._finds_nothing("match-paper-orders")
     assert len(asked) == 2
+
+
+def test_backtests_are_run_while_one_is_not_over(waiting: Backtest) -> None:
+    gate = import_string(settings.SCHEDULE_GATES["run-backtests"])
+    assert gate() is True
+    running.run_next()
+    assert gate() is False

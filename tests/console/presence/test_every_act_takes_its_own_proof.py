@@ -186,6 +186,7 @@ FREE = {
          "alerts:list", "alerts:detail", "signals:list", "signals:detail",
          "skills:list", "skills:skill", "skills:folder", "skills:all", "skills:plugin",
          "plans:list", "plans:detail",
+         "strategies:list", "strategies:detail", "strategies:schema",
     },
     "is how somebody sees their own pages": {
         "timeline:views", "timeline:change-view", "timeline:delete-view",
@@ -198,7 +199,7 @@ FREE = {
     },
     "says what its owner is notified of, and never trades": {"alerts:new"},
     "stops, narrows or ends something": {
-        "alerts:cancel",
+        "alerts:cancel", "strategies:cancel",
         "orders:end-rule", "plans:decline", "plans:pause", "plans:cancel",
         "orders:cancel", "orders:cancel-elsewhere", "orders:cancel-everything", "orders:reject", "orders:say-no",
         "connections:pause", "connections:trading-off", "connections:unlink", "apps:revoke", "apps:pause",
@@ -210,6 +211,7 @@ FREE = {
     "prepares what its owner releases with a proof": {"orders:close-everything"},
     "is simulated money": {"connections:add", "practice:new", "practice:reset", "practice:model"},
     "is a letter to its owner": {"orders:letters"},
+    "reads past prices and never trades": {"strategies:new"},
     "is a way in, or for programs without a session": {
         "signals:receive",
         "sign-in", "sign-in-passkey", "second-step", "identity-start", "identity-callback", "recover",
