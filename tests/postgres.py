@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+import psycopg
+
 with warnings.catch_warnings():
     # It looks for a runtime folder of the user's, which a container seldom has.
     warnings.simplefilter("ignore")
@@ -34,6 +36,12 @@ class Postgres:
         """Settings that hold from the next restart on."""
         with (self._folder / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = {value}\n" for name, value in settings.items())
+
+    def forget_power_cuts(self) -> None:
+        """Commit without waiting for the disk, from now on: a crash of the server alone loses nothing by it."""
+        with psycopg.connect(self.url, autocommit=True) as session:
+            session.execute("ALTER SYSTEM SET fsync = off")
+            session.execute("SELECT pg_reload_conf()")
 
     def restart(self, how: Literal["fast", "immediate"]) -> None:
         """``fast`` ends every session with a word; ``immediate`` as a power cut does, without one."""
@@ -62,23 +70,26 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def server(folder: Path) -> Iterator[Postgres]:
+def server(folder: Path, *, fsync: bool = True) -> Iterator[Postgres]:
+    """``fsync=False`` for tests: figures of a bench are those of a server that waits for its disk."""
     started = Postgres(folder)
     try:
+        if not fsync:
+            started.forget_power_cuts()
         yield started
     finally:
         started.stop()
 
 
 @contextlib.contextmanager
-def database(folder: Path) -> Iterator[str]:
+def database(folder: Path, *, fsync: bool = True) -> Iterator[str]:
     """The address of an empty database, for TRADELATCH_DATABASE_URL."""
-    with server(folder) as started:
+    with server(folder, fsync=fsync) as started:
         yield started.url
 
 
 @contextlib.contextmanager
-def running() -> Iterator[str]:
+def running(*, fsync: bool = True) -> Iterator[str]:
     """The same, in a temporary folder with a short path: a socket's path may have 107 characters."""
-    with tempfile.TemporaryDirectory(prefix="tl-") as folder, database(Path(folder) / "pg") as url:
+    with tempfile.TemporaryDirectory(prefix="tl-") as folder, database(Path(folder) / "pg", fsync=fsync) as url:
         yield url

@@ -91,7 +91,7 @@ def _make_instance(folder: Path) -> None:
 
 def _make_cluster(folder: Path) -> None:
     folder.chmod(0o711)
-    with postgres.database(folder / "pg") as url:
+    with postgres.database(folder / "pg", fsync=False) as url:
         ran = manage(folder / "home", 8000, "migrate", "--verbosity", "0", TRADELATCH_DATABASE_URL=url)
     assert ran.returncode == 0, ran.stderr
 

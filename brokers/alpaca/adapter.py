@@ -276,7 +276,7 @@ class AlpacaBroker(Extras):
                 start = max(start or datetime.min.replace(tzinfo=UTC), parse.moment(order.get("created_at")) - _SLACK)
             wanted = set(names)
             found: list[Fill] = []
-            for told in self._activities(["FILL"], start, end, after):
+            for told in self._activities(["FILL"] if client_order_id else parse.FILLS, start, end, after):
                 order_id = str(told.get("order_id") or "")
                 if (client_order_id and order_id not in wanted) or parse.is_cancelled(told):
                     continue
@@ -293,6 +293,8 @@ class AlpacaBroker(Extras):
         """Reads a fill; ``names`` has the client order id of each order, as far as it was needed."""
 
         def read(told: dict[str, Any]) -> Fill:
+            if parse.text(told.get("activity_type")).upper() in parse.OPTION_EVENTS:
+                return parse.option_event(told)
             order_id = parse.text(told.get("order_id"))
             if order_id not in names:
                 row = self._with_our_id(parse.record(self._get(f"/v2/orders/{order_id}")))

@@ -6,6 +6,7 @@ that trades, which the kill tests end at any moment.
 
 import json
 import re
+import selectors
 import socket
 import struct
 import threading
@@ -154,7 +155,7 @@ class FakeBroker:
 
     def __enter__(self) -> Self:
         self.server = _Server(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self._thread.start()
         return self
 
@@ -190,12 +191,35 @@ class FakeBroker:
 
 
 class _Server(ThreadingHTTPServer):
+    """Ends when it is told to. The one of the standard library notices at its next look at a clock, and most tests of
+    adapters are shorter than the time until then."""
+
     daemon_threads = True
     request_queue_size = 128
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.connections: list[socket.socket] = []
+        self._end, self._told = socket.socketpair()
+        self._ended = threading.Event()
+
+    def serve_forever(self, poll_interval: float = 0.0) -> None:
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self, selectors.EVENT_READ)
+            waiting.register(self._told, selectors.EVENT_READ)
+            while all(key.fileobj is self for key, _ in waiting.select()):
+                self._handle_request_noblock()  # type: ignore[attr-defined]  # the stubs leave it out
+        self._ended.set()
+
+    def shutdown(self) -> None:
+        with suppress(OSError):  # for the second time
+            self._end.send(b".")
+        self._ended.wait()
+
+    def server_close(self) -> None:
+        super().server_close()
+        self._end.close()
+        self._told.close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self.connections.append(request)

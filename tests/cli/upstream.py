@@ -74,6 +74,7 @@ def upstream(act: Callable[[Asked], None]) -> Iterator[Upstream]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or a body waits until its headers are acknowledged
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))

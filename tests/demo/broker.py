@@ -38,7 +38,7 @@ class DemoIbkr(FakeIbkr):
         self.stop()
         threading.Event().wait(seconds)
         self.server = _Server(("127.0.0.1", port), _handler(self))
-        self._thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self._thread.start()
 
 

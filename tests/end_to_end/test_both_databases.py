@@ -2,42 +2,39 @@
 
 import json
 import re
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import ROUND_HALF_UP, Decimal
-from pathlib import Path
 
 import httpx2
 import pytest
 from mcp.client.client import Client
 
-from tests import postgres, serving
+from tests import serving
 from tests.end_to_end.platform_steps import READ, add_platform, tools
 from tests.end_to_end.sdk_steps import Memory, through_oauth, told
 from tests.mcpserver.wire import Wire
 from tests.patience import at_most
 from tests.person import Person
+from tests.prepared import postgresql
 from tests.serving import Server
 
 pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def anywhere(request: pytest.FixtureRequest) -> Iterator[Server]:
-    # PostgreSQL's socket lives in its folder, and a socket's path has to be short.
-    with tempfile.TemporaryDirectory(prefix="tl-") as folder:
-        if request.param == "sqlite":
-            with serving.serve(Path(folder) / "home") as server:
-                yield server
-        else:
-            home = Path(folder) / "home"
-            with postgres.database(Path(folder) / "pg") as url:
-                prepared = serving.manage(home, 8000, "quickstart", "--json", TRADELATCH_DATABASE_URL=url)
-                assert prepared.returncode == 0, prepared.stderr
-                with serving.fresh(home, supervised=False, TRADELATCH_DATABASE_URL=url) as server:
-                    server.quickstart = json.loads(prepared.stdout)
-                    yield server
+def anywhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("anywhere") / "home"
+    if request.param == "sqlite":
+        with serving.serve(home) as server:
+            yield server
+        return
+    with postgresql() as url:
+        ran = serving.manage(home, 8000, "quickstart", "--json", TRADELATCH_DATABASE_URL=url)
+        assert ran.returncode == 0, ran.stderr
+        with serving.fresh(home, supervised=False, TRADELATCH_DATABASE_URL=url) as server:
+            server.quickstart = json.loads(ran.stdout)
+            yield server
 
 
 @pytest.fixture
@@ -136,6 +133,13 @@ def test_a_host_signs_in_and_a_platform_mints(anywhere: Server) -> None:
     )
 
 
+@pytest.fixture(scope="module")
+def reader(anywhere: Server) -> Iterator[Person]:
+    """Signs in once: a password is as slow to check as its hash is to make."""
+    with Person(anywhere.url, anywhere.quickstart["username"], anywhere.quickstart["password"]) as person:
+        yield person
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -143,9 +147,8 @@ def test_a_host_signs_in_and_a_platform_mints(anywhere: Server) -> None:
         *("/timeline/?tool=get_cash&everyone=1", "/errors/", "/people/", "/platforms/", "/security/", "/developers/"),
     ],
 )
-def test_every_page_opens(anywhere: Server, path: str) -> None:
-    with Person(anywhere.url, anywhere.quickstart["username"], anywhere.quickstart["password"]) as person:
-        assert person.get(path).status_code == 200
+def test_every_page_opens(reader: Person, path: str) -> None:
+    assert reader.get(path).status_code == 200
 
 
 def test_a_verified_address_opens_the_account_of_exactly_that_address(anywhere: Server) -> None:

@@ -15,7 +15,7 @@ from tests.patience import at_most
 
 pytestmark = pytest.mark.long
 
-TRIALS, STEPS = 50, 200
+TRIALS, STEPS = 66, 300
 
 
 @pytest.mark.timeout(240)

@@ -4,8 +4,6 @@ import uuid
 from decimal import Decimal
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
-
 from brokers.types import Environment
 from console.accounts.models import User
 from console.authority import bearer
@@ -17,6 +15,7 @@ from console.limits import Limits
 from console.scopes import Scope
 from mcpserver import catalog, pipeline, result_schemas
 from tests.console.connections.fakes import Linkable
+from tests.mcpserver.wire import schema_of
 
 
 def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
@@ -24,8 +23,8 @@ def call(key: str, tool: str, **arguments: Any) -> dict[str, Any]:
     content = pipeline.call(bearer.authenticate(key), tool, arguments, request_id=uuid.uuid4().hex).content
     declared = catalog.find(tool)
     assert declared is not None
-    returns = result_schemas.Failure if "error" in content else declared.returns
-    jsonschema.validate(content, result_schemas.schema(returns, spread=True), jsonschema.Draft202012Validator)
+    returns: Any = result_schemas.Failure if "error" in content else declared.returns
+    schema_of(returns, spread=True).validate(content)
     return content
 
 

@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -33,10 +34,17 @@ def check_shape(tool: str, answer: httpx2.Response) -> None:
 
 def check_content(tool: catalog.Tool, content: dict[str, Any], *, is_error: bool = False) -> None:
     """As it came over the wire, with tables, and with the rows of the tables as objects."""
-    returns = result_schemas.Failure if is_error else tool.returns
-    jsonschema.validate(content, result_schemas.schema(returns), jsonschema.Draft202012Validator)
-    rows = result_tables.spread(content)
-    jsonschema.validate(rows, result_schemas.schema(returns, spread=True), jsonschema.Draft202012Validator)
+    returns: Any = result_schemas.Failure if is_error else tool.returns
+    schema_of(returns).validate(content)
+    schema_of(returns, spread=True).validate(result_tables.spread(content))
+
+
+@cache
+def schema_of(returns: Any, *, spread: bool = False) -> Any:
+    """Its validator, made once: to hold the schema itself against that of JSON schema is most of the work."""
+    schema = result_schemas.schema(returns, spread=spread)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
 
 
 class Wire:

@@ -85,7 +85,7 @@ def test_on_sqlite_both_ways_lead_to_the_same_tables(tmp_path: Path) -> None:
 
 
 def test_on_postgresql_too(tmp_path: Path) -> None:
-    with postgres.running() as first:
+    with postgres.running(fsync=False) as first:
         with psycopg.connect(first, autocommit=True) as connection:
             connection.execute("CREATE DATABASE in_turn")
         second = urlsplit(first)._replace(path="/in_turn").geturl()
@@ -108,7 +108,7 @@ def test_a_start_after_one_that_died_behind_the_tables_guards_the_record(tmp_pat
 
 
 def test_triggers_of_tables_that_were_moved_aside_do_not_stand_for_those_in_use(tmp_path: Path) -> None:
-    with postgres.running() as url:
+    with postgres.running(fsync=False) as url:
         _make_at_once(tmp_path, TRADELATCH_DATABASE_URL=url)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("CREATE SCHEMA replaced_before")

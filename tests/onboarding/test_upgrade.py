@@ -20,7 +20,7 @@ def test_every_row_of_an_older_instance_is_there_after_the_upgrade(database: str
     if database == "sqlite":
         _upgrade(tmp_path, variables)
         return
-    with postgres.running() as url:
+    with postgres.running(fsync=False) as url:
         _upgrade(tmp_path, variables | {"TRADELATCH_DATABASE_URL": url})
 
 

@@ -665,13 +665,13 @@ class FakeAlpaca(FakeBroker):
         if "activity_types" in query:
             wanted = query["activity_types"].split(",")
             rows = [each for each in rows if each["activity_type"] in wanted]
-        when = [_at(each.get("transaction_time") or each["created_at"]) for each in rows]
+        when = {
+            each["id"]: _at(each.get("transaction_time") or each.get("created_at") or each["date"]) for each in rows
+        }
         if "after" in query:
-            rows = [each for each, at in zip(rows, when, strict=True) if at > _at(query["after"])]
+            rows = [each for each in rows if when[each["id"]] > _at(query["after"])]
         if "until" in query:
-            rows = [
-                each for each in rows if _at(each.get("transaction_time") or each["created_at"]) < _at(query["until"])
-            ]
+            rows = [each for each in rows if when[each["id"]] < _at(query["until"])]
         if "page_token" in query:
             ids = [each["id"] for each in rows]
             rows = rows[ids.index(query["page_token"]) + 1 :]
@@ -818,7 +818,9 @@ def _snapshot(price: Decimal, path: str) -> dict[str, Any]:
 
 
 def _at(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    """A date alone is its beginning."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _calendar(start: str, end: str) -> list[dict[str, str]]:

@@ -96,6 +96,8 @@ class FakeTws:
                 client, _ = self._listening.accept()
             except OSError:
                 return
+            # Or each small message would wait until the one before is acknowledged, a twenty-fifth of a second.
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open.append(client)
             self.connections += 1
             threading.Thread(target=self._talk, args=(client,), daemon=True).start()

@@ -122,7 +122,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.mark.long
 def test_three_migrations_at_once_of_an_empty_database_all_succeed(folder: Path) -> None:
-    with postgres.database(folder / "pg") as url:
+    with postgres.database(folder / "pg", fsync=False) as url:
         running = [
             subprocess.Popen(
                 [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
@@ -142,7 +142,7 @@ def test_three_migrations_at_once_of_an_empty_database_all_succeed(folder: Path)
 def test_machines_with_keys_of_their_own_cannot_share_a_database_and_a_late_database_is_waited_for(
     folder: Path,
 ) -> None:
-    with postgres.database(folder / "pg") as url:
+    with postgres.database(folder / "pg", fsync=False) as url:
         first = serving.manage(folder / "one", 8000, "quickstart", "--json", TRADELATCH_DATABASE_URL=url)
         assert first.returncode == 0, first.stderr
         second = serving.manage(folder / "two", 8000, "quickstart", "--json", TRADELATCH_DATABASE_URL=url)
@@ -157,7 +157,7 @@ def test_machines_with_keys_of_their_own_cannot_share_a_database_and_a_late_data
         )
     )
     late.start()
-    with postgres.database(folder / "pg"):
+    with postgres.database(folder / "pg", fsync=False):
         late.join(at_most(60))
     (again,) = ran
     assert again.returncode == 0, again.stderr

@@ -31,7 +31,11 @@ _ORDER = {"symbol": "BTC/USD", "side": "BUY", "quantity": "0.1"}
 # By which a host says that it gives its model a part.
 _CUT = re.compile(r"truncat|too large|omitted|saved to|first [\d,]+ and last", re.IGNORECASE)
 # What no host may say of a call that never ran.
-_MAY_HAVE_RUN = re.compile(r"may have (?:been )?(?:completed|executed|sent)|verify", re.IGNORECASE)
+_MAY_HAVE_RUN = re.compile(
+    # Copilot CLI 1.0: "Failed to verify cached MCP tools" says that it asked for the list of tools first.
+    r"may have (?:been )?(?:completed|executed|sent)|(?<!Failed to )verify",
+    re.IGNORECASE,
+)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?=T00:00)")
 
 QUOTE = Step(tool="get_quote", words="stock price", arguments={"symbols": ["BTC/USD"]})
