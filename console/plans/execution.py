@@ -254,7 +254,10 @@ def _work(child: PlanChild) -> None:
 
 
 def _order_of(child: PlanChild) -> Order | None:
-    mine = Order.objects.filter(connection_id=child.plan.connection_id, client_order_id=child.client_order_id)
+    """The one its plan prepared: an order that somebody else gave the same id is never the plan's to release."""
+    plan = child.plan
+    mine = Order.objects.filter(connection_id=plan.connection_id, client_order_id=child.client_order_id)
+    mine = mine.filter(confirmation__plan_id=plan.public_id)
     return mine.select_related("confirmation__app__connection", "connection", "app").first()
 
 
