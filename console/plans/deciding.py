@@ -79,6 +79,7 @@ def _start(
             )
         permission.check_permission(asking.app, asking.connection)
         bounds.check_toolset(asking.app)
+        bounds.check_credentials(asking.app, now)
         asking.check_halts(halts.GatedAction.RELEASE, plan.account_id)
         if plan.starts_after is not None and plan.starts_after + bounds.LATE < now:
             raise Refusal(
@@ -210,6 +211,7 @@ def resume(plan: TradingPlan, *, by: User, evidence: Evidence) -> bool:
         now = timezone.now()
         permission.check_permission(asking.app, asking.connection)
         bounds.check_toolset(asking.app)
+        bounds.check_credentials(asking.app, now)
         asking.check_halts(halts.GatedAction.RELEASE, plan.account_id)
         plan.refresh_from_db()
         if plan.ends_at is not None and plan.ends_at <= now:

@@ -266,8 +266,10 @@ def _authorize(child: PlanChild) -> Callable[[Connection], None]:
 
     def may(connection: Connection) -> None:
         current = TradingPlan.objects.select_related("app").get(pk=child.plan_id)
-        bounds.check_running(current, connection, timezone.now())
+        now = timezone.now()
+        bounds.check_running(current, connection, now)
         bounds.check_toolset(current.app)
+        bounds.check_credentials(current.app, now)
 
     return may
 

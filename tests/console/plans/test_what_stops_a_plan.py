@@ -22,7 +22,10 @@ from console.plans import deciding, execution
 from console.plans.models import PlanKind, WhenSilent
 from console.plans.preparing import PlanWish
 from console.plans.states import PlanStatus
+from console.platforms import services as platforms
+from console.platforms.models import Access, PlatformUser
 from console.principal import Principal
+from console.scopes import Source
 from console.toolsets import ON_BY_DEFAULT
 from tests.clock import Clock
 from tests.console.plans.steps import go_on, now_of, sent, started, statuses, twap
@@ -48,6 +51,11 @@ STOPS: dict[str, tuple[Stop, PlanStatus, Code]] = {
     ),
     "revocation": (
         lambda owner, paper, app: grants.revoke(app, by=owner, reason="By its owner"),
+        PlanStatus.STOPPED,
+        Code.APP_REVOKED,
+    ),
+    "the end of its key": (
+        lambda owner, paper, app: app.api_keys.update(expires_at=timezone.now()),
         PlanStatus.STOPPED,
         Code.APP_REVOKED,
     ),
@@ -93,6 +101,23 @@ def test_the_release_of_an_order_itself_asks_too(
     execution.sweep()
     assert Order.objects.filter(released_at__isnull=False).count() == 0
     assert now_of(plan).state is not PlanStatus.RUNNING
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["the platform", "its user"])
+def test_a_platform_that_is_disabled_has_no_orders_sent(
+    clock: Clock, owner: User, operator: User, paper: Connection, trader: Principal, whole: bool
+) -> None:
+    platform, _ = platforms.create_platform(operator, name="Desk")
+    user = PlatformUser.objects.create(platform=platform, user=owner, public_id="tlu_1", digest="")
+    ConnectedApp.objects.filter(pk=trader.app_id).update(source=Source.PLATFORM)
+    Access.objects.create(platform_user=user, connection=paper, scopes="", app_id=trader.app_id)
+    plan = started(trader, twap())
+    execution.sweep()
+    assert len(sent(plan)) == 1
+    platforms.disable_platform(platform, by=operator) if whole else platforms.disable_user(user)
+    go_on(clock, minutes=10)
+    assert (now_of(plan).state, now_of(plan).code) == (PlanStatus.STOPPED, Code.APP_REVOKED)
+    assert len(sent(plan)) == 1
 
 
 def test_an_unlinked_connection_ends_its_plans(clock: Clock, owner: User, paper: Connection, trader: Principal) -> None:
