@@ -195,7 +195,7 @@ def pause(plan: TradingPlan, *, by: str, user: User | None = None) -> bool:
     with transaction.atomic():
         paused = transitions.move(plan, PlanStatus.PAUSED, f"Paused by {by}.", by)
         if paused:
-            transitions.keep(guards)
+            transitions.keep(plan, guards)
         if paused and user is not None:
             _record(user, "plan paused", plan, None)
     return paused
@@ -239,7 +239,7 @@ def cancel(plan: TradingPlan, *, by: str, user: User | None = None) -> bool:
     with transaction.atomic():
         ended = transitions.move(plan, PlanStatus.CANCELLED, f"Cancelled by {by}.", by)
         if ended:
-            transitions.keep(guards)
+            transitions.keep(plan, guards)
             transitions.leave_out(plan)
             if user is not None:
                 _record(user, "plan cancelled", plan, None)

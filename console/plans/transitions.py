@@ -138,9 +138,12 @@ def recall(child: PlanChild) -> None:
     PlanChild.objects.filter(pk=child.pk, status=ChildStatus.OPEN).update(recalled=True)
 
 
-def keep(children: Collection[PlanChild]) -> None:
-    """Their orders stay open though the plan stops: only the owner cancels them."""
-    PlanChild.objects.filter(pk__in=[each.pk for each in children], status=ChildStatus.OPEN).update(kept=True)
+def keep(plan: TradingPlan, children: Collection[PlanChild]) -> None:
+    """The orders of these stay open though the plan stops, and no other: only the owner cancels them."""
+    guards = {each.pk for each in children}
+    opened = PlanChild.objects.filter(plan=plan, status=ChildStatus.OPEN)
+    opened.filter(pk__in=guards).update(kept=True)
+    opened.exclude(pk__in=guards).update(kept=False)
 
 
 def leave_out(plan: TradingPlan) -> None:

@@ -144,6 +144,29 @@ def test_an_app_that_ends_its_plan_leaves_what_guards_a_position_to_its_owner(
         assert list(left.values_list("side", flat=True)) == (["SELL"] if stays else [])
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_what_an_app_left_to_the_owner_ends_with_the_owners_cancel(
+    clock: Clock, owner: User, paper: Connection, trader: Principal, resumed: bool
+) -> None:
+    trade(trader, "0.05")
+    connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+    plan = preparing.prepare_plan(trader, grid(trader))
+    password = Evidence(proof=Proof.PASSWORD, label="the password")
+    deciding.approve(plan, by=owner, evidence=password, seen=plan.confirmation.terms_digest)
+    execution.sweep()
+    fill(plan, 1)
+    execution.sweep()
+    assert deciding.pause(now_of(plan), by="Claude")
+    execution.sweep()
+    left = Order.objects.filter(plan_child__plan=plan, status=Status.WORKING, cancel_requested_at=None)
+    assert [each.side for each in left] == ["SELL"]
+    if resumed:
+        assert deciding.resume(now_of(plan), by=owner, evidence=password)
+    assert deciding.cancel(now_of(plan), by=owner.email, user=owner)
+    execution.sweep()
+    assert not left.all().exists()
+
+
 def test_a_recurring_order_goes_on_its_days(clock: Clock, trader: Principal) -> None:
     wish = PlanWish(kind=PlanKind.DCA, symbol="BTC/USD", notional=Decimal(100), every="day", orders=3)
     plan = started(trader, wish)
