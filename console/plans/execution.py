@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import partial
 
 from django.conf import settings
-from django.db import Error
+from django.db import Error, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -157,8 +157,13 @@ def _waiting(plan: TradingPlan, now: datetime) -> list[PlanChild]:
 def _check(plan: TradingPlan, now: datetime) -> None:
     """Whether it may go on at all."""
     if plan.ends_at is not None and plan.ends_at <= now:
-        if transitions.move(plan, PlanStatus.DONE, "Its time is over.", BY_ITSELF):
-            transitions.leave_out(plan)
+        unsent = PlanChild.objects.filter(plan=plan, status__in=(ChildStatus.WAITING, ChildStatus.WORKING)).count()
+        with transaction.atomic():
+            if transitions.move(plan, PlanStatus.DONE, "Its time is over.", BY_ITSELF):
+                transitions.leave_out(plan)
+                if unsent:
+                    orders = "One of its orders was" if unsent == 1 else f"{unsent} of its orders were"
+                    transitions.tell_of_unsent(plan, f"Its time is over. {orders} not sent.")
         return
     refusal = bounds.why_not(plan)
     if refusal is not None:
@@ -404,10 +409,6 @@ def _refused(child: PlanChild, refusal: Refusal) -> None:
         _try_again(child, wait, refusal)
         return
     _skip(child, refusal.code, str(refusal))
-    if plan.at_refusal == AtRefusal.STOP:
-        what = f"Order {child.number} was refused: {refusal}"
-        if transitions.move(plan, PlanStatus.STOPPED, what, BY_ITSELF, code=refusal.code):
-            transitions.leave_out(plan)
 
 
 def _wait(child: PlanChild, refusal: Refusal) -> timedelta | None:
@@ -458,15 +459,21 @@ def _end_unsent(child: PlanChild, order: Order | None) -> None:
         raise order_state.ConcurrentUpdate(f"{order.public_id} was released meanwhile")
 
 
+@transaction.atomic
 def _skip(child: PlanChild, code: str, reason: str) -> None:
-    transitions.move_child(
-        child,
-        ChildStatus.WORKING,
-        ChildStatus.SKIPPED,
-        f"Skipped: {preparing.child_text(child, child.plan.symbol, child.plan.currency)}. {reason}",
-        code=code,
-        reason=reason,
-    )
+    """It never goes, and its plan goes on or stops, as was confirmed: both or neither, wherever this process ends."""
+    plan = child.plan
+    what = f"{preparing.child_text(child, plan.symbol, plan.currency)}. {reason}"
+    if not transitions.move_child(
+        child, ChildStatus.WORKING, ChildStatus.SKIPPED, f"Skipped: {what}", code=code, reason=reason
+    ):
+        return
+    if plan.at_refusal == AtRefusal.SKIP:
+        transitions.tell_of_unsent(plan, what, child.number)
+        return
+    said = f"Order {child.number} was not sent: {reason}"
+    if transitions.move(plan, PlanStatus.STOPPED, said, BY_ITSELF, code=code):
+        transitions.leave_out(plan)
 
 
 # -- what became of it ---------------------------------------------------------------------------------------
@@ -482,13 +489,14 @@ def _settle(child: PlanChild) -> None:
     what += f", {plain(order.filled_quantity)} filled." if order.filled_quantity else "."
     followers = _followers(child, order) if child.plan.kind == PlanKind.GRID else []
     done = {"code": order.code, "reason": order.reason}
-    if not transitions.follow_up(child, what, done, *followers):
-        return
     never_went = order.state in (Status.REJECTED, Status.DENIED, Status.NOT_SENT)
-    if never_went and not order.filled_quantity and child.plan.at_refusal == AtRefusal.STOP:
-        said = f"Order {child.number} ended as {order.status_words.lower()}: {order.reason}"
-        if transitions.move(child.plan, PlanStatus.STOPPED, said, BY_ITSELF, code=order.code):
-            transitions.leave_out(child.plan)
+    with transaction.atomic():
+        if not transitions.follow_up(child, what, done, *followers):
+            return
+        if never_went and not order.filled_quantity and child.plan.at_refusal == AtRefusal.STOP:
+            said = f"Order {child.number} ended as {order.status_words.lower()}: {order.reason}"
+            if transitions.move(child.plan, PlanStatus.STOPPED, said, BY_ITSELF, code=order.code):
+                transitions.leave_out(child.plan)
 
 
 def _followers(child: PlanChild, order: Order) -> list[dict[str, object]]:

@@ -22,7 +22,8 @@ from console.plans.models import PlanChild, PlanEvent, TradingPlan
 from console.plans.states import CHILD_MOVES, PLAN_MOVES, ChildStatus, PlanStatus
 
 BY_ITSELF = "Tradelatch"
-_TOLD = frozenset({PlanStatus.PAUSED, PlanStatus.STOPPED})
+_TOLD = frozenset({PlanStatus.PAUSED, PlanStatus.STOPPED, PlanStatus.CANCELLED})
+"""What its owner is notified of where no person did it."""
 
 
 def add_event(plan: TradingPlan, what: str, by: str, number: int | None = None) -> None:
@@ -57,11 +58,19 @@ def move(plan: TradingPlan, after: PlanStatus, what: str, by: str, *, code: str 
             category=ChangeCategory.SYSTEM,
         )
         if after in _TOLD:
-            _tell(plan, what, now)
+            _tell(plan, f"Plan {plan.status}", what, now)
     return True
 
 
-def _tell(plan: TradingPlan, what: str, now: datetime) -> None:
+def tell_of_unsent(plan: TradingPlan, what: str, number: int | None = None) -> None:
+    """Its owner is notified of orders that did not go though their plan goes on, or is done. Of several that follow
+    each other, ``number`` being that of one, the first is told of."""
+    if number is not None and plan.children.filter(number=number - 1, status=ChildStatus.SKIPPED).exists():
+        return
+    _tell(plan, "Not sent by a plan" if number is None else f"Order {number} of a plan skipped", what, timezone.now())
+
+
+def _tell(plan: TradingPlan, title: str, what: str, now: datetime) -> None:
     owner = plan.connection.owner
     if not owner.is_active:
         return
@@ -71,7 +80,7 @@ def _tell(plan: TradingPlan, what: str, now: datetime) -> None:
         Told(
             kind=NewsKind.END,
             source=f"plan:{plan.pk}:{now:%Y%m%d%H%M%S%f}",
-            title=f"Plan {plan.status}: {wording.sentence(plan.heading, 140)} ({label})",
+            title=f"{title}: {wording.sentence(plan.heading, 140)} ({label})",
             text=f"{wording.sentence(what)} On {wording.name(plan.connection.name)}, from "
             f"{wording.name(plan.app.name)}.",
             path=f"/plans/{plan.public_id}/",

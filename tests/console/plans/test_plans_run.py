@@ -9,7 +9,7 @@ from brokers.types import OrderRequest, Side
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.orders.models import Order
-from console.plans import deciding, execution, preparing
+from console.plans import deciding, execution, preparing, transitions
 from console.plans.models import AtRefusal, PlanChild, PlanKind
 from console.plans.preparing import PlanWish
 from console.plans.states import PlanStatus
@@ -158,3 +158,29 @@ def test_a_child_that_fails_in_the_middle_of_its_sending_is_not_sent_again(
         go_on(clock, seconds=30)
     assert len(watch.submitted) == 1
     assert now_of(plan).released_orders == 1
+
+
+@pytest.mark.parametrize("by_broker", [False, True])
+def test_a_process_that_dies_at_a_refusal_leaves_no_plan_running_that_it_stops(
+    clock: Clock, trader: Principal, watch: Watch, monkeypatch: pytest.MonkeyPatch, by_broker: bool
+) -> None:
+    plan = started(trader, twap(at_refusal=AtRefusal.STOP))
+    if by_broker:
+        execution.sweep()
+        PlanChild.objects.filter(plan=plan, number=1).update(status="open")
+        Order.objects.filter(plan_child__plan=plan).update(status="rejected", filled_quantity=0)
+    else:
+        Connection.objects.update(limits={"order_notional": "10"})
+    with monkeypatch.context() as patched:
+
+        def dies(*given: object, **more: object) -> bool:
+            raise RuntimeError("The process ends here.")
+
+        patched.setattr(transitions, "move", dies)
+        execution.sweep()
+    Connection.objects.update(limits={})
+    assert statuses(plan)[0] not in ("skipped", "done")
+    if by_broker:
+        go_on(clock, minutes=10)
+        assert now_of(plan).state is PlanStatus.STOPPED
+        assert len(watch.submitted) == 1
