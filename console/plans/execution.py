@@ -10,6 +10,7 @@ child WAITING                 nothing was done
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -58,6 +59,8 @@ _PASSING = frozenset(
     }
 )
 """What may be over in a moment."""
+_BEHIND = frozenset({Code.NO_POSITION, Code.POSITION_CHANGED, Code.INSUFFICIENT_POSITION})
+"""The same of what a grid has just bought: its broker may tell of the fill before it tells of the position."""
 _UNSENT = frozenset({Status.LAPSED, Status.DENIED, Status.CANCELLED, Status.REJECTED_BY_OWNER})
 
 
@@ -324,6 +327,8 @@ def _item(child: PlanChild, broker: Broker) -> tuple[PlanItem, Action]:
     plan = child.plan
     if plan.kind == PlanKind.TIME_EXIT:
         return _closing(child, broker), Action.CLOSE
+    if plan.kind == PlanKind.GRID and child.side == Side.SELL:
+        return _offered(child, broker), Action.CLOSE
     resting = preparing.resting_tif(broker) if plan.kind == PlanKind.GRID else None
     terms = Terms(
         symbol=plan.symbol,
@@ -352,6 +357,32 @@ def _closing(child: PlanChild, broker: Broker) -> PlanItem:
         symbol=plan.symbol,
         side=Side(child.side),
         quantity=whole if child.quantity is None else min(whole, child.quantity),
+        reduce_only=broker.capabilities.takes_reduce_only(instrument.asset_class),
+    )
+    return PlanItem(terms=terms, client_order_id=child.client_order_id, position=position.quantity)
+
+
+def _offered(child: PlanChild, broker: Broker) -> PlanItem:
+    """What a grid bought, as far as it is still there: a fee may have been taken from it, or its owner sold it."""
+    plan = child.plan
+    position: Position = order_preparing.open_position(broker, plan.account_id, plan.symbol)
+    others = Order.objects.filter(plan_child__plan=plan, side=Side.SELL, status__in=order_states.OPEN)
+    offered = sum(((each.quantity or 0) - each.filled_quantity for each in others), Decimal(0))
+    free = position.quantity - offered
+    if free <= 0:
+        raise Refusal(
+            Code.POSITION_CHANGED,
+            f"The position is {plain(position.quantity)} by now, and {plain(offered)} of it is offered already.",
+        )
+    instrument = broker.instrument(plan.symbol)
+    assert child.quantity is not None
+    terms = Terms(
+        symbol=plan.symbol,
+        side=Side.SELL,
+        quantity=min(child.quantity, order_preparing.quantity_to_close(replace(position, quantity=free), instrument)),
+        order_type=OrderType(child.order_type),
+        tif=preparing.resting_tif(broker),
+        limit_price=child.limit_price,
         reduce_only=broker.capabilities.takes_reduce_only(instrument.asset_class),
     )
     return PlanItem(terms=terms, client_order_id=child.client_order_id, position=position.quantity)
@@ -404,8 +435,10 @@ def _refused(child: PlanChild, refusal: Refusal) -> None:
                 child, ChildStatus.WORKING, ChildStatus.LEFT_OUT, code=refusal.code, reason=str(refusal)
             )
         return
-    wait = _wait(child, refusal)
-    if wait is not None and now + wait <= child.due_at + bounds.late_after(plan):
+    wait, late = _wait(child, refusal), bounds.late_after(plan)
+    if refusal.code in _BEHIND:
+        late = min(late, bounds.LATE)
+    if wait is not None and now + wait <= child.due_at + late:
         _try_again(child, wait, refusal)
         return
     _skip(child, refusal.code, str(refusal))
@@ -413,7 +446,8 @@ def _refused(child: PlanChild, refusal: Refusal) -> None:
 
 def _wait(child: PlanChild, refusal: Refusal) -> timedelta | None:
     """How long until it is tried again; None: that would not help."""
-    if refusal.code not in _PASSING and refusal.retry_after is None:
+    is_behind = refusal.code in _BEHIND and child.plan.kind == PlanKind.GRID and child.side == Side.SELL
+    if refusal.code not in _PASSING and refusal.retry_after is None and not is_behind:
         return None
     asked = timedelta(seconds=refusal.retry_after or 0)
     again: timedelta = _SOONEST * 2 ** min(child.attempt, 10)
