@@ -1,6 +1,8 @@
 """A plan that was confirmed once sends each of its orders at its time, once, and says what became of it."""
 
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -8,6 +10,7 @@ from brokers.errors import BrokerUnavailable
 from brokers.types import OrderRequest, Side
 from console.connections.models import Connection
 from console.errors import Code, Refusal
+from console.orders import preview as previewing
 from console.orders.models import Order
 from console.plans import deciding, execution, preparing, transitions
 from console.plans.models import AtRefusal, PlanChild, PlanKind
@@ -70,6 +73,23 @@ def test_the_preview_names_every_order_with_its_time_worst_cost_and_fee(clock: C
     assert Decimal(shown["most_value"]) > Decimal(shown["value"])
     assert "Never more than 3 orders" in shown["summary"]
     assert len(shown["could_stop"]) >= 3
+
+
+def test_the_value_of_a_plan_in_a_currency_of_small_units_is_bounded_in_that_of_the_connection(
+    clock: Clock, trader: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As yen are in dollars: a bound of as many dollars would bound nothing."""
+    real = previewing.preview
+
+    def preview(*given: Any, **more: Any) -> previewing.PreviewResult:
+        found = real(*given, **more)
+        assert found.worst is not None
+        return replace(found, worst=found.worst / 150, shown=found.shown | {"currency": "JPY"})
+
+    shown = preparing.prepare_plan(trader, twap()).confirmation.terms
+    monkeypatch.setattr(previewing, "preview", preview)
+    small = preparing.prepare_plan(trader, twap()).confirmation.terms
+    assert Decimal(small["most_value"]) < Decimal(shown["most_value"]) / 100
 
 
 def test_an_order_that_would_pass_the_value_of_its_plan_is_not_sent(clock: Clock, trader: Principal) -> None:
