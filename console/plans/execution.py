@@ -105,7 +105,7 @@ def advance(plan: TradingPlan) -> None:
         for child in _left(plan, now):
             _work(child)
         for child in _waiting(plan, now):
-            if not _still_runs(plan):
+            if not _goes_on(plan):
                 break
             _work(child)
         _finish(plan)
@@ -113,9 +113,11 @@ def advance(plan: TradingPlan) -> None:
         _withdraw(plan, now)
 
 
-def _still_runs(plan: TradingPlan) -> bool:
+def _goes_on(plan: TradingPlan) -> bool:
+    """It runs, and what became of each order it sent is known: its next one waits for that."""
     plan.refresh_from_db(fields=["status"])
-    return plan.state is PlanStatus.RUNNING
+    unknown = plan.children.filter(status=ChildStatus.OPEN, order__status__in=(Status.SENDING, Status.UNKNOWN))
+    return plan.state is PlanStatus.RUNNING and not unknown.exists()
 
 
 def _lapse(plan: TradingPlan, now: datetime) -> None:

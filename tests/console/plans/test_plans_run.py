@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from brokers.errors import BrokerUnavailable
+from brokers.errors import BrokerUnavailable, UnknownOutcome
 from brokers.types import OrderRequest, Side
 from console.connections.models import Connection
 from console.errors import Code, Refusal
 from console.orders import preview as previewing
+from console.orders.execution import reconcile
 from console.orders.models import Order
 from console.plans import deciding, execution, preparing, transitions
 from console.plans.models import AtRefusal, PlanChild, PlanKind
@@ -204,3 +205,21 @@ def test_a_process_that_dies_at_a_refusal_leaves_no_plan_running_that_it_stops(
         go_on(clock, minutes=10)
         assert now_of(plan).state is PlanStatus.STOPPED
         assert len(watch.submitted) == 1
+
+
+def test_the_next_order_waits_until_it_is_known_what_became_of_the_last(
+    clock: Clock, trader: Principal, watch: Watch
+) -> None:
+    def lost(request: OrderRequest) -> None:
+        raise UnknownOutcome("The answer is lost.")
+
+    watch.after_submit = lost
+    plan = started(trader, twap())
+    execution.sweep()
+    assert Order.objects.get(plan_child__plan=plan).status == "unknown"
+    watch.after_submit = lambda request: None
+    go_on(clock, minutes=10)
+    assert (statuses(plan), len(watch.submitted)) == (["open", "waiting", "waiting"], 1)
+    reconcile.sweep()
+    go_on(clock, seconds=5)
+    assert (statuses(plan)[0], len(watch.submitted)) == ("done", 2)
