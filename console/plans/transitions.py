@@ -18,7 +18,9 @@ from console.errors import Code
 from console.notifications import news, wording
 from console.notifications.models import NewsKind
 from console.notifications.news import Told
-from console.plans.models import PlanChild, PlanEvent, TradingPlan
+from console.orders.states import Status
+from console.orders.transitions import order_state
+from console.plans.models import PlanChild, PlanEvent, PlanKind, TradingPlan
 from console.plans.states import CHILD_MOVES, PLAN_MOVES, ChildStatus, PlanStatus
 
 BY_ITSELF = "Tradelatch"
@@ -44,6 +46,8 @@ def move(plan: TradingPlan, after: PlanStatus, what: str, by: str, *, code: str 
     for name, value in changed.items():
         setattr(plan, name, value)
     add_event(plan, what, by)
+    if after is not PlanStatus.RUNNING:
+        _take_back_unsent(plan, by)
     if by == BY_ITSELF and before is not PlanStatus.AWAITING:
         audit_log.record_change(
             None,
@@ -60,6 +64,19 @@ def move(plan: TradingPlan, after: PlanStatus, what: str, by: str, *, code: str 
         if after in _TOLD:
             _tell(plan, f"Plan {plan.status}", what, now)
     return True
+
+
+def _take_back_unsent(plan: TradingPlan, by: str) -> None:
+    """An order that was released and has not been sent, as where its process died, is sent by nobody any more."""
+    pauses = plan.state is PlanStatus.PAUSED
+    if pauses and plan.kind == PlanKind.TIME_EXIT:
+        return  # it would not go again
+    found = PlanChild.objects.filter(plan=plan, status=ChildStatus.OPEN, order__status=Status.INTENT)
+    for child in found.select_related("order"):
+        assert child.order is not None
+        said = f"Plan {plan.public_id} is {plan.status}. Nothing was sent."
+        if order_state.try_move(child.order, Status.CANCELLED, said, by, "", code="", reason=said) and pauses:
+            recall(child)
 
 
 def tell_of_unsent(plan: TradingPlan, what: str, number: int | None = None) -> None:

@@ -16,6 +16,7 @@ from console.halts import services as halts
 from console.halts.services import Proof
 from console.notifications.models import NewsItem
 from console.onboarding import connection_lifecycle
+from console.orders.execution import reconcile, release
 from console.orders.models import Order
 from console.orders.owner.approvals import Evidence
 from console.plans import deciding, execution
@@ -29,6 +30,7 @@ from console.scopes import Source
 from console.toolsets import ON_BY_DEFAULT
 from tests.clock import Clock
 from tests.console.plans.steps import go_on, now_of, sent, started, statuses, twap
+from tests.watched_broker import Watch
 
 pytestmark = pytest.mark.django_db
 
@@ -164,6 +166,23 @@ def test_a_cancelled_plan_sends_nothing_more(clock: Clock, trader: Principal) ->
     assert len(sent(plan)) == 1
     assert statuses(plan) == ["done", "left_out", "left_out"]
     assert not deciding.cancel(now_of(plan), by="Claude")
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+def test_what_was_released_and_not_sent_stays_unsent_once_its_plan_stops(
+    clock: Clock, owner: User, trader: Principal, watch: Watch, monkeypatch: pytest.MonkeyPatch, pauses: bool
+) -> None:
+    """Its process died in between, and the sweep of orders would send it."""
+    plan = started(trader, twap())
+    with monkeypatch.context() as patched:
+        patched.setattr(release, "_send", lambda going, by, request_id: None)
+        execution.sweep()
+    assert Order.objects.get(plan_child__plan=plan).status == "intent"
+    stop = deciding.pause if pauses else deciding.cancel
+    assert stop(now_of(plan), by=owner.email, user=owner)
+    clock.advance(seconds=35)
+    reconcile.sweep()
+    assert (Order.objects.get(plan_child__plan=plan).status, watch.submitted) == ("cancelled", [])
 
 
 @pytest.mark.parametrize(
