@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := run
 .PHONY: help run rotate dev demo example-chat screens quick test test-postgresql clients hosts vendors mutations calendars conformance bench bench-growth bench-paper \
-	bench-bulkhead bench-alerts bench-order bench-resting bench-fast-path bench-console bench-profit races chaos soak load docs lint lock clean
+	bench-bulkhead bench-alerts bench-order bench-resting bench-fast-path bench-console bench-profit races chaos plan-kills soak load docs lint lock clean
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python
@@ -166,6 +166,11 @@ chaos: .venv/.tests ## faults and kills; after touching sending, looking up or a
 	$(PYTHON) -m tests.chaos $(CHAOS)
 	$(PYTHON) -m tests.chaos.at_once --on sqlite --rounds 3
 	$(PYTHON) -m tests.chaos.at_once --on postgresql --rounds 3
+
+# 500 plans of every kind, carried on by processes that are killed wherever they write something; test runs a few.
+# With ARGS="--seed 7" the same plans again.
+plan-kills: .venv/.tests ## kills of plans; after touching console/plans
+	$(PYTHON) -m tests.plan_kills $(ARGS)
 
 # The default instance for 30 minutes with every core busy and bursts of messages; test runs ten seconds of it.
 soak: .venv/.tests ## the default instance under noise for 30 minutes; before a release

@@ -9,6 +9,7 @@ from brokers.errors import NotSupported
 from brokers.order_streams import OrderStream
 from brokers.types import (
     Account,
+    AccountEquity,
     AccountState,
     AssetClass,
     Bar,
@@ -268,6 +269,14 @@ class TellingBroker(Broker, Protocol):
 
     def open_names(self, account_id: str) -> list[str]:
         """The client order ids of all that is open now, newest first."""
+        ...
+
+    def version_of_open(self, account_id: str) -> str:
+        """Another one whenever ``open_names`` gives other names than before."""
+        ...
+
+    def equity(self, account_id: str) -> AccountEquity:
+        """As ``account_state`` has it. Costs the same however many orders rest."""
         ...
 
 

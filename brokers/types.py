@@ -359,6 +359,17 @@ class AccountState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountEquity:
+    """Of an ``AccountState`` what needs no look at the orders that rest, in ``currency``."""
+
+    account_id: str
+    currency: str
+    equity: Decimal
+    cash: Decimal
+    """What open orders hold of it included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
     symbol: str
     asset_class: AssetClass

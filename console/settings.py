@@ -490,6 +490,7 @@ CELERY_BEAT_SCHEDULE = {
     "tell-of-keys": {"task": "console.keys.tasks.tell_of_ends", "schedule": 3600.0, "options": {"expires": 600}},
     "forget-news": {"task": "console.notifications.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "look-at-alerts": {"task": "console.alerts.tasks.look", "schedule": 5.0, "options": {"expires": 10}},
+    "forget-alerts": {"task": "console.alerts.tasks.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "look-outside": {"task": "console.orders.tasks.look_outside", "schedule": 30.0, "options": {"expires": 30}},
     "match-paper-orders": {"task": "brokers.paper.tasks.match_resting", "schedule": 2.0, "options": {"expires": 10}},
     "follow-live-prices": {

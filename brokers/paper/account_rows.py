@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, transaction
-from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, When
-from django.db.models.functions import Coalesce
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Subquery, When
 
 from brokers.compiled_queries import JsonRows, Statement
 from brokers.errors import InvalidAccount
@@ -27,6 +26,8 @@ from brokers.paper.models import (
 )
 from brokers.paper.prices import Market
 
+FEW = 100
+"""Orders that are read with their account sooner than looked for one by one."""
 # What SQLite writes of a float has 15 digits: the bounds are taken this much wider, so that no order is missed.
 _ROUNDED = 2e-14
 
@@ -54,11 +55,11 @@ def _build(key: str, named: str, first: str, second: str, at: datetime) -> Query
 
 
 def _build_glance(key: str, first: str, second: str) -> QuerySet[PaperAccount, tuple[Any, ...]]:
-    mine = PaperOrder.objects.filter(account=OuterRef("pk"), status__in=[first, second]).order_by()
-    count = mine.values("account").annotate(count=Count("pk")).values("count")
+    open_ones = (PaperOrder.objects.filter(account=OuterRef("pk"), status=status) for status in (first, second))
+    more = (Exists(orders.order_by()[FEW : FEW + 1]) for orders in open_ones)
     return PaperAccount.objects.filter(key=key).values_list(
         *_FIELDS,
-        Coalesce(Subquery(count), 0),
+        Case(When(next(more), then=True), When(next(more), then=True), default=False),
         JsonRows(ImportedSeries.objects.all(), "id", "imported", "symbol", "name", "asset_class", "exchange"),
         JsonRows(CorporateAction.objects.all(), "id", "at", "symbol", "kind", "value"),
     )
@@ -74,8 +75,8 @@ class Glance:
     """An account without what it has."""
 
     account: PaperAccount
-    open_orders: int
-    """How many."""
+    many_rest: bool
+    """Whether more than ``FEW`` orders of one status are open."""
     imported: tuple[tuple[Any, ...], ...]
     """As ``listings.market_for`` takes it."""
 
@@ -97,8 +98,8 @@ def glance(key: str) -> Glance:
     row = _GLANCE.first(key, *OPEN_STATUSES)
     if row is None:
         raise InvalidAccount("There is no such paper account.")
-    *own, count, series, actions = row
-    return Glance(PaperAccount.from_db(DEFAULT_DB_ALIAS, _FIELDS, own), count, _imported(series, actions))
+    *own, many, series, actions = row
+    return Glance(PaperAccount.from_db(DEFAULT_DB_ALIAS, _FIELDS, own), bool(many), _imported(series, actions))
 
 
 def _imported(series: list[tuple[Any, ...]], actions: list[tuple[Any, ...]]) -> tuple[tuple[Any, ...], ...]:
@@ -122,7 +123,7 @@ def read(key: str, at: datetime, *, named: str = "") -> AccountRows:
     ]
     found = [_wider(OpenOrder(*order)) for order in orders]
     state = AccountSnapshot(account, at, named=named, orders=found, book=book)
-    return AccountRows(account, len(state.orders), _imported(series, actions), state)
+    return AccountRows(account, len(state.orders) > FEW, _imported(series, actions), state)
 
 
 def _wider(order: OpenOrder) -> OpenOrder:

@@ -7,12 +7,22 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from django.db import connection, transaction
-from django.db.models import Exists, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from brokers import market_hours
 from brokers.compiled_queries import Statement
-from brokers.paper import account_rows, buying_power, costs, engine, fill_rules, ledger, prices, public_price_feed
+from brokers.paper import (
+    account_rows,
+    buying_power,
+    costs,
+    engine,
+    fill_rules,
+    ledger,
+    prices,
+    public_price_feed,
+    tapes_in_use,
+)
 from brokers.paper.listings import market_for, market_of
 from brokers.paper.models import OPEN_STATUSES, CashBalance, Holding, LivePair, MatchedTape, PaperAccount, PaperOrder
 from brokers.types import BrokerStatus
@@ -23,8 +33,6 @@ DEFAULT_SEED = 1
 """Accounts share one simulated market unless somebody asks for another."""
 LONGEST_SETTLEMENT = 5
 _BATCH = 500
-_FEW = 100
-"""Orders that are read with their account sooner than looked for one by one."""
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _BY_CLOCK = ("expires_at", "arrives_at", "cancels_at")
 _FRESH_FROM_VENUE = Q(next_at=None) & Exists(
@@ -273,27 +281,25 @@ def bring_current(key: str, now: datetime, *, named: str = "") -> CurrentAccount
     return CurrentAccount(account, market, now, state)
 
 
-def bring_matched(key: str, now: datetime) -> PaperAccount:
-    """As ``bring_current``, for whoever asks nothing of what the account has: where many orders rest, those that a bar
-    or the clock may have reached are looked for by indexes, and the others not read. Raises InvalidAccount."""
+def bring_matched(key: str, now: datetime) -> CurrentAccount:
+    """As ``bring_current``, for whoever asks nothing of the orders that rest: where those are many, what a bar or the
+    clock may have reached is looked for by indexes, and the others are not read. Raises InvalidAccount."""
     rows = account_rows.glance(key)
-    if rows.open_orders <= _FEW:
-        return bring_current(key, now).account
-    if engine.pending(rows.account, rows.market, now) or _is_due(rows.account, rows.market, now):
-        return bring_current(key, now).account
-    return rows.account
+    account, market = rows.account, rows.market
+    if not rows.many_rest or engine.pending(account, market, now) or _is_due(account, market, now):
+        return bring_current(key, now)
+    return CurrentAccount(account, market, now, ledger.AccountSnapshot(account, now))
 
 
 def _is_due(account: PaperAccount, market: prices.Market, now: datetime) -> bool:
     """Whether ``engine.due`` may find anything."""
     if any(owner == account.pk for _, owner, _ in due_by_time(now)):
         return True
-    open_ones = PaperOrder.objects.filter(account=account, status__in=OPEN_STATUSES).order_by()
-    seen = Subquery(MatchedTape.objects.filter(tape=OuterRef("tape")).values("seen"))
-    tapes = open_ones.values_list("tape").distinct().annotate(symbol=Min("symbol"), seen=seen)
-    for key, symbol, until in tapes:
-        if until is None:
-            return True
+    tapes = tapes_in_use.of_account(account.pk)
+    marks = MatchedTape.objects.filter(tape__in=tapes).values_list("tape", "symbol", "seen")
+    if len(marks) < len(tapes):
+        return True
+    for key, symbol, until in marks:
         tape = market.tape(symbol)
         first, end = market_hours.minute_of(until - engine.GRACE), prices.completed(tape, now)
         bar = tape.aggregate(first - first % tape.step, end) if first < end else None

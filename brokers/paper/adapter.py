@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any, Self
 
-from django.db.models import Q
+from django.db.models import Count, Max, Q
 from django.utils import timezone
 
 from brokers.base import Extras
@@ -40,6 +40,7 @@ from brokers.paper.prices import bars as bars_of
 from brokers.paper.prices import quote as quote_of
 from brokers.types import (
     Account,
+    AccountEquity,
     AccountState,
     AssetClass,
     Bar,
@@ -162,6 +163,14 @@ class PaperBroker(Extras):
             initial_margin=margin.initial,
             maintenance_margin=margin.maintenance,
         )
+
+    def equity(self, account_id: str) -> AccountEquity:
+        self._check_prices(account_id)
+        found = bring_matched(account_id, self._clock())
+        own = found.account.currency
+        value = sum((_value(found, symbol, units) for symbol, (units, _) in found.state.holdings.items()), Decimal(0))
+        cash = found.state.total(own)
+        return AccountEquity(account_id=account_id, currency=own, equity=cash + value, cash=cash)
 
     def positions(self, account_id: str) -> list[Position]:
         return _positions(self._priced(account_id))
@@ -336,6 +345,12 @@ class PaperBroker(Extras):
         found = found.select_related("parent").prefetch_related("fills").order_by("-created", "-pk")
         return [_broker_order(order) for order in found]
 
+    def version_of_open(self, account_id: str) -> str:
+        # Of so many up to this newest one there is one set: an order that has ended stays so.
+        found = self._matched(account_id).orders.filter(status__in=OPEN_STATUSES)
+        told = found.aggregate(count=Count("pk"), newest=Max("pk"))
+        return f"{told['count']} up to {told['newest']}"
+
     def open_names(self, account_id: str) -> list[str]:
         found = self._matched(account_id).orders.filter(status__in=OPEN_STATUSES)
         return list(found.order_by("-created", "-pk").values_list("client_order_id", flat=True))
@@ -386,15 +401,19 @@ class PaperBroker(Extras):
     def _matched(self, account_id: str) -> PaperAccount:
         """As ``_current``, where nothing of what the account has is asked for."""
         self._check(account_id)
-        return bring_matched(account_id, self._clock())
+        return bring_matched(account_id, self._clock()).account
 
     def _priced(self, account_id: str) -> CurrentAccount:
         """As ``_current``, with prices of now for what it holds. Raises BrokerUnavailable."""
+        self._check_prices(account_id)
+        return self._current(account_id)
+
+    def _check_prices(self, account_id: str) -> None:
+        """Those of what it holds are of now afterwards. Raises BrokerUnavailable."""
         if venue := self._venue_of(account_id):
             account, now = self._of(account_id), self._clock()
             live_market.update_listings(venue, now)
             live_market.check(venue, account.holdings.values_list("symbol", flat=True), now)
-        return self._current(account_id)
 
     def _bring(self, account_id: str, symbol: str) -> datetime:
         """Now, with the newest prices for a new order in ``symbol``. Raises BrokerUnavailable."""
@@ -444,6 +463,10 @@ def _positions(it: CurrentAccount) -> list[Position]:
             )
         )
     return found
+
+
+def _value(it: CurrentAccount, symbol: str, units: Decimal) -> Decimal:
+    return costs.notional_of(it.market.quote(symbol, it.now).last, units)
 
 
 @lru_cache(maxsize=4096)

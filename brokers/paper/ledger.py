@@ -232,6 +232,11 @@ class AccountSnapshot:
             for currency, amount in balances
         }
 
+    def total(self, currency: str) -> Decimal:
+        """Cash, what open orders hold of it included."""
+        held = (amount for kind, name, amount, _ in self._book if kind == "cash" and name == currency)
+        return sum(held, Decimal(0))
+
     def cash_in(self, currency: str, *, but: PaperOrder | None = None) -> Balance:
         return self.cash(but=but).get(currency, Balance(Decimal(0), Decimal(0)))
 

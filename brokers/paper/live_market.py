@@ -23,8 +23,17 @@ from brokers import market_hours
 from brokers.compiled_queries import Statement
 from brokers.decimals import plain
 from brokers.errors import BrokerError, BrokerUnavailable
-from brokers.paper import prices, public_price_feed
-from brokers.paper.models import OPEN_STATUSES, Holding, LiveBar, LivePair, LiveVenue, PaperAccount, PaperOrder
+from brokers.paper import prices, public_price_feed, tapes_in_use
+from brokers.paper.models import (
+    OPEN_STATUSES,
+    Holding,
+    LiveBar,
+    LivePair,
+    LiveVenue,
+    MatchedTape,
+    PaperAccount,
+    PaperOrder,
+)
 from brokers.types import AssetClass, Bar, BarSize, Instrument, Quote
 
 logger = logging.getLogger(__name__)
@@ -234,9 +243,9 @@ def has_work() -> bool:
 
 def update_followed_bars(now: datetime, only: str = "") -> None:
     """Bars of every instrument that an open order or a position is in, at every venue or one. Raises nothing."""
-    orders = PaperOrder.objects.filter(status__in=OPEN_STATUSES).exclude(account__venue="")
+    tapes = MatchedTape.objects.filter(tape__in=tapes_in_use.at_live_prices()).exclude(venue="")
     holdings = Holding.objects.exclude(account__venue="")
-    wanted = set(orders.values_list("account__venue", "symbol")) | set(holdings.values_list("account__venue", "symbol"))
+    wanted = set(tapes.values_list("venue", "symbol")) | set(holdings.values_list("account__venue", "symbol"))
     missed: set[str] = set()
     for venue, symbol in sorted(wanted):
         if venue in missed or only not in ("", venue):

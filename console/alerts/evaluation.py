@@ -18,7 +18,8 @@ from django.utils import timezone
 
 from console.alerts import observing, services, terms
 from console.alerts.models import Alert, AlertEvent, AlertKind, AlertStatus, Condition, WatchedValue
-from console.alerts.observing import AT_BROKER, Found, Observed, in_parts
+from console.alerts.observing import AT_BROKER, Found, Observed
+from console.alerts.parts import in_parts
 from console.alerts.terms import OF_BARS, Measure
 from console.connections import broker_access
 from console.connections.models import Connection

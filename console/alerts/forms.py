@@ -21,9 +21,7 @@ class AlertForm(forms.Form):
     symbol = forms.CharField(
         label="Symbol", required=False, max_length=LONGEST_SYMBOL, help_text="Of prices, indicators and positions."
     )
-    condition = forms.ChoiceField(
-        label="Condition", required=False, choices=[("", "For a connection: cannot be used"), *Condition.choices]
-    )
+    condition = forms.ChoiceField(label="Condition", choices=Condition.choices, help_text="A connection has none.")
     value = forms.DecimalField(label="Value", required=False, max_digits=30, decimal_places=12)
     percent = forms.BooleanField(label="In percent", required=False, help_text="Of a spread or a profit.")
     window = forms.ChoiceField(
@@ -53,9 +51,12 @@ class AlertForm(forms.Form):
     @property
     def given(self) -> dict[str, Any]:
         """What was filled in, by the names ``intake.create`` takes."""
+        fixed = {"connection", "days"}
+        if self.cleaned_data["kind"] == AlertKind.CONNECTION:
+            fixed.add("condition")  # a list always has one chosen
         asked = {
             name: value
             for name, value in self.cleaned_data.items()
-            if name not in ("connection", "days") and value not in ("", None, False)
+            if name not in fixed and value not in ("", None, False)
         }
         return asked | {"expires_at": services.in_days(self.cleaned_data["days"])}

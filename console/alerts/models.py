@@ -84,7 +84,7 @@ class Alert(models.Model):
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="alerts")
     app = models.ForeignKey(ConnectedApp, on_delete=models.PROTECT, null=True, related_name="alerts")
     """Which app created it; None: its owner. It is the owner's and stays when the app's access ends."""
-    watched = models.ForeignKey(WatchedValue, on_delete=models.PROTECT, related_name="alerts")
+    watched = models.ForeignKey(WatchedValue, on_delete=models.RESTRICT, related_name="alerts")
     condition = models.CharField(max_length=8, choices=Condition.choices)
     value = ExactDecimalField()
     note = models.CharField(max_length=200, blank=True)

@@ -5,12 +5,11 @@ what the desk keeps, and the broker is asked only where that is old.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from django.utils import timezone
 
@@ -18,6 +17,7 @@ from brokers.base import Broker
 from brokers.errors import BrokerError, InvalidSymbol
 from brokers.types import Bar, Quote, coin_of
 from console.alerts.models import AlertKind, WatchedValue
+from console.alerts.parts import in_parts
 from console.alerts.terms import OF_BARS, WINDOWS, Measure
 from console.connections import bar_series, broker_access, equity, health
 from console.connections.bar_series import BarSpan
@@ -27,8 +27,6 @@ from console.desk.models import PortfolioSnapshot
 from console.orders import states
 from console.orders.checks.limit_rules import QUOTE_FRESH_FOR
 from console.orders.models import Order
-
-T = TypeVar("T")
 
 _BATCH = 50
 """Symbols of one question for quotes."""
@@ -83,12 +81,6 @@ def ask_broker(connection: Connection, watched: Sequence[WatchedValue], now: dat
         for each, measure in wanted:
             found[each.pk] = _of_bars(measure, span, bars, now)
     return found
-
-
-def in_parts(values: Iterable[T], size: int) -> Iterator[list[T]]:
-    rest = iter(values)
-    while part := list(islice(rest, size)):
-        yield part
 
 
 def unanswered(watched: Iterable[WatchedValue], why: str) -> Found:

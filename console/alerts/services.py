@@ -12,6 +12,7 @@ from console import ids, untrusted_text
 from console.accounts.models import User
 from console.alerts import terms
 from console.alerts.models import Alert, AlertEvent, AlertKind, AlertStatus, Condition, WatchedValue
+from console.alerts.parts import in_parts
 from console.alerts.terms import AlertTerms
 from console.audit import log as audit_log
 from console.connected_apps.models import ConnectedApp
@@ -30,9 +31,12 @@ USUAL_COOLDOWN, LEAST_COOLDOWN, LONGEST_COOLDOWN = 60, 5, 7 * 24 * 60
 LONGEST_NOTE, LONGEST_MESSAGE = 200, 500
 MESSAGES_AN_HOUR = 10
 """Of one app."""
+KEPT = timedelta(days=90)
+"""After an alert ended, and of what was told."""
 TOLD_AFTER = 3
 """Looks in a row with nothing to compare, before an alert says so."""
 _HOUR = timedelta(hours=1)
+_ROWS = 500
 
 
 # -- whose they are
@@ -94,15 +98,7 @@ def create(
             f"There are {MOST_ACTIVE} active alerts, which is the most. Cancel one that is no longer needed. Nothing "
             "was created.",
         )
-    watched, _ = WatchedValue.objects.get_or_create(
-        connection=connection,
-        kind=wanted.kind,
-        symbol=symbol,
-        account_id=account_id,
-        measure=wanted.measure.stored(),
-        defaults={"currency": currency, "due_at": now},
-    )
-    WatchedValue.objects.filter(pk=watched.pk).update(due_at=now)
+    watched = _watched(connection, wanted, symbol=symbol, account_id=account_id, currency=currency, now=now)
     alert = Alert.objects.create(
         public_id=ids.new("alt"),
         owner_id=connection.owner_id,
@@ -119,6 +115,23 @@ def create(
     )
     _record(alert, "created", app, None, after=_terms(alert))
     return alert
+
+
+def _watched(
+    connection: Connection, wanted: AlertTerms, *, symbol: str, account_id: str, currency: str, now: datetime
+) -> WatchedValue:
+    """Due now. In the caller's transaction, so that nobody deletes it before its alert is there."""
+    while True:
+        found, _ = WatchedValue.objects.get_or_create(
+            connection=connection,
+            kind=wanted.kind,
+            symbol=symbol,
+            account_id=account_id,
+            measure=wanted.measure.stored(),
+            defaults={"currency": currency, "due_at": now},
+        )
+        if WatchedValue.objects.filter(pk=found.pk).update(due_at=now):
+            return found
 
 
 @transaction.atomic
@@ -214,6 +227,20 @@ def emit(app: ConnectedApp, text: str) -> AlertEvent:
     )
     news.tell(app.owner, told)
     return event
+
+
+@transaction.atomic
+def delete_old(now: datetime | None = None) -> int:
+    """Alerts that ended long ago with their history, old messages, and what nobody watches any more."""
+    before = (now or timezone.now()) - KEPT
+    gone = Alert.objects.filter(ended_at__lt=before).delete()[0]
+    gone += AlertEvent.objects.filter(at__lt=before).delete()[0]
+    # Locked: who creates an alert on one of them waits, and then finds it gone.
+    idle = list(WatchedValue.objects.select_for_update().filter(due_at=None).values_list("pk", flat=True))
+    watched = set(Alert.objects.filter(watched__due_at=None).values_list("watched_id", flat=True))
+    for some in in_parts((each for each in idle if each not in watched), _ROWS):
+        gone += WatchedValue.objects.filter(pk__in=some).delete()[0]
+    return gone
 
 
 # -- parts

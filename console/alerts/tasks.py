@@ -2,7 +2,7 @@ from threading import Lock
 
 from celery import shared_task
 
-from console.alerts import evaluation
+from console.alerts import evaluation, services
 
 _PASSES = Lock()
 
@@ -15,3 +15,8 @@ def look() -> None:
             evaluation.run()
         finally:
             _PASSES.release()
+
+
+@shared_task
+def forget() -> None:
+    services.delete_old()

@@ -18,7 +18,7 @@ from console.audit.models import Call
 Row = TypeVar("Row", bound=Model)
 
 SPANS = (timedelta(days=40), timedelta(days=400))
-_SPARE = timedelta(hours=1)
+SPARE = timedelta(hours=1)
 """Ids and times are not in quite the same order: nearer than this to the end of a span there may be others."""
 _IDS_APART = 10_000
 """The same in ids."""
@@ -32,7 +32,7 @@ def by_id(found: QuerySet[Row], count: int, *, back_from: datetime | None = None
     rows = found.order_by("-pk")
     for since in _since(found, back_from or timezone.now()):
         some = list(rows.filter(at__gte=since)[:count])
-        if len(some) == count and getattr(some[-1], "at") >= since + _SPARE:  # noqa: B009  not every model has it
+        if len(some) == count and getattr(some[-1], "at") >= since + SPARE:  # noqa: B009  not every model has it
             return some
     return list(rows[:count])
 
@@ -49,7 +49,7 @@ def row_at(found: QuerySet[Row], place: int, *, back_from: datetime | None = Non
 
 def above(found: QuerySet[Row], row: Row) -> QuerySet[Row]:
     """Those with a higher id; said by time too, for the months."""
-    return found.filter(pk__gt=row.pk, at__gte=getattr(row, "at") - _SPARE)  # noqa: B009  not every model has it
+    return found.filter(pk__gt=row.pk, at__gte=getattr(row, "at") - SPARE)  # noqa: B009  not every model has it
 
 
 def until(found: QuerySet[Call], end: datetime) -> QuerySet[Call]:
@@ -96,7 +96,7 @@ def of_requests(calls: QuerySet[Call], request_ids: Iterable[str]) -> list[Call]
     made = [at for each in wanted if (at := ids.made_at(each)) is not None and at > _EARLIEST]
     found = calls.filter(request_id__in=wanted)
     if made and len(made) == len(wanted):
-        near = list(found.filter(at__gte=min(made) - _SPARE, at__lte=max(made) + _LONGEST))
+        near = list(found.filter(at__gte=min(made) - SPARE, at__lte=max(made) + _LONGEST))
         if len(near) == len(wanted):
             return near
     return list(found) if wanted else []
@@ -105,4 +105,4 @@ def of_requests(calls: QuerySet[Call], request_ids: Iterable[str]) -> list[Call]
 def since_made(calls: QuerySet[Call], public_id: str) -> QuerySet[Call]:
     """Those that can be about what has this id: none is from before it was made."""
     made = ids.made_at(public_id)
-    return calls if made is None or made < _EARLIEST else calls.filter(at__gte=made - _SPARE)
+    return calls if made is None or made < _EARLIEST else calls.filter(at__gte=made - SPARE)

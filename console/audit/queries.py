@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from console.accounts.models import User
+from console.audit import newest
 from console.audit.models import Call, CallOutcome, Change
 from console.errors import Code
 from console.principal import Principal
@@ -16,6 +17,19 @@ from console.principal import Principal
 
 def own_calls(user: User) -> QuerySet[Call]:
     return Call.objects.filter(user_id=user.pk)
+
+
+def first_of_apps(user: User, made: datetime) -> Call | None:
+    """The first call of any app of this person, the oldest of which was made then.
+
+    What followed that is asked first: the whole record is planned for each month there is.
+    """
+    calls = own_calls(user).filter(app_id__isnull=False).exclude(source="management").order_by("at")
+    since = made - newest.SPARE
+    for span in newest.SPANS:
+        if (first := calls.filter(at__gte=since, at__lt=since + span).first()) is not None:
+            return first
+    return calls.first()
 
 
 def sees_everyone(request: HttpRequest, user: User) -> bool:

@@ -12,9 +12,9 @@ from enum import StrEnum
 
 from django.conf import settings
 from limits import RateLimitItemPerMinute
-from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from console.authority.redis_windows import RedisWindows
 from console.authority.sliding_window import SlidingWindows
 from console.errors import Code, Refusal
 
@@ -49,7 +49,7 @@ class _Shared:
     """The windows of all processes, in Redis. Raises what the client raises when it cannot be reached."""
 
     def __init__(self) -> None:
-        self._storage = RedisStorage(settings.REDIS_URL)
+        self._storage = RedisWindows(settings.REDIS_URL)
         self._limiter = MovingWindowRateLimiter(self._storage)
 
     def take(self, limits: list[tuple[str, int]]) -> tuple[int, float] | None:

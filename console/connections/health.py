@@ -10,14 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Literal
+from typing import Literal, cast
 
 from django.db import transaction
 from django.dispatch import Signal
 from django.utils import timezone
 
 from brokers.allowed_hosts import OutOfReach
-from brokers.base import Broker
+from brokers.base import Broker, TellingBroker
 from brokers.errors import (
     AuthFailed,
     BrokerError,
@@ -29,7 +29,7 @@ from brokers.errors import (
     PermissionDenied,
     Rejected,
 )
-from brokers.types import Account, AccountState, ConnectionInfo, Unreadable
+from brokers.types import Account, AccountEquity, ConnectionInfo, Unreadable
 from console.audit import log as audit_log
 from console.audit.models import ChangeCategory
 from console.connections import broker_access, link_specs
@@ -143,7 +143,7 @@ def state(connection: Connection) -> Literal["ok", "error", "sign_in_again", "pa
 class HealthAnswer:
     """What a broker said when it was asked how things are, or what went wrong."""
 
-    states: tuple[AccountState, ...] = ()
+    accounts: tuple[AccountEquity, ...] = ()
     key: ConnectionInfo | None = None
     error: BrokerError | None = None
     unknown: tuple[Unreadable, ...] | None = None
@@ -179,10 +179,18 @@ def _answer(connection: Connection, *, key_too: bool) -> HealthAnswer:
         accounts = key.accounts if key else broker.accounts()
         if not accounts:
             raise Rejected("The broker shows no account.")
-        states = tuple(broker.account_state(account.account_id) for account in accounts)
-        return HealthAnswer(states=states, key=key, unknown=_read_lists(broker, accounts) if in_full else None)
+        found = tuple(_equity(broker, account.account_id) for account in accounts)
+        return HealthAnswer(accounts=found, key=key, unknown=_read_lists(broker, accounts) if in_full else None)
     except BrokerError as error:
         return HealthAnswer(error=error)
+
+
+def _equity(broker: Broker, account_id: str) -> AccountEquity:
+    if broker.capabilities.tells_changes:
+        return cast(TellingBroker, broker).equity(account_id)
+    state = broker.account_state(account_id)
+    cash = sum((held.total for held in state.cash if held.currency == state.currency), Decimal(0))
+    return AccountEquity(account_id=state.account_id, currency=state.currency, equity=state.equity, cash=cash)
 
 
 def _is_old(key_checked_at: datetime | None) -> bool:
@@ -238,26 +246,21 @@ def _store(connection: Connection, answer: HealthAnswer) -> None:
         connections.note_key(connection, answer.key)
     if answer.unknown is not None:
         mine.update(unknown_words=Counter(each.word for each in answer.unknown))
-    states, now = answer.states, timezone.now()
+    accounts, now = answer.accounts, timezone.now()
     if mine.exclude(last_error="").exists():
         _record_state(connection, "link works again", connection.last_error, "ok")
-    for state in states:
+    for each in accounts:
         equity_kept.record(
-            connection,
-            state.account_id,
-            currency=state.currency,
-            equity=state.equity,
-            cash=sum((held.total for held in state.cash if held.currency == state.currency), Decimal(0)),
-            now=now,
+            connection, each.account_id, currency=each.currency, equity=each.equity, cash=each.cash, now=now
         )
-    equity = sum((state.equity for state in states), Decimal(0))
+    equity = sum((each.equity for each in accounts), Decimal(0))
     began = connection.equity_at_start_of(now.date())
     mine.update(
         equity=equity,
         day=now.date(),
         day_equity=began if began is not None else equity,
         day_change_percent=_change(began, equity),
-        currency=states[0].currency if states else connection.currency,
+        currency=accounts[0].currency if accounts else connection.currency,
         last_error="",
         next_step="",
         needs_sign_in=False,

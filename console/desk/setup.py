@@ -28,8 +28,8 @@ class SetUp:
 
 
 def of(owner: User) -> SetUp:
-    calls = call_queries.own_calls(owner).filter(app_id__isnull=False).exclude(source="management")
-    first = calls.order_by("id").first()
+    made = app_queries.oldest_made_at(owner)
+    first = None if made is None else call_queries.first_of_apps(owner, made)
     if first is not None:
         return SetUp(has_connection=True, has_app=True, first_call=first)
     return SetUp(

@@ -25,6 +25,7 @@ WORDS = {
     "console.keys.tasks.tell_of_ends": "Send news of keys that end",
     "console.orders.tasks.drop_old_events": "Delete old steps of orders",
     "console.alerts.tasks.look": "Look at what alerts watch",
+    "console.alerts.tasks.forget": "Delete old alerts",
     "console.orders.tasks.look_outside": "Look for orders made elsewhere",
     "brokers.paper.tasks.match_resting": "Match paper orders",
     "brokers.paper.tasks.follow_live_prices": "Follow prices for paper orders",

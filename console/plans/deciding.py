@@ -172,7 +172,6 @@ def _end_unstarted(plan: TradingPlan, after: PlanStatus, what: str, by: str, cod
     if not transitions.move(plan, after, what, by, code=code or ""):
         raise _over(plan)
     confirmations.end(plan.confirmation)
-    transitions.leave_out(plan)
 
 
 # -- paused, resumed, ended ----------------------------------------------------------------------------------
@@ -240,7 +239,6 @@ def cancel(plan: TradingPlan, *, by: str, user: User | None = None) -> bool:
         ended = transitions.move(plan, PlanStatus.CANCELLED, f"Cancelled by {by}.", by)
         if ended:
             transitions.keep(plan, guards)
-            transitions.leave_out(plan)
             if user is not None:
                 _record(user, "plan cancelled", plan, None)
     return ended

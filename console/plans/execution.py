@@ -125,8 +125,7 @@ def _lapse(plan: TradingPlan, now: datetime) -> None:
     if not TradingPlan.objects.filter(over, pk=plan.pk).exists():
         return
     what = f"Nobody confirmed within {plan.confirmation.lifetime_text}. Nothing was sent."
-    if transitions.move(plan, PlanStatus.LAPSED, what, BY_ITSELF, code=Code.CONFIRMATION_EXPIRED):
-        transitions.leave_out(plan)
+    transitions.move(plan, PlanStatus.LAPSED, what, BY_ITSELF, code=Code.CONFIRMATION_EXPIRED)
 
 
 def _with(plan: TradingPlan, status: ChildStatus) -> list[PlanChild]:
@@ -164,11 +163,9 @@ def _check(plan: TradingPlan, now: datetime) -> None:
     if plan.ends_at is not None and plan.ends_at <= now:
         unsent = PlanChild.objects.filter(plan=plan, status__in=(ChildStatus.WAITING, ChildStatus.WORKING)).count()
         with transaction.atomic():
-            if transitions.move(plan, PlanStatus.DONE, "Its time is over.", BY_ITSELF):
-                transitions.leave_out(plan)
-                if unsent:
-                    orders = "One of its orders was" if unsent == 1 else f"{unsent} of its orders were"
-                    transitions.tell_of_unsent(plan, f"Its time is over. {orders} not sent.")
+            if transitions.move(plan, PlanStatus.DONE, "Its time is over.", BY_ITSELF) and unsent:
+                orders = "One of its orders was" if unsent == 1 else f"{unsent} of its orders were"
+                transitions.tell_of_unsent(plan, f"Its time is over. {orders} not sent.")
         return
     refusal = bounds.why_not(plan)
     if refusal is not None:
@@ -178,8 +175,8 @@ def _check(plan: TradingPlan, now: datetime) -> None:
         said = f"Its app has not called for more than {plan.silent_minutes} minutes."
         if plan.when_silent == WhenSilent.PAUSE:
             transitions.move(plan, PlanStatus.PAUSED, said, BY_ITSELF)
-        elif transitions.move(plan, PlanStatus.CANCELLED, said, BY_ITSELF):
-            transitions.leave_out(plan)
+        else:
+            transitions.move(plan, PlanStatus.CANCELLED, said, BY_ITSELF)
 
 
 def _stop(plan: TradingPlan, refusal: Refusal) -> None:
@@ -187,8 +184,8 @@ def _stop(plan: TradingPlan, refusal: Refusal) -> None:
     if bounds.pauses(refusal):
         if plan.state is PlanStatus.RUNNING:
             transitions.move(plan, PlanStatus.PAUSED, str(refusal), BY_ITSELF, code=refusal.code)
-    elif transitions.move(plan, PlanStatus.STOPPED, str(refusal), BY_ITSELF, code=refusal.code):
-        transitions.leave_out(plan)
+    else:
+        transitions.move(plan, PlanStatus.STOPPED, str(refusal), BY_ITSELF, code=refusal.code)
 
 
 def _finish(plan: TradingPlan) -> None:
@@ -201,8 +198,6 @@ def _finish(plan: TradingPlan) -> None:
 def _withdraw(plan: TradingPlan, now: datetime) -> None:
     """What a plan has open that is paused or over: it is taken back, and asked for until the broker answers."""
     pauses = plan.state is PlanStatus.PAUSED
-    if not pauses:
-        transitions.leave_out(plan)
     for child in _left(plan, now):
         _end_unsent(child, _order_of(child))
         if pauses:
@@ -459,12 +454,9 @@ def _wait(child: PlanChild, refusal: Refusal) -> timedelta | None:
 def _try_again(child: PlanChild, wait: timedelta, refusal: Refusal | None = None) -> None:
     """Under the next id: the order of this one, if there is any, was never sent and cannot be any more."""
     _check_unsent(child)
-    transitions.move_child(
+    transitions.put_back(
         child,
-        ChildStatus.WORKING,
-        ChildStatus.WAITING,
-        attempt=child.attempt + 1,
-        not_before=timezone.now() + wait,
+        timezone.now() + wait,
         code="" if refusal is None else refusal.code,
         reason="" if refusal is None else str(refusal),
     )
@@ -507,9 +499,7 @@ def _skip(child: PlanChild, code: str, reason: str) -> None:
     if plan.at_refusal == AtRefusal.SKIP:
         transitions.tell_of_unsent(plan, what, child.number)
         return
-    said = f"Order {child.number} was not sent: {reason}"
-    if transitions.move(plan, PlanStatus.STOPPED, said, BY_ITSELF, code=code):
-        transitions.leave_out(plan)
+    transitions.move(plan, PlanStatus.STOPPED, f"Order {child.number} was not sent: {reason}", BY_ITSELF, code=code)
 
 
 # -- what became of it ---------------------------------------------------------------------------------------
@@ -531,18 +521,14 @@ def _settle(child: PlanChild) -> None:
             return
         if never_went and not order.filled_quantity and child.plan.at_refusal == AtRefusal.STOP:
             said = f"Order {child.number} ended as {order.status_words.lower()}: {order.reason}"
-            if transitions.move(child.plan, PlanStatus.STOPPED, said, BY_ITSELF, code=order.code):
-                transitions.leave_out(child.plan)
+            transitions.move(child.plan, PlanStatus.STOPPED, said, BY_ITSELF, code=order.code)
 
 
 def _followers(child: PlanChild, order: Order) -> list[dict[str, object]]:
     """What is bought at one level is offered at the next one above, and the other way round; and what a pause took back
-    goes again. Nothing follows once the plan is over."""
+    goes again."""
     assert child.level is not None and child.quantity is not None
-    current = TradingPlan.objects.get(pk=child.plan_id)
-    if current.state not in ACTIVE:
-        return []
-    prices = [Decimal(each) for each in current.details["prices"]]
+    prices = [Decimal(each) for each in child.plan.details["prices"]]
     made = []
     if order.filled_quantity:
         side = Side(child.side).opposite

@@ -21,7 +21,7 @@ from console.notifications.news import Told
 from console.orders.states import Status
 from console.orders.transitions import order_state
 from console.plans.models import PlanChild, PlanEvent, PlanKind, TradingPlan
-from console.plans.states import CHILD_MOVES, PLAN_MOVES, ChildStatus, PlanStatus
+from console.plans.states import ACTIVE, CHILD_MOVES, NOT_OVER, PLAN_MOVES, ChildStatus, PlanStatus
 
 BY_ITSELF = "Tradelatch"
 _TOLD = frozenset({PlanStatus.PAUSED, PlanStatus.STOPPED, PlanStatus.CANCELLED})
@@ -34,7 +34,10 @@ def add_event(plan: TradingPlan, what: str, by: str, number: int | None = None) 
 
 @transaction.atomic
 def move(plan: TradingPlan, after: PlanStatus, what: str, by: str, *, code: str = "", **fields: Any) -> bool:
-    """One allowed move of a plan; False when it stands somewhere else by now, as ``plan`` then says."""
+    """One allowed move of a plan; what waits of one that is over is left out with it.
+
+    False when it stands somewhere else by now, as ``plan`` then says.
+    """
     locked = TradingPlan.objects.select_for_update().get(pk=plan.pk)
     before = locked.state
     if after not in PLAN_MOVES.get(before, frozenset()):
@@ -48,6 +51,9 @@ def move(plan: TradingPlan, after: PlanStatus, what: str, by: str, *, code: str 
     add_event(plan, what, by)
     if after is not PlanStatus.RUNNING:
         _take_back_unsent(plan, by)
+    if after not in NOT_OVER:
+        waiting = PlanChild.objects.filter(plan=plan, status=ChildStatus.WAITING)
+        waiting.update(status=ChildStatus.LEFT_OUT, moved_at=now, code=Code.CONFIRMATION_EXPIRED)
     if by == BY_ITSELF and before is not PlanStatus.AWAITING:
         audit_log.record_change(
             None,
@@ -130,6 +136,15 @@ def move_child(
     return True
 
 
+@transaction.atomic
+def put_back(child: PlanChild, not_before: datetime, *, code: str = "", reason: str = "") -> None:
+    """It waits until it is tried again, under its next id; of a plan that is over by now it is left out."""
+    plan = TradingPlan.objects.select_for_update().get(pk=child.plan_id)
+    after = ChildStatus.WAITING if plan.state in ACTIVE else ChildStatus.LEFT_OUT
+    again: dict[str, Any] = {"attempt": child.attempt + 1, "not_before": not_before}
+    move_child(child, ChildStatus.WORKING, after, code=code, reason=reason, **again)
+
+
 def claim(child: PlanChild, now: datetime, lease: timedelta) -> bool:
     """From now on this process works on it: it was waiting, or whoever worked on it has died."""
     mine = PlanChild.objects.filter(pk=child.pk, attempt=child.attempt)
@@ -172,18 +187,17 @@ def keep(plan: TradingPlan, children: Collection[PlanChild]) -> None:
     opened.exclude(pk__in=guards).update(kept=False)
 
 
-def leave_out(plan: TradingPlan) -> None:
-    """What waits of a plan that is over never goes."""
-    waiting = PlanChild.objects.filter(plan=plan, status=ChildStatus.WAITING)
-    waiting.update(status=ChildStatus.LEFT_OUT, moved_at=timezone.now(), code=Code.CONFIRMATION_EXPIRED)
-
-
 @transaction.atomic
 def follow_up(done: PlanChild, what: str, fields: dict[str, Any], *followers: dict[str, Any]) -> bool:
-    """An order of a plan has ended, and others follow it, numbered on; False when it was moved before."""
+    """An order of a plan has ended, and others follow it, numbered on, unless the plan is over by now.
+
+    False when it was moved before.
+    """
     plan = TradingPlan.objects.select_for_update().get(pk=done.plan_id)
     if not move_child(done, ChildStatus.OPEN, ChildStatus.DONE, what, **fields):
         return False
+    if plan.state not in ACTIVE:
+        return True
     now = timezone.now()
     last = PlanChild.objects.filter(plan=plan).order_by("-number").values_list("number", flat=True)[0]
     began = plan.confirmed_at or now

@@ -127,7 +127,7 @@ def _fill(names: dict[str, Any], calls: int, orders: int) -> None:
     if connection.vendor == "sqlite":
         _fill_sqlite(names, calls, orders)
         return
-    begins = datetime.now(UTC) - calls * timedelta(seconds=30)
+    begins = datetime.now(UTC) - calls * _APART
     months.make_for(begins + timedelta(days=20 * place) for place in range(calls // 57_600 + 2))
     with connection.cursor() as cursor:
         cursor.execute("SET synchronous_commit = off")
@@ -207,6 +207,7 @@ SELECT indexname, indexdef FROM pg_indexes
 WHERE tablename = %s AND indexname NOT IN (SELECT conname FROM pg_constraint)
 """
 """Made after the rows, in a tenth of the time."""
+_APART = timedelta(seconds=30)
 _AT = "now - (%(count)s - i) * interval '30 seconds'"
 _ORDER_AT = "now - (%(count)s - i) * interval '5 minutes'"
 _MINE = "CASE WHEN i %% 2 = 0 THEN {} ELSE {} END"
@@ -315,9 +316,11 @@ _ROWS: dict[str, dict[str, str]] = {
 }
 
 
-def _people() -> dict[str, Any]:
-    """The person who looks, who is an operator too, and another one: connections, apps and keys of both."""
+def _people(since: datetime) -> dict[str, Any]:
+    """The person who looks, who is an operator too, and another one: connections, apps and keys of both, the apps there
+    since then."""
     from console.accounts.models import User
+    from console.connected_apps.models import ConnectedApp
     from console.keys import minting
     from console.onboarding import connection_lifecycle
     from console.scopes import Scope
@@ -337,6 +340,7 @@ def _people() -> dict[str, Any]:
             f"{prefix}secret": key_secret,
             prefix.rstrip("_") or "owner": user.pk,
         }
+    ConnectedApp.objects.update(created_at=since, activated_at=since)
     return made | {"owner_email": made["email"]}
 
 
@@ -437,7 +441,7 @@ def serve(calls: int, orders: int) -> None:
     if known.exists():
         names = json.loads(known.read_text())
     else:
-        names = _people() | {"filled_at": datetime.now(UTC).isoformat()}
+        names = _people(datetime.now(UTC) - calls * _APART) | {"filled_at": datetime.now(UTC).isoformat()}
         _fill(names, calls, orders)
         known.write_text(json.dumps(names))
     while rollup.catch_up():  # as the sweep has done long before

@@ -51,6 +51,8 @@ from console.onboarding import connection_lifecycle, quickstart  # noqa: E402
 from console.orders.execution import reconcile  # noqa: E402
 from console.orders.models import Confirmation, Order  # noqa: E402
 from console.orders.owner import approvals, notifications  # noqa: E402
+from console.plans import deciding  # noqa: E402
+from console.plans import execution as plan_execution  # noqa: E402
 from console.principal import Principal  # noqa: E402
 from console.scopes import Scope  # noqa: E402
 from console.toolsets import ON_BY_DEFAULT, Toolset  # noqa: E402
@@ -316,6 +318,20 @@ def _set_alerts(connection: Connection, app: ConnectedApp) -> None:
     alerts.emit(app, "The weekly report is ready: two positions gained, one lost.")
 
 
+def _plans(owner: User, claude: App, app: ConnectedApp) -> None:
+    """One that runs and has sent its first order, one that its owner paused, one that was discarded."""
+    grants.set_toolsets(app, ON_BY_DEFAULT | {Toolset.ALGO}, by=owner, may_widen=True)
+    evenly: dict[str, Any] = {"kind": "twap", "symbol": "BTC/USD", "side": "BUY", "quantity": "0.06"}
+    monthly: dict[str, Any] = {"kind": "dca", "symbol": "SPY", "notional": "250", "every": "month", "orders": 12}
+    claude.confirm(claude.call("prepare_plan", **evenly, orders=6, minutes=50, silent_minutes=600))
+    paused = claude.call("prepare_plan", **monthly)
+    claude.confirm(paused)
+    dropped = claude.call("prepare_plan", **monthly)
+    claude.call("discard_confirmation", confirmation_id=dropped["confirmation_id"])
+    deciding.pause(deciding.own(claude.principal, paused["plan"]["plan_id"]), by=owner.email, user=owner)
+    plan_execution.sweep()
+
+
 def _errors(owner: User, claude: App, reader: App, practice: Connection, at_ibkr: App) -> None:
     """Refused calls of each kind: the caller's, the owner's switches and limits, the broker's."""
     for tool, arguments in (
@@ -348,6 +364,7 @@ def _errors(owner: User, claude: App, reader: App, practice: Connection, at_ibkr
     claude.call("get_journal_trades")
     grants.set_toolsets(app, ON_BY_DEFAULT, by=owner, may_widen=True)
     _set_alerts(practice, app)
+    _plans(owner, claude, app)
     grants.pause(app, by=owner)
     claude.call("get_cash")
     grants.resume(app, by=owner)

@@ -314,6 +314,7 @@ SETS: dict[str, tuple[str, dict[str, str], tuple[str, str] | None]] = {
     "trade": ("place_order", ORDER, ("POST", "/orders")),
     "risk": ("get_risk_status", {}, ("GET", "/halts")),
     "journal": ("get_activity_log", {}, ("GET", "/activity")),
+    "alerts": ("get_alerts", {}, ("GET", "/alerts")),
 }
 
 

@@ -165,7 +165,12 @@ NEEDED: dict[str, dict[str, Any]] = {
     "place_order": {"symbol": "AAPL", "side": "BUY", "quantity": "1"},
     "close_position": {"symbol": "SPY"},
     "prepare_plan": {
-        **{"kind": "twap", "symbol": "BTC/USD", "side": "BUY", "quantity": "0.04", "orders": 40, "minutes": 390},
+        "kind": "twap",
+        "symbol": "BTC/USD",
+        "side": "BUY",
+        "quantity": "0.04",
+        "orders": 40,
+        "minutes": 390,
     },
     "create_alert": {"kind": "price", "symbol": "AAPL", "condition": "above", "value": "123456.78"},
 }

@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
                 ('app', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='alerts', to='connected_apps.connectedapp')),
                 ('connection', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='alerts', to='connections.connection')),
                 ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='alerts', to=settings.AUTH_USER_MODEL)),
-                ('watched', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='alerts', to='alerts.watchedvalue')),
+                ('watched', models.ForeignKey(on_delete=django.db.models.deletion.RESTRICT, related_name='alerts', to='alerts.watchedvalue')),
             ],
             options={
                 'ordering': ['-id'],

@@ -214,10 +214,13 @@ def cancel_at_broker(order: Order) -> None:
     """
     try:
         sync.refresh(order)
-    except (BrokerError, DatabaseError):
+    except (BrokerError, DatabaseError) as error:
         if order.state not in states.AT_BROKER:
             raise
-        log.exception("Order %s could not be brought up to date before its cancel", order.public_id)
+        # A broker that is away is no fault of ours, whose place somebody would look for.
+        ours = None if isinstance(error, BrokerError) else error
+        told = "Order %s could not be brought up to date before its cancel: %s"
+        log.warning(told, order.public_id, error, exc_info=ours)
     if order.state in states.AT_BROKER:
         try:
             answer = broker_access.broker_of(order.connection).cancel(

@@ -32,6 +32,17 @@ _MOST = 500
 """Of one account: a page is for looking at, not for everything a market maker has resting."""
 
 
+_UNKNOWN: dict[tuple[int, str], tuple[str, list[str]]] = {}
+"""By connection and account: the names that no open order of ours had, and of which version of the broker's list ("":
+of one that was not asked for).
+
+Kept, because the same list has no other ones later: an order of ours is on record before it is sent.
+"""
+_KEPT = 1_000
+_FEW = 100
+"""Names that are compared each time."""
+
+
 class AtBroker:
     """An account's open orders by the word of its broker, asked once, when they are first needed."""
 
@@ -53,6 +64,13 @@ class AtBroker:
     @property
     def tells_changes(self) -> bool:
         return self.broker.capabilities.tells_changes
+
+    @cached_property
+    def version(self) -> str:
+        """Of ``names``, or of those before; "" where they were read already. Raises BrokerError."""
+        if "names" in self.__dict__:
+            return ""
+        return cast(TellingBroker, self.broker).version_of_open(self.account_id)
 
     @cached_property
     def names(self) -> list[str]:
@@ -80,9 +98,21 @@ def made_elsewhere(at_broker: AtBroker, connection_id: int) -> list[BrokerOrder]
 
 def _unknown_here(at_broker: AtBroker, connection_id: int) -> list[BrokerOrder]:
     """Of a broker that gives the names alone: the orders whose names are those of no open order of ours."""
-    ours = Order.objects.filter(connection=connection_id, status__in=states.OPEN)
-    known = set(ours.values_list("wire_id", flat=True))
-    unknown = [name for name in at_broker.names if name not in known][:_MOST]
+    place = (connection_id, at_broker.account_id)
+    before = _UNKNOWN.get(place)
+    # Asked before the names: what changes in between is seen the next time. Where few rest it is not asked at all.
+    version = "" if before is None else at_broker.version
+    if before is not None and version and before[0] == version:
+        unknown = before[1]
+    else:
+        ours = Order.objects.filter(connection=connection_id, status__in=states.OPEN)
+        known = set(ours.values_list("wire_id", flat=True))
+        unknown = [name for name in at_broker.names if name not in known][:_MOST]
+        _UNKNOWN.pop(place, None)
+        if len(at_broker.names) > _FEW:
+            _UNKNOWN[place] = version, unknown
+        for oldest in list(_UNKNOWN)[:-_KEPT]:
+            _UNKNOWN.pop(oldest, None)
     broker = cast(TellingBroker, at_broker.broker)
     return broker.named_orders(at_broker.account_id, unknown) if unknown else []
 

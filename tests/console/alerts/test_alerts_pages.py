@@ -36,7 +36,7 @@ def test_the_list_has_what_is_active_what_was_told_and_what_ended(
     page = browser.get("/alerts/")
     words = words_of(page)
     assert "AAPL is above 200 USD Repeats Practice" in words
-    assert "by the app Claude; last 201 USD" in words
+    assert "by the app Claude last 201 USD" in words
     assert "MSFT is above 200 USD" in words
     assert "Switched off," in words
     assert "Message from the app Claude Written by the app The report is ready" in words
@@ -65,6 +65,13 @@ def test_an_owner_creates_one_and_reads_how_it_stands(browser: Browser, market: 
     assert "Created. The condition is true already, so it fires within a minute." in words_of(answer)
     alert = Alert.objects.get()
     assert (alert.app, alert.owner_id, alert.watched.symbol, alert.value) == (None, paper.owner_id, "AAPL", 200)
+
+
+def test_a_connection_is_watched_without_a_condition(browser: Browser, market: SetPrices, paper: Connection) -> None:
+    given = {"kind": "connection", "symbol": "", "value": "", "repeats": "on"}
+    browser.post("/alerts/new/", FORM | {"connection": paper.pk} | given)
+    alert = Alert.objects.get()
+    assert (services.in_words(alert), alert.repeats) == ("The broker cannot be used", True)
 
 
 @pytest.mark.parametrize(

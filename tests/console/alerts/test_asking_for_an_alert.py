@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from console.accounts.models import User
-from console.alerts import services
-from console.alerts.models import Alert, AlertEvent, AlertStatus
+from console.alerts import services, terms
+from console.alerts.models import Alert, AlertEvent, AlertStatus, WatchedValue
 from console.audit.models import Change
 from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
@@ -17,7 +17,7 @@ from console.errors import Code, Refusal
 from console.notifications.models import NewsItem, NewsKind
 from console.scopes import Scope, Source
 from tests.clock import Clock
-from tests.console.alerts.conftest import SetPrices, ask
+from tests.console.alerts.conftest import Look, SetPrices, ask
 
 pytestmark = pytest.mark.django_db
 
@@ -177,3 +177,31 @@ def test_an_alert_is_over_when_its_time_is_over_whether_or_not_a_pass_said_so(
     assert services.status_now(alert) is AlertStatus.EXPIRED
     assert list(services.over(services.of_owner(paper.owner_id))) == [alert]
     assert not services.active(services.of_owner(paper.owner_id)).exists()
+
+
+def test_what_ended_is_kept_for_ninety_days_and_what_is_active_stays(
+    look: Look, market: SetPrices, paper: Connection, app: ConnectedApp, clock: Clock
+) -> None:
+    ask(paper, symbol="MSFT", expires_at=clock.now + timedelta(days=200))
+    ask(paper, app)
+    services.emit(app, "Look")
+    market.of = {"AAPL": Decimal(201)}
+    assert look() == 1
+    look(days=89)
+    services.delete_old()
+    assert (Alert.objects.count(), AlertEvent.objects.count(), WatchedValue.objects.count()) == (2, 2, 2)
+    look(days=2)
+    services.delete_old()
+    [left] = Alert.objects.all()
+    assert (left.watched.symbol, left.is_active) == ("MSFT", True)
+    assert (AlertEvent.objects.count(), WatchedValue.objects.count()) == (0, 1)
+    again = ask(paper).alert
+    assert again.watched.symbol == "AAPL"
+
+
+def test_with_its_connection_goes_everything_of_it(market: SetPrices, other: User, paper: Connection) -> None:
+    second = Connection.objects.create(owner=other, name="Theirs", broker="paper", environment="paper")
+    services.create(second, terms.check("price", "above", Decimal(1), symbol="AAPL"), app=None, symbol="AAPL")
+    second.delete()
+    assert not Alert.objects.exists()
+    assert not WatchedValue.objects.exists()

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,6 @@ def printed(capsys: pytest.CaptureFixture[str], *options: str) -> str:
 def rows(table: str, first: int, last: int) -> list[dict[str, Any]]:
     found = []
     with connection.cursor() as cursor:
-        # The column types say which text is JSON and which a time; SQLite keeps both as text.
-        cursor.execute(f"PRAGMA table_info({table})")
-        kinds = {name: kind for _, name, kind, *_ in cursor.fetchall()}
         cursor.execute(f"SELECT * FROM {table} WHERE id BETWEEN %s AND %s ORDER BY id", [first, last])  # noqa: S608
         names = [column[0] for column in cursor.description]
         for values in cursor.fetchall():
@@ -56,9 +53,9 @@ def rows(table: str, first: int, last: int) -> list[dict[str, Any]]:
             checked_as_json = {"arguments", "detail", "before", "after"} & row.keys()
             row |= {name: json.loads(row[name]) for name in checked_as_json if row[name] is not None}
             row |= {
-                name: f"{row[name].astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
-                for name, kind in kinds.items()
-                if kind == "datetime" and row[name] is not None
+                name: f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+                for name, value in row.items()
+                if isinstance(value, datetime)
             }
             found.append(row)
     return found

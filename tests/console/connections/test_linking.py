@@ -91,14 +91,27 @@ def test_its_credentials_are_nowhere_in_clear(
             assert not any(line in text for text in shown), linkable.broker
 
 
+def written_to_disk() -> bytes:
+    """All that the database keeps, as its files have it."""
+    if database.vendor == "sqlite":
+        with database.cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint")
+        file = Path(settings.DATABASES["default"]["NAME"])
+        return b"".join(each.read_bytes() for each in file.parent.glob(f"{file.name}*"))
+    with database.cursor() as cursor:
+        cursor.execute("CHECKPOINT")
+        cursor.execute(
+            "SELECT current_setting('data_directory'), oid FROM pg_database WHERE datname = current_database()"
+        )
+        folder, number = cursor.fetchone()
+    return b"".join(each.read_bytes() for each in Path(folder, "base", str(number)).iterdir())
+
+
 @pytest.mark.django_db(transaction=True)
 def test_the_database_file_holds_none_of_them(owner: User) -> None:
     with OKX.running():
         linked(at_the_browser(owner, Passkey(owner)), OKX)
-    with database.cursor() as cursor:
-        cursor.execute("PRAGMA wal_checkpoint")
-    file = Path(settings.DATABASES["default"]["NAME"])
-    held = b"".join(each.read_bytes() for each in file.parent.glob(f"{file.name}*"))
+    held = written_to_disk()
     assert b"Mine" in held
     assert not any(value.encode() in held for value in OKX.keys.values())
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 from django.db import connection as database
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from brokers.errors import BrokerUnavailable
@@ -287,6 +288,32 @@ class TestSetUp:
         assert "hx-get" not in text_of(answer)
         assert "Wait for its first call" not in text_of(browser.get("/"))
         assert "Wait for its first call" in text_of(others_browser.get("/"))
+
+    @pytest.mark.parametrize("waits", [2, 100, 900])
+    def test_the_first_call_is_the_first_of_all_however_long_the_app_waited_for_it(
+        self, browser: Browser, app: ConnectedApp, waits: int
+    ) -> None:
+        made = timezone.now() - timedelta(days=1000)
+        ConnectedApp.objects.update(created_at=made)
+        for days in (waits + 50, waits, waits + 1, 999):
+            log(app, tool=f"after_{days}", at=made + timedelta(days=days))
+        assert f"after_{waits} from Claude" in words_of(browser.get("/setup/"))
+
+    def test_a_call_from_before_the_app_was_made_as_by_a_clock_set_back_is_one_too(
+        self, browser: Browser, app: ConnectedApp
+    ) -> None:
+        log(app, ago=timedelta(days=3))
+        assert "get_quote from Claude" in words_of(browser.get("/setup/"))
+
+    def test_the_months_after_the_app_was_made_are_asked_and_no_others(
+        self, browser: Browser, app: ConnectedApp
+    ) -> None:
+        log(app)
+        with CaptureQueriesContext(database) as asked:
+            browser.get("/setup/")
+        of_calls = [each["sql"] for each in asked if 'FROM "audit_call"' in each["sql"]]
+        assert len(of_calls) == 1
+        assert all(f'"audit_call"."at" {bound} ' in of_calls[0] for bound in (">=", "<"))
 
     def test_a_key_that_nobody_used_is_no_assistant_and_an_app_that_signed_in_is_one(
         self, browser: Browser, owner: User, paper: Connection

@@ -30,7 +30,8 @@ pytestmark = pytest.mark.django_db
 
 
 def tell(user: User, title: str = "Filled", **fields: Any) -> None:
-    news.tell(user, Told(**{"kind": NewsKind.FILL, "source": f"test:{title}", "title": title, "path": "/", **fields}))
+    usual = {"kind": NewsKind.FILL, "source": f"test:{title[:40]}", "title": title, "path": "/"}
+    news.tell(user, Told(**usual | fields))
 
 
 def test_an_approval_names_the_order_and_leads_to_its_page(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as instance
+from django.db import connection
 from django.test import Client as Browser
 from django.utils import timezone
 from kombu import Connection as Queue
@@ -108,7 +109,7 @@ def test_a_check_of_a_linked_account_is_measured_and_one_of_paper_is_not(
 def test_a_queue_whose_oldest_message_waits_for_a_minute_is_said_to_be_stuck(
     operators_browser: Browser, settings: Any, tmp_path: Path
 ) -> None:
-    settings.HOME = tmp_path
+    settings.HOME, settings.EMBEDDED_QUEUE = tmp_path, True
     (tmp_path / "queue" / "messages").mkdir(parents=True)
     assert system.queue().waiting == 0
     message = tmp_path / "queue" / "messages" / "1.celery.msg"
@@ -163,4 +164,5 @@ def test_what_waits_in_redis_is_counted_and_one_that_is_away_is_named(settings: 
 
 def test_the_database_tells_its_kind_and_that_all_migrations_are_applied() -> None:
     found = system.database()
-    assert (found.kind, found.pending) == ("SQLite", []) and found.size > 0
+    kind = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[connection.vendor]
+    assert (found.kind, found.pending) == (kind, []) and found.size > 0

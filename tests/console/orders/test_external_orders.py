@@ -1,6 +1,7 @@
 """Orders made at the broker itself: on the Orders page and over REST, never approved here, ended by the owner alone."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.test import Client as Browser
@@ -8,7 +9,7 @@ from django.utils import timezone
 
 from brokers.errors import BrokerUnavailable, UnknownOutcome
 from brokers.paper.adapter import PaperBroker
-from brokers.types import BrokerOrder
+from brokers.types import BrokerOrder, OrderChanges
 from console.accounts.models import User
 from console.audit.models import Change
 from console.connections import broker_access
@@ -51,6 +52,18 @@ def test_an_order_of_ours_is_no_order_made_elsewhere(trader: Principal, paper: C
     assert len(watch.submitted) == 1
     external_orders.store(paper)
     assert not OutsideOrder.objects.exists()
+
+
+def test_a_further_look_at_the_same_orders_tells_what_changed_in_them(
+    trader: Principal, paper: Connection, watch: Watch
+) -> None:
+    at_the_broker(paper)
+    assert seen(paper).limit_price == 1000
+    broker = broker_access.broker_of(paper)
+    broker.replace(account_of(broker), "by-hand-1", OrderChanges(limit_price=Decimal(900)))
+    assert seen(paper).limit_price == 900
+    order_actions.confirm(trader, preparing.prepare(trader, bitcoin(limit="1000")).confirmation.public_id)
+    assert seen(paper).client_order_id == "by-hand-1"
 
 
 def test_its_page_offers_to_cancel_and_nothing_else(browser: Browser, paper: Connection) -> None:

@@ -19,7 +19,7 @@ from console.orders.models import Order
 from console.orders.owner.approvals import Evidence
 from console.orders.states import Status
 from console.orders.transitions import order_state
-from console.plans import deciding, execution, preparing
+from console.plans import deciding, execution, preparing, transitions
 from console.plans.models import PlanChild, PlanKind, TradingPlan
 from console.plans.preparing import PlanWish
 from console.plans.states import PlanStatus
@@ -148,6 +148,18 @@ def test_a_grid_never_makes_more_orders_than_were_confirmed(clock: Clock, trader
     execution.sweep()
     assert len(sent(plan)) == now_of(plan).released_orders == first
     assert now_of(plan).state is PlanStatus.STOPPED
+
+
+def test_nothing_follows_where_the_plan_ended_while_that_was_worked_out(clock: Clock, trader: Principal) -> None:
+    plan = started(trader, grid(trader))
+    execution.sweep()
+    before = orders(plan)
+    child = PlanChild.objects.get(plan=plan, number=1)
+    deciding.cancel(now_of(plan), by="Claude")
+    follower = {"side": Side.SELL, "order_type": "LMT", "quantity": Decimal(1), "limit_price": Decimal(1), "level": 1}
+    assert transitions.follow_up(child, "Ended.", {}, follower)
+    assert orders(plan) == before
+    assert PlanChild.objects.get(pk=child.pk).status == "done"
 
 
 def test_the_end_of_a_grid_takes_its_open_orders_back(clock: Clock, trader: Principal) -> None:

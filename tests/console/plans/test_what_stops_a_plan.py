@@ -19,8 +19,8 @@ from console.onboarding import connection_lifecycle
 from console.orders.execution import reconcile, release
 from console.orders.models import Order
 from console.orders.owner.approvals import Evidence
-from console.plans import deciding, execution
-from console.plans.models import PlanKind, WhenSilent
+from console.plans import deciding, execution, transitions
+from console.plans.models import PlanChild, PlanKind, WhenSilent
 from console.plans.preparing import PlanWish
 from console.plans.states import PlanStatus
 from console.platforms import services as platforms
@@ -183,6 +183,15 @@ def test_what_was_released_and_not_sent_stays_unsent_once_its_plan_stops(
     clock.advance(seconds=35)
     reconcile.sweep()
     assert (Order.objects.get(plan_child__plan=plan).status, watch.submitted) == ("cancelled", [])
+
+
+def test_an_order_that_is_put_back_while_its_plan_ends_is_left_out(clock: Clock, trader: Principal) -> None:
+    plan = started(trader, twap())
+    child = PlanChild.objects.get(plan=plan, number=1)
+    PlanChild.objects.filter(pk=child.pk).update(status="working")
+    deciding.cancel(now_of(plan), by="Claude")
+    transitions.put_back(child, clock.now)
+    assert statuses(plan) == ["left_out"] * 3
 
 
 @pytest.mark.parametrize(
