@@ -104,7 +104,7 @@ conformance: .venv/.tests ## the protocol's own suite; when clients is run
 # AGAINST=REV beside that revision, too.
 bench: .venv/.tests ## cost of a guarded call; after touching the path of every request
 	@tests/tools/wrk.sh
-	@$(PYTHON) -m tests.bench $(if $(AGAINST),--against $(AGAINST))
+	@$(PYTHON) -m tests.bench $(if $(AGAINST),--against $(AGAINST)) $(if $(ONLY),--only $(ONLY))
 
 # Memory, idle CPU and the time to the first page of the default instance; with AGAINST=REV beside that revision.
 bench-home: .venv/.tests ## what make run takes; after touching the start, the worker or the schedule

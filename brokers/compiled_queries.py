@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from sqlite3 import converters as sqlite_converters
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
@@ -144,8 +145,9 @@ class Statement:
 class Lookup(Generic[T]):
     """What is made of the one row that a text names, such as a key's; several are found by one statement.
 
-    The database is asked each time. What is made of a row is kept for as long as rows of exactly that text come back:
-    it must depend on nothing else, and not change.
+    The database is asked each time, and answers with each row as one text, since its client makes each value of a row,
+    which costs more than all else. What is made of a row is kept for as long as rows of exactly that text come back: it
+    must depend on nothing else, and not change. Not for columns of floats, of which SQLite writes 15 digits.
     """
 
     def __init__(
@@ -157,8 +159,8 @@ class Lookup(Generic[T]):
         """
         self._query = _Query(build)
         self._make = make
-        self._made: dict[Any, tuple[str, T]] = {}
-        self._as_text: dict[int, tuple[_Compiled, _Compiled]] = {}
+        self._made: dict[str, tuple[str, T]] = {}
+        self._as_text: dict[tuple[str, int, str], _Compiled] = {}
 
     def find(self, name: str) -> T | None:
         """Where requests are answered together, what ``find_together`` found. Raises django.db.DatabaseError."""
@@ -178,38 +180,50 @@ class Lookup(Generic[T]):
         places = 1 << (len(names) - 1).bit_length()
         values = [*names, *[names[-1]] * (places - len(names))]
         compiled = self._query.compiled(values)
-        if connection.vendor == "postgresql":
-            return dict(self._made_of_texts(compiled, values))
-        return dict([self._made_of(row, row, compiled) for row in compiled.raw_rows(values)])
+        texts = [text for (text,) in self._telling(compiled, values, "").raw_rows(values)]
+        known = [self._made.get(text) for text in texts]
+        if None in known:
+            if connection.vendor == "sqlite":
+                told = [(text, *_client_values(compiled, json.loads(text))) for text in texts]
+            else:
+                # All come once more, each with its values, in one statement: what is made of values is kept by the text
+                # that came with them.
+                told = self._telling(compiled, values, ", found.*").raw_rows(values)
+            known = [self._made_of(text, row, compiled) for text, *row in told]
+        return dict([each for each in known if each is not None])
 
-    def _made_of_texts(self, compiled: _Compiled, values: list[str]) -> list[tuple[str, T]]:
-        """Its client makes each value of a row, which costs more than all else: so a row comes as one text.
-
-        Where a text is new, all come once more, each with its values, in one statement: what is made of values is kept
-        by the text that came with them.
-        """
-        written = self._as_text.get(len(values))
-        if written is None:
-            texts, rows = (
-                f"SELECT {columns} FROM ({compiled.native}) found"  # noqa: S608 - nothing of a caller's is in it
-                for columns in ("found::text", "found::text, found.*")
+    def _telling(self, compiled: _Compiled, values: list[str], more: str) -> _Compiled:
+        """``compiled``, with each row as one text, and ``more`` behind it."""
+        kind = (connection.vendor, len(values), more)
+        known = self._as_text.get(kind)
+        if known is None:
+            columns = ", ".join(f"c{place}" for place in range(len(compiled.compiler.select)))
+            told = "found::text" if connection.vendor == "postgresql" else f"json_array({columns})"
+            sql, native = (
+                f"WITH found ({columns}) AS ({each}) SELECT {told}{more} FROM found"  # noqa: S608 - nothing of a caller's
+                for each in (compiled.sql, compiled.native)
             )
-            written = replace(compiled, sql=texts, native=texts), replace(compiled, sql=rows, native=rows)
-            self._as_text[len(values)] = written
-        brief, whole = written
-        known = [self._made.get(text) for (text,) in brief.raw_rows(values)]
-        if None not in known:
-            return [each for each in known if each is not None]
-        return [self._made_of(text, row, compiled) for text, *row in whole.raw_rows(values)]
+            known = self._as_text[kind] = replace(compiled, sql=sql, native=native)
+        return known
 
-    def _made_of(self, key: Any, row: Sequence[Any], compiled: _Compiled) -> tuple[str, T]:
-        known = self._made.get(key)
+    def _made_of(self, text: str, row: Sequence[Any], compiled: _Compiled) -> tuple[str, T]:
+        known = self._made.get(text)
         if known is None:
             if len(self._made) >= _MOST_MADE:
                 self._made.clear()
             name, *own = compiled.converted([tuple(row)])[0]
-            known = self._made[key] = name, self._make(tuple(own))
+            known = self._made[text] = name, self._make(tuple(own))
         return known
+
+
+def _client_values(compiled: _Compiled, told: Sequence[Any]) -> list[Any]:
+    """What SQLite's client makes of a row's values, which depends on how their columns are declared."""
+    made = []
+    for value, (column, _, _) in zip(told, compiled.compiler.select, strict=True):
+        declared = (column.output_field.db_type(connection) or "").upper().partition("(")[0]
+        convert = None if value is None else sqlite_converters.get(declared)
+        made.append(value if convert is None else convert(str(value).encode()))
+    return made
 
 
 class Instances(Generic[M]):

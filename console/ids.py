@@ -4,16 +4,19 @@ import os
 import secrets
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
-_RANDOM_BYTES = 10
+_RANDOM_LETTERS = 16
 _AT_ONCE = 64
+_LETTER_OF_BYTE = bytes(ord(_ALPHABET[byte % len(_ALPHABET)]) for byte in range(256))
+"""256 is a multiple of 32: each letter is as likely as any other."""
 
-_drawn: list[bytes] = []
-"""Random bits of the operating system that no id has yet: asked for each id, they were a tenth of a tool call."""
+_drawn: list[str] = []
+"""Random letters that no id has yet: for each id the operating system was asked, that was a tenth of a tool call."""
 # A child would have the same as its parent.
 os.register_at_fork(after_in_child=_drawn.clear)
 
@@ -25,8 +28,12 @@ def mask_account(number: str) -> str:
 
 def new(prefix: str) -> str:
     """48 bits of milliseconds, then 80 random bits, in Crockford's base 32."""
-    number = (time.time_ns() // 1_000_000) << 80 | _random_bits()
-    return prefix + "_" + "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
+    return f"{prefix}_{_letters_of(time.time_ns() // 1_000_000)}{_random_letters()}"
+
+
+@lru_cache(maxsize=16)
+def _letters_of(milliseconds: int) -> str:
+    return "".join([_PAIRS[milliseconds >> shift & 1023] for shift in range(40, -1, -10)])
 
 
 def made_at(public_id: str) -> datetime | None:
@@ -43,12 +50,12 @@ def made_at(public_id: str) -> datetime | None:
         return None
 
 
-def _random_bits() -> int:
+def _random_letters() -> str:
     try:
         # One step, so that no two threads get the same.
-        drawn = _drawn.pop()
+        return _drawn.pop()
     except IndexError:
-        block = secrets.token_bytes(_RANDOM_BYTES * _AT_ONCE)
-        drawn, *rest = (block[start : start + _RANDOM_BYTES] for start in range(0, len(block), _RANDOM_BYTES))
+        letters = secrets.token_bytes(_RANDOM_LETTERS * _AT_ONCE).translate(_LETTER_OF_BYTE).decode()
+        drawn, *rest = (letters[start : start + _RANDOM_LETTERS] for start in range(0, len(letters), _RANDOM_LETTERS))
         _drawn.extend(rest)
-    return int.from_bytes(drawn)
+        return drawn

@@ -1088,6 +1088,7 @@ def check_offered(principal: Principal, tool: Tool) -> None:
 
 def check_legs_offered(principal: Principal, tool: Tool, given: Mapping[str, Any]) -> None:
     """Where the broker takes no spreads, legs are refused however they are written. Raises Refusal."""
-    takes_legs = any(isinstance(arg, OptionLegs) for arg in tool.args)
-    if takes_legs and given.get("legs") and not _takes_spreads(principal.broker):
+    if not given.get("legs") or _takes_spreads(principal.broker):
+        return
+    if any(isinstance(arg, OptionLegs) for arg in tool.args):
         raise no_spreads()

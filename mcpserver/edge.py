@@ -410,8 +410,8 @@ def _cors(origin: str) -> list[tuple[bytes, bytes]]:
 
 
 async def _read(receive: Receive, headers: Mapping[str, str]) -> bytes:
-    length = headers.get("content-length", "")
-    if length.isdecimal() and int(length[:12]) > settings.MAX_BODY_BYTES:
+    length, most = headers.get("content-length", ""), settings.MAX_BODY_BYTES
+    if length.isdecimal() and int(length[:12]) > most:
         raise _TooLarge
     body, clock = bytearray(), body_timeout.BodyClock(receive)
     while True:
@@ -419,7 +419,7 @@ async def _read(receive: Receive, headers: Mapping[str, str]) -> bytes:
         if message["type"] == "http.disconnect":
             raise _ClientGone
         body += message.get("body", b"")
-        if len(body) > settings.MAX_BODY_BYTES:
+        if len(body) > most:
             raise _TooLarge
         if not message.get("more_body", False):
             return bytes(body)

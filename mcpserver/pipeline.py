@@ -7,11 +7,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
+from brokers.types import Environment
 from console import request_origin, telemetry
 from console.audit import call_context
 from console.audit import log as audit_log
@@ -254,15 +256,18 @@ def reject(
 
 def _context(this: ToolCall, *, is_recorded: bool = True) -> dict[str, Any]:
     who = this.principal
-    return compact(
-        connection=who.connection_label,
-        broker=who.broker,
-        environment=who.environment.value,
-        account_id=this.account_id,
-        as_of=moment(timezone.now()),
-        request_id=this.request_id,
-        not_recorded=None if is_recorded else True,
-    )
+    context = {
+        **_whereabouts(who.connection_label, who.broker, who.environment, this.account_id),
+        "as_of": moment(timezone.now()),
+        "request_id": this.request_id,
+    }
+    return context if is_recorded else {**context, "not_recorded": True}
+
+
+@lru_cache(maxsize=1024)
+def _whereabouts(connection: str, broker: str, environment: Environment, account_id: str) -> Mapping[str, Any]:
+    """What is the same in the answers of one connection."""
+    return compact(connection=connection, broker=broker, environment=environment.value, account_id=account_id)
 
 
 def _error(refusal: Refusal) -> dict[str, Any]:

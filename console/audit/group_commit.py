@@ -12,7 +12,8 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
+from datetime import UTC, datetime
+from operator import itemgetter
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -39,6 +40,7 @@ Done = Callable[[DatabaseError | None], object]
 
 _MOST = 200
 """Rows in one statement: SQLite takes 32,766 parameters, and a row has 27."""
+_MOST_STATEMENTS = 512
 _CLOSE_SECONDS = 20.0
 
 
@@ -58,7 +60,8 @@ class Insert:
         with database.wrap_database_errors:
             client: Any = database.connection
             if database.vendor == "sqlite":
-                client.execute(self._sql(len(rows)), self._values(rows))
+                given = self._given(rows)
+                client.execute(self._sql(len(rows), given), self._values(rows, given))
             else:
                 # The driver is the backend's own: where the database is SQLite, nobody needs to load it.
                 database.Database.Cursor(client).execute(self._from_json, [self._json(rows)])  # type: ignore[attr-defined]
@@ -77,38 +80,55 @@ class Insert:
     def _columns(self) -> str:
         return ", ".join(connection.ops.quote_name(field.column) for field in self.fields)
 
-    def _values(self, rows: Sequence[Row]) -> list[Any]:
-        """Times and JSON as SQLite wants them; it takes the rest as it is."""
+    @staticmethod
+    def _given(rows: Sequence[Row]) -> tuple[int, ...]:
+        """The places of columns that some row has a value for. For each NULL its client looks for an adapter, which
+        takes as long as four values do: the others are left to their default, which is none."""
+        return tuple([place for place, values in enumerate(zip(*rows, strict=True)) if values.count(None) < len(rows)])
+
+    def _values(self, rows: Sequence[Row], given: Sequence[int]) -> list[Any]:
+        """Those of the columns ``given``, times and JSON as SQLite wants them; it takes the rest as it is."""
+        pick = itemgetter(*given)
         values: list[Any] = []
         for row in rows:
-            values += row
-        ops, step = connection.ops, len(self.fields)
-        for place, kind in self._adapted:
-            adapt = (
-                ops.adapt_datetimefield_value
-                if kind == "DateTimeField"
-                else partial(ops.adapt_json_value, encoder=None)
-            )
-            values[place::step] = [adapt(value) for value in values[place::step]]
+            values += pick(row)
+        step = len(given)
+        for place, adapt in self._adapted:
+            if place in given:
+                at = given.index(place)
+                values[at::step] = [adapt(value) for value in values[at::step]]
         return values
 
     @cached_property
-    def _adapted(self) -> list[tuple[int, str]]:
-        kinds = [field.get_internal_type() for field in self.fields]
-        return [(place, kind) for place, kind in enumerate(kinds) if kind in ("DateTimeField", "JSONField")]
+    def _adapted(self) -> list[tuple[int, Callable[[Any], Any]]]:
+        kinds = {"DateTimeField": _time_text, "JSONField": _json_text}
+        found = [(place, field.get_internal_type()) for place, field in enumerate(self.fields)]
+        return [(place, kinds[kind]) for place, kind in found if kind in kinds]
 
-    def _sql(self, rows: int) -> str:
-        known = self._statements.get(rows)
+    def _sql(self, rows: int, given: tuple[int, ...]) -> str:
+        known = self._statements.get((rows, given))
         if known is None:
-            one = f"({', '.join(['?'] * len(self.fields))})"
-            table = connection.ops.quote_name(Call._meta.db_table)
-            known = f"INSERT INTO {table} ({self._columns}) VALUES {', '.join([one] * rows)}"  # noqa: S608
-            self._statements[rows] = known
+            if len(self._statements) >= _MOST_STATEMENTS:
+                self._statements.clear()
+            quote = connection.ops.quote_name
+            columns = ", ".join(quote(self.fields[place].column) for place in given)
+            one = f"({', '.join(['?'] * len(given))})"
+            known = f"INSERT INTO {quote(Call._meta.db_table)} ({columns}) VALUES {', '.join([one] * rows)}"  # noqa: S608
+            self._statements[rows, given] = known
         return known
 
     @cached_property
-    def _statements(self) -> dict[int, str]:
+    def _statements(self) -> dict[tuple[int, tuple[int, ...]], str]:
         return {}
+
+
+def _time_text(value: datetime) -> str:
+    """As Django's SQLite keeps a time: in UTC, and without saying so."""
+    return orjson.dumps(value.astimezone(UTC))[1:-7].decode().replace("T", " ")
+
+
+def _json_text(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 class _GatheredHere(threading.local):

@@ -68,9 +68,9 @@ def gather() -> Gathered:
 
 def _row(entry: Entry) -> Row:
     """The values of ``Call``, in the order of its fields."""
-    call_counts.count(
-        entry.tool if entry.code is not Code.UNKNOWN_TOOL else "unknown", entry.outcome.value, entry.duration_us
-    )
+    # ``_value_``: to ask for ``value`` costs as much as three columns.
+    outcome, code = entry.outcome._value_, entry.code._value_ if entry.code else ""
+    call_counts.count(entry.tool if entry.code is not Code.UNKNOWN_TOOL else "unknown", outcome, entry.duration_us)
     who = entry.principal
     app = who if isinstance(who, Principal) else None
     upstream = upstream_request.last()
@@ -79,18 +79,18 @@ def _row(entry: Entry) -> Row:
         timezone.now(),
         who.user_id if who else None,
         who.user_label if who else "",
-        who.source.value if who else "",
+        who.source._value_ if who else "",
         who.credential_id if who else "",
         _scopes_text(who.scopes) if who else "",
         app.app_id if app else None,
         app.app_label if app else who.label if isinstance(who, Manager) else "",
         app.connection_id if app else None,
         app.connection_label if app else "",
-        app.environment.value if app else "",
+        app.environment._value_ if app else "",
         masked(entry.tool[:400], LONGEST_TOOL),
         _bounded(entry.arguments),
-        entry.outcome.value,
-        entry.code.value if entry.code else "",
+        outcome,
+        code,
         _without_accounts(mask(entry.message)[:500], app, entry.arguments),
         entry.order_id[:40],
         entry.duration_us,

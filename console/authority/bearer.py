@@ -47,7 +47,7 @@ def look_up_together(bearers: Collection[str]) -> None:
         if not raw or len(raw) > _MAX_BEARER:
             continue
         if raw.startswith("tl_"):
-            public_id = minting.public_id_of(raw)
+            public_id = _public_id_of(raw)
             if public_id is not None and not management_callers.is_management_key(raw):
                 keys.append(public_id)
         elif raw.count(".") != 2:
@@ -147,7 +147,7 @@ class _Credential:
     _principals: dict[tuple[str, str, bool], Principal] = field(default_factory=dict)
 
     def principal(self, ip: str, user_agent: str) -> Principal:
-        is_use_on_record = all(last_used.is_recent(at, where, ip) for at, where in self.uses)
+        is_use_on_record = last_used.are_recent(self.uses, ip)
         told = (ip, user_agent, is_use_on_record)
         known = self._principals.get(told)
         if known is None:
@@ -214,8 +214,12 @@ def _checksum(raw: str) -> str:
     return hashlib.sha256(raw.encode()).hexdigest()
 
 
+def _public_id_of(raw: str) -> str | None:
+    return shared((minting, raw), partial(minting.public_id_of, raw))
+
+
 def _by_key(raw: str, ip: str, user_agent: str) -> Principal:
-    public_id = minting.public_id_of(raw)
+    public_id = _public_id_of(raw)
     if public_id is None:
         raise Unauthenticated("The API key is mistyped or cut off: its checksum does not match.")
     key = _KEYS.find(public_id)
@@ -258,7 +262,7 @@ def _by_platform(raw: str, ip: str, user_agent: str) -> Principal:
     if not standing.is_of(claims):
         raise Unauthenticated("This server did not issue this bearer token.")
     held = scopes.parse(claims.scope) & app.granted
-    used = last_used.is_recent(app.last_used_at, app.last_used_ip, ip)
+    used = last_used.are_recent([(app.last_used_at, app.last_used_ip)], ip)
     principal = _principal(app, Source.PLATFORM, claims.token_id, held, ip, user_agent, is_use_on_record=used)
     if claims.expired:
         raise Unauthenticated("This access token has expired.", principal)

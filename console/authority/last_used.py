@@ -1,7 +1,7 @@
 """Last used: of the app, and of the very key."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -82,9 +82,11 @@ def _whence(who: Principal) -> tuple[str, str]:
 _KEY_EVERY = timedelta(seconds=60)
 
 
-def is_recent(at: datetime | None, where: str, ip: str) -> bool:
-    """Whether ``record`` would have nothing to write for a use now, from ``ip``."""
-    return at is not None and at >= timezone.now() - _KEY_EVERY and where == ip[:45]
+def are_recent(uses: Iterable[tuple[datetime | None, str]], ip: str) -> bool:
+    """Whether ``record`` would have nothing to write for a use now, from ``ip``: ``uses`` are those on record, each
+    with where it came from."""
+    since, here = timezone.now() - _KEY_EVERY, ip[:45]
+    return not [1 for at, where in uses if at is None or at < since or where != here]
 
 
 def _record_management_key(public_id: str, *, ip: str) -> None:

@@ -1,7 +1,7 @@
 """What a tool or a page may read from a broker, for one connection. No write passes here."""
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -83,18 +83,36 @@ def abilities(broker: str) -> frozenset[Ability]:
     return known.abilities if known else frozenset()
 
 
-@contextmanager
-def broker_for(principal: Principal) -> Iterator[Broker]:
+def broker_for(principal: Principal) -> AbstractContextManager[Broker]:
     """The broker behind a principal's connection, for reads: its errors come out as Refusals.
 
     A read that got no answer changed nothing, so it is "unavailable", never "unknown".
     """
-    try:
-        yield _opened(principal.connection_id, principal.broker, principal.broker_settings, principal.broker_sealed)
-    except (NotSent, UnknownOutcome) as error:
-        raise refusal_of_read(error) from error
-    except BrokerError as error:
-        raise refusal_of(error) from error
+    return _Reading(principal)
+
+
+class _Reading(AbstractContextManager[Broker]):
+    """With every call: one made of a generator costs several times as much."""
+
+    __slots__ = ("_principal",)
+
+    def __init__(self, principal: Principal) -> None:
+        self._principal = principal
+
+    def __enter__(self) -> Broker:
+        who = self._principal
+        try:
+            return _opened(who.connection_id, who.broker, who.broker_settings, who.broker_sealed)
+        except BrokerError as error:
+            raise _refusal_of_read(error) from error
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, BrokerError):
+            raise _refusal_of_read(error) from error
+
+
+def _refusal_of_read(error: BrokerError) -> Refusal:
+    return refusal_of_read(error) if isinstance(error, NotSent | UnknownOutcome) else refusal_of(error)
 
 
 def search(

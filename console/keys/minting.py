@@ -29,6 +29,7 @@ from console.keys.models import ApiKey, ManagementKey
 from console.scopes import Scope, Source
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_PAIRS = [first + second for first in _BASE62 for second in _BASE62]
 LONGEST_WAIT = timedelta(days=30)
 """How long a key that is being replaced waits for the first use of the new one."""
 _FORM = re.compile(r"(tl_(?:paper|live|manage)_([0-9A-Za-z]{8})_[0-9A-Za-z]{30})([0-9A-Za-z]{6})")
@@ -39,12 +40,9 @@ def _random(length: int) -> str:
 
 
 def _checksum(text: str) -> str:
-    number = zlib.crc32(text.encode())
-    digits = []
-    for _ in range(6):
-        number, rest = divmod(number, 62)
-        digits.append(_BASE62[rest])
-    return "".join(reversed(digits))
+    high, low = divmod(zlib.crc32(text.encode()), 62**2)
+    high, middle = divmod(high, 62**2)
+    return _PAIRS[high] + _PAIRS[middle] + _PAIRS[low]
 
 
 def public_id_of(raw: str) -> str | None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import orjson
 from django.utils import timezone
 
 from brokers.decimals import percent_of, plain
@@ -14,7 +15,8 @@ from console.orders.models import Modification, Order
 
 
 def moment(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    written = orjson.dumps(value.astimezone(UTC))[1:24].decode()
+    return f"{written}Z" if value.microsecond else f"{written[:19]}.000Z"
 
 
 def compact(**fields: Any) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from tests.bench.running import ECHO, LEGACY, LOADS, MANY, MODERN, Load, Measure
 
 CONCURRENCIES = (1, 16, 64)
 ECHO_NAME, BARE, SQLITE, POSTGRESQL = "raw ASGI echo", "bare SDK server", "Tradelatch, SQLite", "Tradelatch, PostgreSQL"
+ONE, SEVERAL = "one", "many"
 OTHERS = {SQLITE: "other, SQLite", POSTGRESQL: "other, PostgreSQL"}
 """Of the revision that this build is compared with."""
 BOUNDS = {SQLITE: 0.8, POSTGRESQL: 1.1}
@@ -64,10 +65,15 @@ def _servers(folder: Path, against: str) -> Iterator[list[Server]]:
         ]
 
 
-def _cases(servers: list[Server]) -> list[tuple[Server, Load]]:
+def _cases(servers: list[Server], only: str) -> list[tuple[Server, Load]]:
     echo, *others = servers
-    loads = (*LOADS.values(), *MANY.values())
-    return [(echo, ECHO), *((server, load) for load in loads for server in others)]
+    loads = [load for load in (*LOADS.values(), *MANY.values()) if only in ("", _callers(load.keys))]
+    cases = [(server, load) for load in loads for server in others]
+    return cases if only == SEVERAL else [(echo, ECHO), *cases]
+
+
+def _callers(keys: int) -> str:
+    return ONE if keys == 1 else SEVERAL
 
 
 def write(line: str) -> None:
@@ -100,10 +106,10 @@ def _same(case: Case, server: str) -> Case:
     return case._replace(server=server, what="get_quote" if case.what == ECHO.name else case.what)
 
 
-def _compare(rounds: int, seconds: float, against: str) -> None:
+def _compare(rounds: int, seconds: float, against: str, only: str) -> None:
     found = _Found()
     with tempfile.TemporaryDirectory(prefix="tl-bench-") as folder, _servers(Path(folder), against) as servers:
-        cases = _cases(servers)
+        cases = _cases(servers, only)
         for server, load in cases:
             measure(server, load, 4, 1)
         for _ in range(rounds):
@@ -114,15 +120,13 @@ def _compare(rounds: int, seconds: float, against: str) -> None:
         _check_the_journal(Path(folder) / "sqlite", found)
     _show(found)
     if against:
-        _show_against(found, against)
+        _show_against(found, against, only)
     write("synchronous=FULL on SQLite; each call authenticated, counted and in the journal before its answer left.")
-    for name, era in ((POSTGRESQL, MODERN), (POSTGRESQL, LEGACY), (SQLITE, LEGACY), (SQLITE, MODERN)):
-        quote = Case(name, "get_quote", era, 1, 16)
-        write(f"{name}, {era}, 16 connections: req/s ratio {found.speed_ratio(quote):.2f}")
-        if (name, era) != (SQLITE, MODERN):
-            write(f"{name}, {era}, 16 connections: CPU ratio {found.cpu_ratio(quote):.2f}")
-    passed = _show_many(found)
-    write(f"CPU ratio: {found.cpu_ratio(Case(SQLITE, 'get_quote', MODERN, 1, 16)):.2f}")
+    if only != SEVERAL:
+        _show_one(found)
+    passed = [] if only == ONE else _show_many(found)
+    if only != SEVERAL:
+        write(f"CPU ratio: {found.cpu_ratio(Case(SQLITE, 'get_quote', MODERN, 1, 16)):.2f}")
     if passed:
         raise SystemExit(f"Above their bounds: {', '.join(passed)}.")
 
@@ -141,10 +145,20 @@ def _show(found: _Found) -> None:
         )
 
 
-def _show_against(found: _Found, against: str) -> None:
+def _show_one(found: _Found) -> None:
+    for name, era in ((POSTGRESQL, MODERN), (POSTGRESQL, LEGACY), (SQLITE, LEGACY), (SQLITE, MODERN)):
+        quote = Case(name, "get_quote", era, 1, 16)
+        write(f"{name}, {era}, 16 connections: req/s ratio {found.speed_ratio(quote):.2f}")
+        if (name, era) != (SQLITE, MODERN):
+            write(f"{name}, {era}, 16 connections: CPU ratio {found.cpu_ratio(quote):.2f}")
+
+
+def _show_against(found: _Found, against: str, only: str) -> None:
     for database, other in OTHERS.items():
         for era in (MODERN, LEGACY):
             for keys in (1, MANY[era].keys):
+                if only not in ("", _callers(keys)):
+                    continue
                 ratios = [
                     found.cpu_ratio(Case(database, "get_quote", era, keys, each), other) for each in CONCURRENCIES
                 ]
@@ -187,11 +201,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1, help="of each measurement")
     parser.add_argument("--growth", action="store_true", help="does the cost grow with apps and with the journal?")
     parser.add_argument("--against", default="", metavar="REV", help="a revision of this repository to compare with")
+    parser.add_argument("--only", default="", choices=(ONE, SEVERAL), help="the cases of one key, or those of 64 keys")
     options = parser.parse_args()
     if options.growth:
         growth.run(options.rounds, options.seconds)
     else:
-        _compare(options.rounds, options.seconds, options.against)
+        _compare(options.rounds, options.seconds, options.against, options.only)
 
 
 if __name__ == "__main__":

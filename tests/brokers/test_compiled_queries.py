@@ -1,5 +1,6 @@
 """Queries compiled once give what their query sets give, whatever their values and their own constants are."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -61,6 +62,27 @@ def test_what_is_made_of_a_row_is_made_anew_when_the_row_is_another(paper: Conne
     assert named.find(paper.name) == (paper.settings, None)
     assert named.find("nothing") is None
     assert len(made) == 2
+
+
+@pytest.mark.django_db
+def test_a_row_that_is_looked_up_has_every_value_as_the_orm_gives_it(paper: Connection) -> None:
+    names = [field.attname for field in Connection._meta.concrete_fields]
+
+    def of(*texts: str) -> Any:
+        return Connection.objects.filter(name__in=texts).values_list("name", *names)
+
+    found = Lookup(of, lambda row: row)
+    for name, settings, paused_at in (
+        ('Ωé "quoted" \\ \n\x7f', {"account": "1", "é": [None, True, 1.5, "\u2028"]}, timezone.now()),
+        ("round", {}, datetime(2026, 11, 30, 14, 30, tzinfo=UTC)),
+        ("none", {"null": None}, None),
+    ):
+        Connection.objects.filter(pk=paper.pk).update(
+            name=name, settings=settings, paused_at=paused_at, trading_enabled=paused_at is None
+        )
+        (expected,) = of(name)
+        assert found.find(name) == expected[1:]
+        assert repr(found.find(name)) == repr(expected[1:]), "of the same kinds"
 
 
 @pytest.mark.django_db

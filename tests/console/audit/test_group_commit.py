@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 import pytest
@@ -67,6 +68,24 @@ class Told:
     def wait_for(self, times: int) -> None:
         for _ in range(times):
             assert self._more.acquire(timeout=at_most(20))
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=-5))])
+@pytest.mark.parametrize("microsecond", [0, 7, 120_000])
+@pytest.mark.django_db
+def test_each_row_keeps_what_it_has_and_nothing_of_its_neighbours(microsecond: int, zone: tzinfo) -> None:
+    at = datetime(2026, 11, 30, 23, 59, 58, microsecond, tzinfo=UTC).astimezone(zone)
+    names = [field.attname for field in Insert().fields]
+    bare = dict(zip(names, row("req_bare"), strict=True)) | {"at": at}
+    full = bare | {"request_id": "req_full", "user_id": 7, "confirmed_after_ms": 0, "trace_id": "ab" * 16}
+    other = bare | {"request_id": "req_other", "session_id": "s", "arguments": {"symbols": ["AAPL", "Ωé"], "n": None}}
+    told = [bare, full, other]
+    Insert().run([tuple(each.values()) for each in told])
+    found = list(Call.objects.order_by("pk").values(*names))
+    assert found == told
+    assert list(Call.objects.filter(at=at).order_by("pk").values_list("request_id", flat=True)) == [
+        each["request_id"] for each in told
+    ]
 
 
 def test_what_gathers_during_a_commit_is_written_in_one_statement(writer: Writer, gate: Gate) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 import pytest
@@ -36,15 +36,19 @@ def market(trader: Principal) -> Decimal:
         return broker.quotes(["BTC/USD"])[0].bid
 
 
+def step_of(trader: Principal) -> Decimal:
+    return (market(trader) / 20).to_integral_value()
+
+
 def grid(trader: Principal, **more: Any) -> PlanWish:
-    """Five levels a thousand apart, three of which lie below the market."""
-    middle = (market(trader) / 1000).to_integral_value() * 1000
+    """Five levels a twentieth of the price apart, three of which lie below the market."""
+    middle, step = market(trader).to_integral_value(ROUND_DOWN) - 1, step_of(trader)
     given: dict[str, Any] = {
         "kind": PlanKind.GRID,
         "symbol": "BTC/USD",
         "quantity": Decimal("0.01"),
-        "lower": middle - 4000,
-        "upper": middle + 4000,
+        "lower": middle - 2 * step,
+        "upper": middle + 2 * step,
         "levels": 5,
         "minutes": 1440,
     }
@@ -73,7 +77,7 @@ def test_a_grid_begins_by_buying_below_the_market(clock: Clock, trader: Principa
     assert wish.lower is not None
     plan = started(trader, wish)
     execution.sweep()
-    below = [price for price in (wish.lower + 2000 * step for step in range(4)) if price < market(trader)]
+    below = [wish.lower + number * step_of(trader) for number in range(3)]
     assert [(each.side, each.limit_price) for each in sent(plan)] == [("BUY", price) for price in reversed(below)]
     assert all(each.status == Status.WORKING for each in Order.objects.filter(plan_child__plan=plan))
 
@@ -86,7 +90,7 @@ def test_what_a_grid_bought_is_offered_one_level_above_and_bought_again_below(cl
     assert bought is not None
     fill(plan, 1)
     execution.sweep()
-    assert orders(plan)[len(rest) + 1 :] == [("SELL", bought + 2000)]
+    assert orders(plan)[len(rest) + 1 :] == [("SELL", bought + step_of(trader))]
     assert sent(plan)[-1].side == "SELL"
     fill(plan, len(rest) + 2)
     execution.sweep()
