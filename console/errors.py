@@ -42,6 +42,11 @@ class Code(StrEnum):
     RATE_LIMITED = "rate_limited"
     UNKNOWN_USER = "unknown_user"
     CONNECTION_REQUIRED = "connection_required"
+    # a signal
+    SIGNAL_FORGED = "signal_forged"
+    SIGNAL_REPEATED = "signal_repeated"
+    SIGNAL_LATE = "signal_late"
+    SIGNAL_UNREADABLE = "signal_unreadable"
     # the order
     UNKNOWN_SYMBOL = "unknown_symbol"
     AMBIGUOUS_SYMBOL = "ambiguous_symbol"
@@ -221,6 +226,22 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.CONNECTION_REQUIRED: Explanation(
         "A connection has to be specified",
         "Set connection_id to one of the connections in the answer. If there are none, add one first.",
+    ),
+    Code.SIGNAL_FORGED: Explanation(
+        "The sender of a signal did not prove who it is",
+        "Nothing was prepared. If it was yours, put the address's secret into its text, or sign it with the secret.",
+    ),
+    Code.SIGNAL_REPEATED: Explanation(
+        "The signal was taken before", "Nothing was prepared. Give each new signal an id or a time of its own."
+    ),
+    Code.SIGNAL_LATE: Explanation(
+        "The signal is too old",
+        "Nothing was prepared. The message says by how much, and whose clock or delay to look at.",
+        Blame.NOBODY,
+    ),
+    Code.SIGNAL_UNREADABLE: Explanation(
+        "The text of a signal does not fit its address",
+        "Nothing was prepared. The message says what is missing. Change the text, or create an address that fits it.",
     ),
     Code.UNKNOWN_SYMBOL: Explanation(
         "No such instrument", "Search for it with search_security and use the symbol exactly as listed."

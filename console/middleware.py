@@ -25,7 +25,10 @@ from console.untrusted_text import escape_hidden
 
 log = logging.getLogger(__name__)
 
-_FOR_PROGRAMS = ("/api/", "/auth/", "/static/", "/.well-known/", "/oauth/token", "/oauth/revoke", "/oauth/register")
+_FOR_PROGRAMS = (
+    *("/api/", "/auth/", "/static/", "/.well-known/", "/signals/in/"),
+    *("/oauth/token", "/oauth/revoke", "/oauth/register"),
+)
 _FORM = "application/x-www-form-urlencoded"
 
 

@@ -19,7 +19,7 @@ def render_refusal(
     path = base_path.within(path)
     request_id = request_id or tracing.current_request_id() or ids.new("req")
     help_ = f"{settings.PUBLIC_URL}/help/errors/{code}/"  # as help.links has it
-    if path.startswith("/api/"):
+    if path.startswith(("/api/", "/signals/in/")):
         problem = {
             "type": help_,
             "title": EXPLANATIONS[code].title,

@@ -20,6 +20,8 @@ class Source(StrEnum):
     API_KEY = "apikey"
     PLATFORM = "platform"
     MANAGEMENT = "management"
+    SIGNAL = "signal"
+    """A message to a signal address. It prepares orders and confirms none."""
     CONSOLE = "console"
     """No credential: the owner at the browser. Nothing that a call can carry ever stands for it."""
 
@@ -32,6 +34,7 @@ MAY_HOLD: dict[Source, frozenset[Scope]] = {
     Source.API_KEY: frozenset(ALL),
     Source.PLATFORM: frozenset(ALL),
     Source.MANAGEMENT: frozenset({Scope.MANAGE}),
+    Source.SIGNAL: frozenset(ALL),
     Source.CONSOLE: frozenset(ALL),
 }
 

@@ -27,13 +27,14 @@ class Toolset(StrEnum):
     FUNDING = "funding"
     EARN = "earn"
     ALERTS = "alerts"
+    SIGNALS = "signals"
     ALGO = "algo"
 
 
 ALWAYS = Toolset.CORE
 """Without it an assistant could not tell where it is, so no owner switches it off."""
 
-OFF_BY_DEFAULT = frozenset({Toolset.ALERTS, Toolset.ALGO})
+OFF_BY_DEFAULT = frozenset({Toolset.ALERTS, Toolset.SIGNALS, Toolset.ALGO})
 """What an app has only after its owner switched it on: the others it has until its owner switches them off."""
 
 ON_BY_DEFAULT = frozenset(Toolset) - OFF_BY_DEFAULT
@@ -58,6 +59,7 @@ LABELS: dict[Toolset, tuple[str, str]] = {
         "Alerts",
         "Set alerts on prices, positions and accounts, and send you messages. They notify you and never trade.",
     ),
+    Toolset.SIGNALS: ("Signals", "What came to your signal addresses, and what was prepared of it."),
     Toolset.ALGO: (
         "Plans",
         "Orders that go by themselves at their times, within bounds, once the whole was confirmed: TWAP, VWAP, "

@@ -22,6 +22,7 @@ _pages: list[URLPattern | URLResolver] = [
     path("apps/", include("console.connected_apps.urls")),
     path("halts/", include("console.halts.urls")),
     path("alerts/", include("console.alerts.urls")),
+    path("signals/", include("console.signals.urls")),
     path("keys/", include("console.keys.urls")),
     path("clients/", include("console.clients.urls")),
     path("orders/", include("console.orders.urls")),

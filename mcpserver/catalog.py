@@ -58,6 +58,7 @@ from mcpserver.tools import (
     risk,
     screeners,
     server_info,
+    signals,
 )
 
 
@@ -805,6 +806,20 @@ TOOLS: tuple[Tool, ...] = (
             Choice(name="status", choices=journal.OUTCOMES, is_listed=False),
             LIMIT,
             Cursor(of=journal.ACTIVITY),
+        ),
+    ),
+    Tool(
+        name="get_signals",
+        toolset=Toolset.SIGNALS,
+        about="Signal history: webhook alerts (TradingView), what was prepared of each, refusals.",
+        run=signals.get_signals,
+        returns=signals.Signals,
+        args=(
+            Moment(name="start"),
+            Moment(name="end"),
+            Choice(name="status", choices=signals.OUTCOMES),
+            LIMIT,
+            Cursor(of=signals.SIGNALS),
         ),
     ),
     Tool(

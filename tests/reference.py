@@ -88,6 +88,7 @@ _ACT_NOTES = {
     PresenceAct.SHORTEN_DELAY: "a connection",
     PresenceAct.LENGTHEN_WAIT: "a connection: orders can be approved longer after they were prepared",
     PresenceAct.MAKE_RULE: "Standing rules, bound to every value of that rule",
+    PresenceAct.MAKE_SIGNAL_ADDRESS: "Signals, bound to every value of that address",
     PresenceAct.MINT_KEY: "API keys",
     PresenceAct.ROTATE_KEY: "API keys",
     PresenceAct.MINT_MANAGEMENT_KEY: "API keys",

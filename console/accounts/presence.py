@@ -44,6 +44,7 @@ class PresenceAct(StrEnum):
     SHORTEN_DELAY = "shorten_delay"
     LENGTHEN_WAIT = "lengthen_wait"
     MAKE_RULE = "make_rule"
+    MAKE_SIGNAL_ADDRESS = "make_signal_address"
     MINT_KEY = "mint_key"
     ROTATE_KEY = "rotate_key"
     MINT_MANAGEMENT_KEY = "mint_management_key"
@@ -90,6 +91,7 @@ ACTS: dict[PresenceAct, ActRule] = {
     PresenceAct.SHORTEN_DELAY: ActRule("Let orders be confirmed sooner"),
     PresenceAct.LENGTHEN_WAIT: ActRule("Let orders wait longer"),
     PresenceAct.MAKE_RULE: ActRule("Create the standing rule"),
+    PresenceAct.MAKE_SIGNAL_ADDRESS: ActRule("Create the signal address"),
     PresenceAct.MINT_KEY: ActRule("Create a key that trades"),
     PresenceAct.ROTATE_KEY: ActRule("Replace a key that trades"),
     PresenceAct.MINT_MANAGEMENT_KEY: ActRule("Create a management key"),

@@ -7,7 +7,7 @@ from console.untrusted_text import escape_hidden, truncate
 
 # A bearer, a key or a token that a caller put where it does not belong.
 _SECRET = re.compile(
-    r"tl_[a-z]+_[A-Za-z0-9]{8}_[A-Za-z0-9]+|tl[ar]_[A-Za-z0-9]{20,}|tl[cu]_secret_[A-Za-z0-9]+"
+    r"tl_[a-z]+_[A-Za-z0-9]{8}_[A-Za-z0-9]+|tl[ars]_[A-Za-z0-9]{20,}|tl[cu]_secret_[A-Za-z0-9]+"
     r"|bearer\s+\S+|eyJ[\w-]+\.[\w-]+\.[\w-]*",
     re.IGNORECASE,
 )
@@ -29,7 +29,7 @@ def masked(name: str, longest: int) -> str:
 
 
 _KEY = re.compile(r"(tl_[a-z]+_[A-Za-z0-9]{8})_[A-Za-z0-9]+", re.ASCII)
-_OTHER = re.compile(r"tl[ar]_[A-Za-z0-9]{20,}|tl[cu]_secret_[A-Za-z0-9]+", re.ASCII)
+_OTHER = re.compile(r"tl[ars]_[A-Za-z0-9]{20,}|tl[cu]_secret_[A-Za-z0-9]+", re.ASCII)
 
 
 def without_secrets(text: str) -> str:

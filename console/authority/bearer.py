@@ -275,7 +275,7 @@ def _by_platform(raw: str, ip: str, user_agent: str) -> Principal:
 
 
 def _check(app: _App, principal: Principal, expires_at: datetime | None, expired: str) -> None:
-    if app.source == Source.CONSOLE:
+    if app.source in (Source.CONSOLE, Source.SIGNAL):
         raise Unauthenticated("This server did not issue this bearer token.")
     if app.revoked_at is not None:
         raise Unauthenticated(end_message(app.revoked_reason), principal)

@@ -96,10 +96,13 @@ class AppRestrictions:
 
 
 def binding_apps(connection: Connection) -> QuerySet[ConnectedApp]:
-    """The apps whose bounds hold for whatever is begun there by anybody but the owner in person, newest first."""
+    """The apps whose bounds hold for whatever is begun there by anybody but the owner in person, newest first.
+
+    Those of a signal address say which signals it takes, and bind nothing else.
+    """
     return ConnectedApp.objects.filter(
         Q(revoked_at=None) | Q(still_binds=True), connection=connection, activated_at__isnull=False
-    ).exclude(source=Source.CONSOLE)
+    ).exclude(source__in=(Source.CONSOLE, Source.SIGNAL))
 
 
 def tightest_restrictions(apps: Iterable[ConnectedApp]) -> AppRestrictions | None:

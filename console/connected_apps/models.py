@@ -101,6 +101,11 @@ class ConnectedApp(models.Model):
         return self.source == Source.CONSOLE
 
     @property
+    def is_signal(self) -> bool:
+        """It stands for the messages to one signal address: what they prepare is its owner's to release."""
+        return self.source == Source.SIGNAL
+
+    @property
     def can_trade(self) -> bool:
         return Scope.TRADE in self.granted
 

@@ -104,7 +104,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     rollup.catch_up()
     calls = call_queries.own_calls(user_of(request)).filter(app_id=app.pk).order_by("-id")
     counts = call_counts.calls_of_apps([app.pk])[app.pk]
-    sets = [] if app.revoked_at else _sets(app)
+    sets = [] if app.revoked_at or app.is_signal else _sets(app)
     context = {
         "app": app,
         "sets": sets,

@@ -37,6 +37,14 @@ CAUSES: dict[str, str] = {
     "connection_paused": "The owner paused the whole connection.",
     "live_frozen": "The account was recovered by an e-mail link within the last 24 hours.",
     "halted": "A person or an app halted order entry for this app, account or connection, or everywhere.",
+    "signal_forged": "A message to a signal address had no secret or signature, or a wrong one: another program sent "
+    "it, or its text was copied from another address.",
+    "signal_repeated": "A message to a signal address had the id of an earlier one, or without ids the same text "
+    "within the time that the address allows: its sender sent it twice, or somebody sent a copy.",
+    "signal_late": "By its own time, a signal was sent longer ago than its address allows, or in the future; or it "
+    "came in time and no worker prepared it within 60 seconds.",
+    "signal_unreadable": "The text of a signal is no JSON or no list of name=value, lacks a value that its address "
+    "expects, or has one that is no number, side or time.",
     "rate_limited": "There were more calls in a minute than the instance allows, counted over all apps of a user, or "
     "per app for cancels and lists. Each console session and each management key is counted "
     "separately.",

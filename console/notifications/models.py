@@ -1,6 +1,8 @@
 from django.conf import settings
 from django.db import models
 
+from console.outbox.models import OutgoingMail
+
 
 class NewsKind(models.TextChoices):
     """What people are told of, in the order of the page."""
@@ -109,6 +111,35 @@ class NewsItem(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+class DeliveryAttempt(models.Model):
+    """One try to send a message by a channel, and what came of it."""
+
+    mail = models.ForeignKey(OutgoingMail, on_delete=models.CASCADE, related_name="deliveries")
+    at = models.DateTimeField()
+    """When it began."""
+    status = models.PositiveSmallIntegerField(null=True)
+    """Of the answer (RFC 9110); None: there was none."""
+    milliseconds = models.PositiveIntegerField()
+    words = models.CharField(max_length=200)
+    """What came of it, for the channel's owner."""
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.words
+
+
+class MessageCopy(models.Model):
+    """What a webhook was sent, sealed, so that its owner can have it sent again. It ends with the message's row."""
+
+    mail = models.OneToOneField(OutgoingMail, on_delete=models.CASCADE, related_name="copy")
+    sealed = models.TextField()
+
+    def __str__(self) -> str:
+        return f"of {self.mail_id}"
 
 
 class ReadMark(models.Model):

@@ -6,16 +6,17 @@ came too late to be of use.
 
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from console.notifications import channels
+from console.notifications import channels, delivery_log
 from console.notifications.models import ChannelKind, NotificationChannel
 from console.notifications.news import Message
 from console.notifications.senders import ntfy, push, telegram, webhook
@@ -43,6 +44,16 @@ _LOOKED_AT = 200
 _OF_ONE_PERSON = 6
 _LEASE = timedelta(seconds=40)
 """Longer than a batch takes: two after each other, of which each may look up a name twice and call once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tried:
+    """One attempt."""
+
+    at: datetime
+    milliseconds: int
+    status: int | None
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +96,22 @@ def _send_batch(unsent: QuerySet[OutgoingMail]) -> int:
     if not ready:
         return 0
     with ThreadPoolExecutor(min(_SIDE_BY_SIDE, len(ready)), thread_name_prefix="news") as threads:
-        outcomes = list(threads.map(_send, ready))
-    for parcel, outcome in zip(ready, outcomes, strict=True):
+        attempts = list(threads.map(_try, ready))
+    for parcel, tried in zip(ready, attempts, strict=True):
         try:
-            _record(parcel.row, parcel.channel, outcome)
+            _record(parcel.row, parcel.channel, tried.outcome)
+            if tried.outcome.result is not Result.GONE:  # with its channel went the row of the message
+                delivery_log.record(
+                    parcel.row,
+                    parcel.channel,
+                    at=tried.at,
+                    milliseconds=tried.milliseconds,
+                    status=tried.status,
+                    words=tried.outcome.words,
+                )
         except Exception:  # the others were sent too: unrecorded, they would go out again
             log.exception("What came of a message to channel %s cannot be recorded", parcel.channel.pk)
-    return sum(outcome.result is Result.SENT for outcome in outcomes)
+    return sum(tried.outcome.result is Result.SENT for tried in attempts)
 
 
 def _fair(due: Iterable[OutgoingMail]) -> list[OutgoingMail]:
@@ -134,18 +154,27 @@ def _pack(row: OutgoingMail) -> _Parcel | None:
         return None
 
 
-def _send(parcel: _Parcel) -> Outcome:
+def _try(parcel: _Parcel) -> _Tried:
     """No database here: it runs in a thread."""
+    at, began = timezone.now(), time.perf_counter_ns()
+    status, outcome = _send(parcel)
+    passed = (time.perf_counter_ns() - began) // 1_000_000
+    return _Tried(at=at, milliseconds=passed, status=status, outcome=outcome)
+
+
+def _send(parcel: _Parcel) -> tuple[int | None, Outcome]:
+    status: int | None = None
     try:
         answer = deliver(parcel.request, parcel.channel)
-        return SENDERS[ChannelKind(parcel.channel.kind)].outcome(answer)
+        status = answer.status
+        return status, SENDERS[ChannelKind(parcel.channel.kind)].outcome(answer)
     except Forbidden as error:
-        return Outcome(Result.REFUSED, str(error))
+        return None, Outcome(Result.REFUSED, str(error))
     except Unreachable as error:
-        return Outcome(Result.LATER, f"Not sent: {error}")
+        return None, Outcome(Result.LATER, f"Not sent: {error}")
     except Exception as error:
         log.exception("Sending to channel %s failed", parcel.channel.pk)
-        return Outcome(Result.LATER, f"Not sent ({type(error).__name__})")
+        return status, Outcome(Result.LATER, f"Not sent ({type(error).__name__})")
 
 
 def deliver(request: Request, channel: NotificationChannel) -> Answer:

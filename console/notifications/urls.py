@@ -14,6 +14,8 @@ urlpatterns = [
     path("notifications/ntfy/", views.add_topic, name="add-topic"),
     path("notifications/webhook/", views.add_webhook, name="add-webhook"),
     path("notifications/email/test/", views.test_email, name="test-email"),
+    path("notifications/channels/<int:pk>/", views.channel, name="channel"),
+    path("notifications/channels/<int:pk>/messages/<int:message>/again/", views.send_again, name="send-again"),
     path("notifications/channels/<int:pk>/test/", views.test, name="test"),
     path("notifications/channels/<int:pk>/remove/", views.remove, name="remove"),
 ]

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.accounts import sessions
 from console.accounts.request_user import user_of
 from console.errors import Refusal
-from console.notifications import channels, choices, push_keys, telegram_chats
+from console.notifications import channels, choices, delivery_log, push_keys, telegram_chats
 from console.notifications.forms import ChoicesForm, TopicForm, WebhookForm, field_name
 from console.notifications.models import ChannelKind, NewsItem, NewsKind, NotificationChannel
 from console.notifications.senders import webhook
@@ -197,6 +197,25 @@ def test_email(request: HttpRequest) -> HttpResponse:
     channels.send_test_email(user)
     messages.success(request, f"A test is on its way to {user.email}.")
     return redirect("notifications:overview")
+
+
+@never_cache
+@require_safe
+def channel(request: HttpRequest, pk: int) -> HttpResponse:
+    """What became of its messages."""
+    found = get_object_or_404(NotificationChannel, pk=pk, user=user_of(request))
+    context = {"channel": found, "deliveries": delivery_log.of(found), "renew": channels.needs_renewal(found)}
+    return render(request, "notifications/deliveries.html", context)
+
+
+@require_POST
+def send_again(request: HttpRequest, pk: int, message: int) -> HttpResponse:
+    found = get_object_or_404(NotificationChannel, pk=pk, user=user_of(request))
+    if delivery_log.send_again(found, message):
+        messages.success(request, "It is on its way again, with the id it had.")
+    else:
+        messages.error(request, "It cannot be sent again: it is still being sent, or no copy of it is kept.")
+    return redirect("notifications:channel", pk)
 
 
 @require_POST

@@ -75,7 +75,7 @@ def _for_strangers(request: HttpRequest) -> list[NavSection]:
     ]
 
 
-AUTOMATION = ("alerts:list", "plans:list")
+AUTOMATION = ("alerts:list", "plans:list", "signals:list")
 """The pages beneath Automation; each has its tab in automation/tabs.html. The first is where the entry leads."""
 
 

@@ -19,6 +19,8 @@ WORDS = {
     "console.outbox.tasks.forget": "Delete old e-mails",
     "console.orders.tasks.tell_owners": "Notify owners of approvals",
     "console.orders.tasks.tell_of_orders": "Send news of orders",
+    "console.signals.tasks.prepare_due": "Prepare orders of signals",
+    "console.signals.tasks.forget": "Delete old signals",
     "console.notifications.tasks.send_due": "Send notifications",
     "console.notifications.tasks.forget": "Delete old notifications",
     "console.notifications.tasks.link_chats": "Link Telegram chats",

@@ -100,7 +100,8 @@ def failed(user: User, since: datetime, *, everyone: bool) -> QuerySet[OutgoingM
 def delete_old() -> int:
     """Delete rows of letters that ended longer ago than the settings say."""
     long_ago = timezone.now() - timedelta(days=settings.KEEP_DAYS["letters"])
-    return OutgoingMail.objects.filter(Q(sent_at__lt=long_ago) | Q(failed_at__lt=long_ago)).delete()[0]
+    deleted = OutgoingMail.objects.filter(Q(sent_at__lt=long_ago) | Q(failed_at__lt=long_ago)).delete()[1]
+    return deleted.get(OutgoingMail._meta.label, 0)  # without what was kept of each
 
 
 def has_work() -> bool:

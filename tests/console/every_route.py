@@ -37,6 +37,10 @@ from console.platforms.services import PaperTerms
 from console.recent_errors import rollup
 from console.recent_errors.models import ErrorGroup
 from console.scopes import Scope, Source
+from console.signals import addresses as signal_addresses
+from console.signals.addresses import AddressTerms
+from console.signals.mapping import Template
+from console.signals.models import SenderProof, Signal
 from console.timeline import saved_views
 from console.timeline.models import ViewPage
 from tests.console.pages import log
@@ -64,7 +68,7 @@ PUBLIC = frozenset(
         "help/errors/<code>",
     }
     | {"timeline/export/<form>", "timeline/<source>", "timeline/views/<page>"}
-    | {"sign-in/with/<slug>", "set-password/<token>", "people/<pk>/<action>"}
+    | {"signals/in/<part>", "sign-in/with/<slug>", "set-password/<token>", "people/<pk>/<action>"}
 )
 """Kinds of ids that are nobody's: a guide, a page of help, what is to be done."""
 DESK = "Harbour desk for Wertpapierdienstleistungsaufsichtsunternehm"
@@ -74,7 +78,8 @@ PROVISIONING = "provisioning-of-connections-for-every-new-customer-in-europe"
 LANTERN = "Lantern Kapitalverwaltungsgesellschaftsbeteiligungsverwalter"
 COMPASS = "Compass Finanzdienstleistungsinstitutsvermittlungsplattforme"
 VIEW = "Refusals-of-all-orders-in-every-account-since-last-year-and-"
-PRIVATE = frozenset({VIEW, DESK, HELPER, KEY, PROVISIONING, LANTERN, COMPASS, "olivia@example.com"})
+STRATEGY = "Momentum of the Rückversicherungsaktiengesellschaft, hourly"
+PRIVATE = frozenset({STRATEGY, VIEW, DESK, HELPER, KEY, PROVISIONING, LANTERN, COMPASS, "olivia@example.com"})
 """Names of what is Olivia's or the operator's: on no page of anybody else."""
 
 
@@ -181,6 +186,7 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
     )
     view = saved_views.save(owner, ViewPage.TIMELINE, name=VIEW, query="tool=get_*&outcome=failed")
     rollup.catch_up()
+    signal = _signal(owner, paper)
     topic = channels.add_topic(owner, server="https://ntfy.example.com", topic="orders-of-olivia", token="")
     platform, _ = platforms.create_platform(operator, name=COMPASS)
     user, _ = platforms.provision_user(platform, paper=PaperTerms("Theirs", Decimal(1000)))
@@ -203,6 +209,7 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
         **dict.fromkeys(("keys/<public_id>", "api/v1/keys/<key_id>"), key.public_id),
         "keys/manage/<public_id>": management.public_id,
         "notifications/channels/<pk>": topic.pk,
+        "notifications/channels/<pk>/messages/<message>": 1,
         "operator/clients/<pk>": client.pk,
         "operator/grants/<pk>": app.pk,
         "operator/grants/revoke-all/person/<pk>": owner.pk,
@@ -228,6 +235,8 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
         "security/factors/<pk>": give_app(owner).pk,
         "people/<pk>": owner.pk,
         "people/<pk>/<action>": "disable",
+        "signals/in/<part>": "unknown",
+        "signals/<public_id>": signal.address.public_id,
         "platforms/<client_id>": platform.client_id,
         "api/v1/platform/users/<user_id>": user.public_id,
         "set-password/<token>": "used-up",
@@ -239,6 +248,35 @@ def furnish(owner: User, operator: User) -> dict[str, Any]:
         "help/errors/<code>": "halted",
         "help/<slug>": "use/troubleshooting",
     }
+
+
+def _signal(owner: User, connection: Connection) -> Signal:
+    """A refused one of an address with a long name."""
+    template = Template(
+        secret="secret", quantity="strategy.order.contracts", instruments={"NASDAQ:LONGSYMBOLOFATICKER": "AAPL"}
+    )
+    networks = [f"203.0.113.{number}/32" for number in range(20)]
+    wanted = AddressTerms(
+        name=STRATEGY,
+        proof=SenderProof.BODY,
+        template=template,
+        most_value=Decimal("999999999999.99"),
+        networks=networks,
+    )
+    signal: Signal = signal_addresses.make(owner, connection, wanted).address.signals.create(
+        public_id="sig_1",
+        at=timezone.now(),
+        ip="2001:db8:1234:5678:9abc:def0:1234:5678",
+        user_agent="Donaudampfschifffahrtselektrizitätenhauptbetriebswerk/1.0 (+https://www.example.com)",
+        request_id="req_1",
+        sender_id="Donaudampfschifffahrtselektrizitätenhauptbetriebswerk" * 2,
+        wanted={"symbol": OPTION, "side": "SELL", "quantity": "123456789.12345678", "limit_price": "1234567.12345678"},
+        outcome="refused",
+        code=Code.UNSUPPORTED_MEDIA_TYPE,
+        message="The Content-Type of the message is not application/json or text/plain. Nothing was prepared. " * 4,
+        more=12345,
+    )
+    return signal
 
 
 def _plan(app: ConnectedApp) -> TradingPlan:

@@ -19,15 +19,20 @@ from console.halts import services as halts
 from console.journal import notes, sync
 from console.journal.models import RoundTrip
 from console.keys import management_keys, minting
+from console.notifications import channels, delivery_log, news
+from console.notifications.models import NotificationChannel
+from console.notifications.senders import webhook
 from console.orders.models import Confirmation, Order, OutsideOrder, StandingRule
 from console.plans import preparing as plan_preparing
 from console.recent_errors import rollup
 from console.recent_errors.models import ErrorGroup
 from console.scopes import Scope
+from console.signals.models import SenderProof, SignalAddress
 from tests.brokers.paper.support import order as paper_order
 from tests.console.orders import rule_steps
 from tests.console.pages import log
 from tests.console.plans import steps as plan_steps
+from tests.console.signals import steps as signal_steps
 
 READ = frozenset({Scope.READ})
 
@@ -55,6 +60,9 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "a connection": f"/connections/{paper.pk}/",
         "limits of a connection": f"/connections/{paper.pk}/limits/",
         "limits of an app": f"/apps/{app.pk}/limits/",
+        "signals": "/signals/",
+        "a signal address": f"/signals/{signal_address(owner, paper).public_id}/",
+        "new signal address": "/signals/new/",
         "halts": "/halts/",
         "alerts": "/alerts/",
         "new alert": "/alerts/new/",
@@ -96,6 +104,7 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "security": "/security/",
         "notifications": "/notifications/",
         "topic of ntfy": "/notifications/ntfy/",
+        "messages to a channel": f"/notifications/channels/{webhook_channel(owner).pk}/",
         "webhook": "/notifications/webhook/",
         "change password": "/security/password/",
         "add app": "/security/app/",
@@ -113,6 +122,22 @@ def pages(owner: User, paper: Connection, app: ConnectedApp, order: Order, trade
         "setup guide": "/connect/cursor/",
         "playground": "/playground/",
     }
+
+
+def webhook_channel(owner: User) -> NotificationChannel:
+    """It was sent a message, which it did not take."""
+    channel = channels.add_webhook(owner, url="https://hooks.example.com/desk", secret=webhook.new_secret())
+    mail = news.enqueue(channel, news.Message("halt", "<b>Halted</b>", "", "/halts/"), good_for=timedelta(hours=1))
+    words = "Your server answered 503"
+    delivery_log.record(mail, channel, at=timezone.now(), milliseconds=41, status=503, words=words)
+    return channel
+
+
+def signal_address(owner: User, connection: Connection) -> SignalAddress:
+    """It has had a signal."""
+    address = signal_steps.address(owner, connection, proof=SenderProof.SIGNATURE).address
+    signal_steps.refused(address)
+    return address
 
 
 def an_alert(connection: Connection, app: ConnectedApp) -> Alert:

@@ -8,7 +8,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -55,6 +55,12 @@ from console.plans import deciding  # noqa: E402
 from console.plans import execution as plan_execution  # noqa: E402
 from console.principal import Principal  # noqa: E402
 from console.scopes import Scope  # noqa: E402
+from console.signals import addresses as signal_addresses  # noqa: E402
+from console.signals import intake as signal_intake  # noqa: E402
+from console.signals import preparing as signal_preparing  # noqa: E402
+from console.signals.intake import Delivery  # noqa: E402
+from console.signals.mapping import Template  # noqa: E402
+from console.signals.models import SenderProof  # noqa: E402
 from console.toolsets import ON_BY_DEFAULT, Toolset  # noqa: E402
 from mcpserver import pipeline  # noqa: E402
 from tests.brokers.faults import Fault, as_control  # noqa: E402
@@ -114,12 +120,33 @@ def main() -> None:
     _a_crash(claude, at="before it was sent")
     _a_crash(claude, at="while it was sent")
     approving = _approvals(owner)
+    _signals(owner, practice)
     _errors(owner, claude, reader, practice, at_ibkr)
     for each in Connection.objects.filter(owner=owner):
         # Something new waits every two minutes, and without a mail server each letter is written to the terminal.
         notifications.set_enabled(each, on=False, by=owner)
     _look(practice)
     _say(prepared, approving, at_ibkr)
+
+
+def _signals(owner: User, practice: Connection) -> None:
+    """Two addresses: one with signals of every outcome, one that asks for a signature."""
+    template = Template(secret="secret", quantity="quantity", time="time", instruments={"NASDAQ:AAPL": "AAPL"})
+    wanted = signal_addresses.AddressTerms(
+        name="Breakout on TradingView", proof=SenderProof.BODY, template=template, most_value=Decimal(5000)
+    )
+    made = signal_addresses.make(owner, practice, wanted)
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    told = {"secret": made.secret, "symbol": "NASDAQ:AAPL", "side": "buy", "quantity": "2", "time": at}
+    for changed in ({}, {}, {"secret": "wrong"}, {"symbol": "NASDAQ:TSLA"}, {"quantity": "900"}, {"side": "hold"}):
+        body = json.dumps({**told, **changed}).encode()
+        delivery = Delivery(part=made.part, body=body, content_type="application/json", ip="52.89.214.238")
+        signal_intake.receive(replace(delivery, user_agent="Go-http-client/1.1", request_id=ids.new("req")))
+    signal_preparing.prepare_due()
+    signed = replace(template, secret="")
+    signal_addresses.make(
+        owner, practice, replace(wanted, name="nightly-rebalancer", proof=SenderProof.SIGNATURE, template=signed)
+    )
 
 
 def _say(prepared: quickstart.QuickstartResult, approving: App, at_ibkr: App) -> None:

@@ -27,6 +27,7 @@ from console.journal.models import Note, RoundTrip
 from console.orders.models import Order, OrderEvent
 from console.toolsets import Toolset
 from mcpserver import catalog, pipeline, result_tables
+from tests.console.signals import steps as signal_steps
 from tests.mcpserver.steps import call, sent
 
 DEFAULT, MOST = 11_000, 40_000
@@ -102,6 +103,10 @@ def past(paper: Connection, trade_key: str) -> Past:
     def heard(row: Any, number: int) -> None:
         row.number, row.title, row.text = number + 2, WORDS[:120], WORDS[:280]
 
+    def arrived(row: Any, number: int) -> None:
+        row.public_id, row.message, row.code = ids.new("sig"), WORDS[:500], "unsupported_media_type"
+        row.wanted = {"symbol": "AAPL", "side": "SELL", "quantity": "123456789.12345678", "limit_price": "1234.5678"}
+
     def watching(row: Any, number: int) -> None:
         row.public_id, row.note, row.repeats = ids.new("alt"), WORDS[:200], True
 
@@ -110,6 +115,8 @@ def past(paper: Connection, trade_key: str) -> Past:
     watched = call(trade_key, "create_alert", **NEEDED["create_alert"])["alert"]
     call(trade_key, "emit_alert", text=WORDS[:280])
     event = AlertEvent.objects.latest("pk")
+    address = signal_steps.address(paper.owner, paper).address
+    copies(signal_steps.refused(address), 250, arrived)
     event.alert = Alert.objects.get(public_id=watched["alert_id"])
     copies(event, 250, heard)
     copies(event.alert, 250, watching)
@@ -192,6 +199,7 @@ LARGEST: list[tuple[str, dict[str, Any]]] = [
     ("get_transactions", {"limit": 200}),
     ("get_journal_trades", {"limit": 200}),
     ("get_activity_log", {"limit": 200}),
+    ("get_signals", {"limit": 200}),
     ("get_alerts", {"limit": 200}),
     ("get_alert_history", {"limit": 200}),
     ("get_portfolio_history", {"period": "1d"}),
@@ -248,6 +256,7 @@ LISTS = {
     "get_journal_trades": ("trades", "trade_id", {}),
     "get_activity_log": ("calls", "request_id", {"end": "now"}),
     "get_alerts": ("alerts", "alert_id", {}),
+    "get_signals": ("signals", "signal_id", {"end": "now"}),
     "get_positions": ("positions", "symbol", {}),
 }
 

@@ -29,6 +29,7 @@ from console.keys import minting
 from console.oauth import token_format, toolkit
 from console.platforms import credentials
 from console.platforms import tokens as platform_tokens
+from console.signals import senders
 from mcpserver import pipeline
 from tests.secrets import watch as watching
 from tests.secrets.known import KNOWN
@@ -142,6 +143,7 @@ class Plugin:
         for kept in (settings.SECRET_KEY, settings.PUSH_KEY, *settings.SEED_KEYS, *settings.CREDENTIAL_KEYS):
             note(watching.INSTANCE, kept, for_the_run=True)
         _after(minting, "generate", lambda made: note(watching.API_KEY, made.raw))
+        _after(senders, "new_part", lambda made: note(watching.SIGNAL, made))
         _after(token_format, "_random", lambda made: note(watching.TOKEN, made))
         _after(toolkit, "generate_token", lambda made: note(watching.TOKEN, str(made)))
         _after(credentials, "new_secret", lambda made: note(watching.PLATFORM, made[0]))

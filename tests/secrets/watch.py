@@ -15,7 +15,7 @@ API_KEY, TOKEN, CLIENT, PLATFORM, SEED, CODE, LINK = (
     *("authenticator seed", "recovery code", "link to set a password"),
 )
 PASSWORD, SESSION, BROKER, INSTANCE = "password", "session key", "broker credential", "key of the instance"
-CHANNEL = "secret of a channel"
+CHANNEL, SIGNAL = "secret of a channel", "address or secret of signals"
 
 SHOWN_ONCE: dict[str, frozenset[str]] = {
     "POST /keys/new/": frozenset({API_KEY}),
@@ -42,6 +42,7 @@ SHOWN_ONCE: dict[str, frozenset[str]] = {
     "POST /people/invite/": frozenset({LINK}),
     "POST /people/<int:pk>/invite-again/": frozenset({LINK}),
     "POST /notifications/webhook/": frozenset({CHANNEL}),
+    "POST /signals/new/": frozenset({SIGNAL, SEED}),  # one that signs is sealed like a seed
     "POST /notifications/telegram/": frozenset({CHANNEL}),
     "a mail": frozenset({LINK}),
 }

@@ -27,6 +27,7 @@ _SOURCES: dict[str, str] = {
     Source.API_KEY: "API key",
     Source.PLATFORM: "Platform token",
     Source.MANAGEMENT: "Management key",
+    Source.SIGNAL: "Signal",
     Source.CONSOLE: "The console",
 }
 

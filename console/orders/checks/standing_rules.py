@@ -103,13 +103,13 @@ def used(rule: StandingRule, now: datetime) -> RuleUse:
 def describes(rule: StandingRule, app: ConnectedApp, wanted: Wanted) -> bool:
     """Whether it is about such an order of that app, whatever it is worth.
 
-    One for any app is not about apps that a management key made: what the key makes is released by the owner, or by a
-    rule that names it.
+    One for any app is not about apps that a management key made, nor about signals: what those prepare is released by
+    the owner, or by a rule that names them.
     """
     request = wanted.request
     return (
         not app.is_console
-        and (rule.app_id == app.pk or (rule.app_id is None and not app.made_by_key))
+        and (rule.app_id == app.pk or (rule.app_id is None and not app.made_by_key and not app.is_signal))
         and request.symbol in rule.symbols
         and request.side in rule.sides
         and request.order_type in rule.order_types

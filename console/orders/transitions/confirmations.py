@@ -35,7 +35,7 @@ def is_of_a_plan(confirmation_id: str) -> bool:
 
 def redeemer_of(app: ConnectedApp, asked: Redeemer) -> Redeemer:
     """Whose yes it takes to release what ``app`` prepares now, where it asks ``asked``."""
-    is_owners = app.is_console or app.connection.policy != Policy.TWO_STEP
+    is_owners = app.is_console or app.is_signal or app.connection.policy != Policy.TWO_STEP
     return Redeemer.OWNER if is_owners else asked
 
 

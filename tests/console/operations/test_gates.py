@@ -34,9 +34,11 @@ from console.orders.transitions import amendment_state
 from console.outbox import mailer
 from console.outbox.models import OutgoingMail
 from console.principal import Principal
+from console.signals.models import SignalAddress
 from tests import clock as clocks
 from tests import watched_broker
 from tests.console.orders.conftest import bitcoin
+from tests.console.signals import steps as signal_steps
 
 pytestmark = pytest.mark.django_db
 
@@ -191,6 +193,15 @@ def test_alerts_are_looked_at_while_one_is_active_and_when_the_next_look_is_due(
     alerts.cancel(alert, app=None)
     assert evaluation.run() == 0
     assert gate() is False
+
+
+def test_signals_are_prepared_while_one_waits(paper: Connection) -> None:
+    gate = import_string(settings.SCHEDULE_GATES["prepare-signals"])
+    assert gate() is False
+    signal_steps.refused(signal_steps.address(paper.owner, paper).address)
+    assert gate() is False
+    signal_steps.refused(SignalAddress.objects.get(), outcome="waiting", next_at=timezone.now() + LONG_AGO)
+    assert gate() is True
 
 
 class TestPaperOrders:

@@ -32,6 +32,7 @@ from tests.console.pages import text_of
 from tests.console.passkeys import Passkey
 from tests.console.plans import steps as plan_steps
 from tests.console.present import Person, at_the_browser
+from tests.console.signals import steps as signal_steps
 
 __all__ = ["trader"]
 OKX: Linkable = next(each for each in ALL if each.broker == "okx")
@@ -118,6 +119,8 @@ def endpoint_of(
             case PresenceAct.MAKE_RULE:
                 connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
                 return endpoint(f"/orders/approvals/rules/new/{paper.pk}/", **rule_steps.form())
+            case PresenceAct.MAKE_SIGNAL_ADDRESS:
+                return endpoint("/signals/new/", connection=paper.pk, **signal_steps.FORM)
             case PresenceAct.MINT_KEY:
                 return endpoint("/keys/new/", **key)
             case PresenceAct.ROTATE_KEY:
