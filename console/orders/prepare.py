@@ -125,7 +125,7 @@ def prepare_plan(
         pipeline.require(asker, Stage.SHOWN, about={About.ASKER})
         wanted = _for_each(items, lambda item: order_request(broker, item.terms))
         requests = [request for request, _ in wanted]
-        if earlier := _find_existing(principal, asking.connection, items, account.account_id, requests):
+        if earlier := _find_existing(principal, asking.connection, items, account.account_id, requests, plan_id):
             return earlier
         drafts = _for_each(
             list(zip(items, wanted, strict=True)), lambda pair: _checked_draft(asker, broker, pair[0], *pair[1])
@@ -141,7 +141,7 @@ def prepare_plan(
         return _hold_plan(principal, plan, drafts, request_id)
     except IntegrityError as error:
         # The same id was prepared by a call beside this one.
-        earlier = _find_existing(principal, asking.connection, items, account.account_id, requests)
+        earlier = _find_existing(principal, asking.connection, items, account.account_id, requests, plan_id)
         if earlier is None:
             raise _id_conflict(drafts[0].client_order_id) from error
         return earlier
@@ -305,6 +305,7 @@ def _find_existing(
     items: Sequence[PlanItem],
     account_id: str,
     requests: Sequence[OrderRequest],
+    plan_id: str = "",
 ) -> Prepared | None:
     """What the same client order ids named before, if it is the same plan. Raises Refusal when it is another.
 
@@ -312,7 +313,7 @@ def _find_existing(
     """
     named = [item.client_order_id for item in items if item.client_order_id is not None]
     for name in named:
-        check_client_order_id(name)
+        check_client_order_id(name, plan_id=plan_id)
     if len(set(named)) != len(named):
         raise Refusal(Code.INVALID_ARGUMENT, "Each order needs its own client_order_id.", field="client_order_id")
     known = Order.objects.select_related("confirmation").filter(connection=connection, client_order_id__in=named)
@@ -320,7 +321,7 @@ def _find_existing(
         return None
     confirmation = before[0].confirmation
     plan = list(confirmation.orders.filter(parent=None).order_by("pk"))
-    same = len(plan) == len(items) and all(
+    same = (len(plan), confirmation.plan_id) == (len(items), plan_id) and all(
         order.client_order_id == item.client_order_id
         and (order.account_id, order.app_id) == (account_id, principal.app_id)
         and order.at_once == item.terms.at_once

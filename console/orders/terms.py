@@ -482,13 +482,15 @@ def _parsed_id(symbol: str, field: str) -> InstrumentId | None:
         raise Refusal(Code.INVALID_ARGUMENT, str(error), field=field) from error
 
 
-def check_client_order_id(value: str) -> None:
+def check_client_order_id(value: str, *, plan_id: str = "") -> None:
+    """``plan_id``: the trading plan whose order it names. Raises Refusal."""
     # Ours begin so; a caller's must never be taken for one.
-    if not _CLIENT_ORDER_ID.fullmatch(value) or value.startswith(("ord_", "cnf_")):
+    is_ours = value.startswith(("ord_", "cnf_", "pln_")) and not (plan_id and value.startswith(f"{plan_id}-"))
+    if is_ours or not _CLIENT_ORDER_ID.fullmatch(value):
         raise Refusal(
             Code.INVALID_ARGUMENT,
             "client_order_id must be 1 to 64 letters, digits, dots, colons, hyphens or underscores, and must not "
-            "begin with ord_ or cnf_.",
+            "begin with ord_, cnf_ or pln_.",
             field="client_order_id",
         )
 

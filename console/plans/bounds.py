@@ -5,7 +5,8 @@ locks of its release.
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Max
+from django.db.models import Max, Q
+from django.utils import timezone
 
 from brokers.decimals import amount
 from console import toolsets
@@ -13,10 +14,13 @@ from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection, Policy
 from console.errors import Code, Refusal
 from console.halts import services as halts
+from console.keys.models import ApiKey
 from console.orders.checks import check_rows, permission
 from console.plans.models import PlanKind, TradingPlan
 from console.plans.states import PlanStatus
+from console.platforms.models import Access
 from console.principal import Redeemer
+from console.scopes import Source
 from console.toolsets import Toolset
 
 LATE = timedelta(minutes=5)
@@ -39,6 +43,20 @@ def check_toolset(app: ConnectedApp) -> None:
     """Raises Refusal."""
     if not toolsets.switched_on(app.toolsets, Toolset.ALGO):
         raise Refusal(Code.TOOLSET_OFF, "Its owner has switched plans off for this app.")
+
+
+def check_credentials(app: ConnectedApp, now: datetime) -> None:
+    """What nothing can call with any more has no orders sent either: its keys ended, or its platform did. An app that
+    signed in stays until it is revoked. Raises Refusal."""
+    if app.source == Source.API_KEY:
+        found = ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), app=app, revoked_at=None)
+        made = Q(made_by__revoked_at=None) & (Q(made_by__expires_at=None) | Q(made_by__expires_at__gt=now))
+        if not found.filter(Q(made_by=None) | made).exists():
+            raise Refusal(Code.APP_REVOKED, "The key of its app has expired.")
+    elif app.source == Source.PLATFORM:
+        works = {"platform_user__disabled_at": None, "platform_user__platform__disabled_at": None}
+        if not Access.objects.filter(app=app, platform_user__platform__owner__is_active=True, **works).exists():
+            raise Refusal(Code.APP_REVOKED, "The platform of its app, or its user there, was disabled.")
 
 
 def check_policy(plan: TradingPlan, connection: Connection) -> None:
@@ -83,6 +101,7 @@ def why_not(plan: TradingPlan) -> Refusal | None:
     try:
         permission.check_permission(asking.app, asking.connection)
         check_toolset(asking.app)
+        check_credentials(asking.app, timezone.now())
         check_policy(plan, asking.connection)
         asking.check_halts(halts.GatedAction.RELEASE, plan.account_id)
     except Refusal as refusal:

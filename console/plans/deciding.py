@@ -79,6 +79,7 @@ def _start(
             )
         permission.check_permission(asking.app, asking.connection)
         bounds.check_toolset(asking.app)
+        bounds.check_credentials(asking.app, now)
         asking.check_halts(halts.GatedAction.RELEASE, plan.account_id)
         if plan.starts_after is not None and plan.starts_after + bounds.LATE < now:
             raise Refusal(
@@ -193,7 +194,7 @@ def pause(plan: TradingPlan, *, by: str, user: User | None = None) -> bool:
     with transaction.atomic():
         paused = transitions.move(plan, PlanStatus.PAUSED, f"Paused by {by}.", by)
         if paused:
-            transitions.keep(guards)
+            transitions.keep(plan, guards)
         if paused and user is not None:
             _record(user, "plan paused", plan, None)
     return paused
@@ -209,6 +210,7 @@ def resume(plan: TradingPlan, *, by: User, evidence: Evidence) -> bool:
         now = timezone.now()
         permission.check_permission(asking.app, asking.connection)
         bounds.check_toolset(asking.app)
+        bounds.check_credentials(asking.app, now)
         asking.check_halts(halts.GatedAction.RELEASE, plan.account_id)
         plan.refresh_from_db()
         if plan.ends_at is not None and plan.ends_at <= now:
@@ -236,7 +238,7 @@ def cancel(plan: TradingPlan, *, by: str, user: User | None = None) -> bool:
     with transaction.atomic():
         ended = transitions.move(plan, PlanStatus.CANCELLED, f"Cancelled by {by}.", by)
         if ended:
-            transitions.keep(guards)
+            transitions.keep(plan, guards)
             if user is not None:
                 _record(user, "plan cancelled", plan, None)
     return ended

@@ -10,12 +10,13 @@ child WAITING                 nothing was done
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
 from django.conf import settings
-from django.db import Error
+from django.db import Error, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -58,6 +59,8 @@ _PASSING = frozenset(
     }
 )
 """What may be over in a moment."""
+_BEHIND = frozenset({Code.NO_POSITION, Code.POSITION_CHANGED, Code.INSUFFICIENT_POSITION})
+"""The same of what a grid has just bought: its broker may tell of the fill before it tells of the position."""
 _UNSENT = frozenset({Status.LAPSED, Status.DENIED, Status.CANCELLED, Status.REJECTED_BY_OWNER})
 
 
@@ -102,7 +105,7 @@ def advance(plan: TradingPlan) -> None:
         for child in _left(plan, now):
             _work(child)
         for child in _waiting(plan, now):
-            if not _still_runs(plan):
+            if not _goes_on(plan):
                 break
             _work(child)
         _finish(plan)
@@ -110,9 +113,11 @@ def advance(plan: TradingPlan) -> None:
         _withdraw(plan, now)
 
 
-def _still_runs(plan: TradingPlan) -> bool:
+def _goes_on(plan: TradingPlan) -> bool:
+    """It runs, and what became of each order it sent is known: its next one waits for that."""
     plan.refresh_from_db(fields=["status"])
-    return plan.state is PlanStatus.RUNNING
+    unknown = plan.children.filter(status=ChildStatus.OPEN, order__status__in=(Status.SENDING, Status.UNKNOWN))
+    return plan.state is PlanStatus.RUNNING and not unknown.exists()
 
 
 def _lapse(plan: TradingPlan, now: datetime) -> None:
@@ -156,7 +161,11 @@ def _waiting(plan: TradingPlan, now: datetime) -> list[PlanChild]:
 def _check(plan: TradingPlan, now: datetime) -> None:
     """Whether it may go on at all."""
     if plan.ends_at is not None and plan.ends_at <= now:
-        transitions.move(plan, PlanStatus.DONE, "Its time is over.", BY_ITSELF)
+        unsent = PlanChild.objects.filter(plan=plan, status__in=(ChildStatus.WAITING, ChildStatus.WORKING)).count()
+        with transaction.atomic():
+            if transitions.move(plan, PlanStatus.DONE, "Its time is over.", BY_ITSELF) and unsent:
+                orders = "One of its orders was" if unsent == 1 else f"{unsent} of its orders were"
+                transitions.tell_of_unsent(plan, f"Its time is over. {orders} not sent.")
         return
     refusal = bounds.why_not(plan)
     if refusal is not None:
@@ -250,7 +259,10 @@ def _work(child: PlanChild) -> None:
 
 
 def _order_of(child: PlanChild) -> Order | None:
-    mine = Order.objects.filter(connection_id=child.plan.connection_id, client_order_id=child.client_order_id)
+    """The one its plan prepared: an order that somebody else gave the same id is never the plan's to release."""
+    plan = child.plan
+    mine = Order.objects.filter(connection_id=plan.connection_id, client_order_id=child.client_order_id)
+    mine = mine.filter(confirmation__plan_id=plan.public_id)
     return mine.select_related("confirmation__app__connection", "connection", "app").first()
 
 
@@ -259,8 +271,10 @@ def _authorize(child: PlanChild) -> Callable[[Connection], None]:
 
     def may(connection: Connection) -> None:
         current = TradingPlan.objects.select_related("app").get(pk=child.plan_id)
-        bounds.check_running(current, connection, timezone.now())
+        now = timezone.now()
+        bounds.check_running(current, connection, now)
         bounds.check_toolset(current.app)
+        bounds.check_credentials(current.app, now)
 
     return may
 
@@ -310,6 +324,8 @@ def _item(child: PlanChild, broker: Broker) -> tuple[PlanItem, Action]:
     plan = child.plan
     if plan.kind == PlanKind.TIME_EXIT:
         return _closing(child, broker), Action.CLOSE
+    if plan.kind == PlanKind.GRID and child.side == Side.SELL:
+        return _offered(child, broker), Action.CLOSE
     resting = preparing.resting_tif(broker) if plan.kind == PlanKind.GRID else None
     terms = Terms(
         symbol=plan.symbol,
@@ -338,6 +354,32 @@ def _closing(child: PlanChild, broker: Broker) -> PlanItem:
         symbol=plan.symbol,
         side=Side(child.side),
         quantity=whole if child.quantity is None else min(whole, child.quantity),
+        reduce_only=broker.capabilities.takes_reduce_only(instrument.asset_class),
+    )
+    return PlanItem(terms=terms, client_order_id=child.client_order_id, position=position.quantity)
+
+
+def _offered(child: PlanChild, broker: Broker) -> PlanItem:
+    """What a grid bought, as far as it is still there: a fee may have been taken from it, or its owner sold it."""
+    plan = child.plan
+    position: Position = order_preparing.open_position(broker, plan.account_id, plan.symbol)
+    others = Order.objects.filter(plan_child__plan=plan, side=Side.SELL, status__in=order_states.OPEN)
+    offered = sum(((each.quantity or 0) - each.filled_quantity for each in others), Decimal(0))
+    free = position.quantity - offered
+    if free <= 0:
+        raise Refusal(
+            Code.POSITION_CHANGED,
+            f"The position is {plain(position.quantity)} by now, and {plain(offered)} of it is offered already.",
+        )
+    instrument = broker.instrument(plan.symbol)
+    assert child.quantity is not None
+    terms = Terms(
+        symbol=plan.symbol,
+        side=Side.SELL,
+        quantity=min(child.quantity, order_preparing.quantity_to_close(replace(position, quantity=free), instrument)),
+        order_type=OrderType(child.order_type),
+        tif=preparing.resting_tif(broker),
+        limit_price=child.limit_price,
         reduce_only=broker.capabilities.takes_reduce_only(instrument.asset_class),
     )
     return PlanItem(terms=terms, client_order_id=child.client_order_id, position=position.quantity)
@@ -390,19 +432,19 @@ def _refused(child: PlanChild, refusal: Refusal) -> None:
                 child, ChildStatus.WORKING, ChildStatus.LEFT_OUT, code=refusal.code, reason=str(refusal)
             )
         return
-    wait = _wait(child, refusal)
-    if wait is not None and now + wait <= child.due_at + bounds.late_after(plan):
+    wait, late = _wait(child, refusal), bounds.late_after(plan)
+    if refusal.code in _BEHIND:
+        late = min(late, bounds.LATE)
+    if wait is not None and now + wait <= child.due_at + late:
         _try_again(child, wait, refusal)
         return
     _skip(child, refusal.code, str(refusal))
-    if plan.at_refusal == AtRefusal.STOP:
-        what = f"Order {child.number} was refused: {refusal}"
-        transitions.move(plan, PlanStatus.STOPPED, what, BY_ITSELF, code=refusal.code)
 
 
 def _wait(child: PlanChild, refusal: Refusal) -> timedelta | None:
     """How long until it is tried again; None: that would not help."""
-    if refusal.code not in _PASSING and refusal.retry_after is None:
+    is_behind = refusal.code in _BEHIND and child.plan.kind == PlanKind.GRID and child.side == Side.SELL
+    if refusal.code not in _PASSING and refusal.retry_after is None and not is_behind:
         return None
     asked = timedelta(seconds=refusal.retry_after or 0)
     again: timedelta = _SOONEST * 2 ** min(child.attempt, 10)
@@ -445,15 +487,19 @@ def _end_unsent(child: PlanChild, order: Order | None) -> None:
         raise order_state.ConcurrentUpdate(f"{order.public_id} was released meanwhile")
 
 
+@transaction.atomic
 def _skip(child: PlanChild, code: str, reason: str) -> None:
-    transitions.move_child(
-        child,
-        ChildStatus.WORKING,
-        ChildStatus.SKIPPED,
-        f"Skipped: {preparing.child_text(child, child.plan.symbol, child.plan.currency)}. {reason}",
-        code=code,
-        reason=reason,
-    )
+    """It never goes, and its plan goes on or stops, as was confirmed: both or neither, wherever this process ends."""
+    plan = child.plan
+    what = f"{preparing.child_text(child, plan.symbol, plan.currency)}. {reason}"
+    if not transitions.move_child(
+        child, ChildStatus.WORKING, ChildStatus.SKIPPED, f"Skipped: {what}", code=code, reason=reason
+    ):
+        return
+    if plan.at_refusal == AtRefusal.SKIP:
+        transitions.tell_of_unsent(plan, what, child.number)
+        return
+    transitions.move(plan, PlanStatus.STOPPED, f"Order {child.number} was not sent: {reason}", BY_ITSELF, code=code)
 
 
 # -- what became of it ---------------------------------------------------------------------------------------
@@ -469,12 +515,13 @@ def _settle(child: PlanChild) -> None:
     what += f", {plain(order.filled_quantity)} filled." if order.filled_quantity else "."
     followers = _followers(child, order) if child.plan.kind == PlanKind.GRID else []
     done = {"code": order.code, "reason": order.reason}
-    if not transitions.follow_up(child, what, done, *followers):
-        return
     never_went = order.state in (Status.REJECTED, Status.DENIED, Status.NOT_SENT)
-    if never_went and not order.filled_quantity and child.plan.at_refusal == AtRefusal.STOP:
-        said = f"Order {child.number} ended as {order.status_words.lower()}: {order.reason}"
-        transitions.move(child.plan, PlanStatus.STOPPED, said, BY_ITSELF, code=order.code)
+    with transaction.atomic():
+        if not transitions.follow_up(child, what, done, *followers):
+            return
+        if never_went and not order.filled_quantity and child.plan.at_refusal == AtRefusal.STOP:
+            said = f"Order {child.number} ended as {order.status_words.lower()}: {order.reason}"
+            transitions.move(child.plan, PlanStatus.STOPPED, said, BY_ITSELF, code=order.code)
 
 
 def _followers(child: PlanChild, order: Order) -> list[dict[str, object]]:

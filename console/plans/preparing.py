@@ -480,8 +480,8 @@ def _look(principal: Principal, account: str, terms: Terms) -> _Estimated:
 def _most_value(connection: Connection, draft: PlanDraft, seen: _Estimated) -> Decimal:
     """In the connection's currency. Raises Refusal where that cannot be told."""
     share = seen.preview.worst / seen.value if seen.preview.worst and seen.value else None
-    if share is None and seen.preview.shown["currency"] == connection.currency:
-        share = Decimal(1)
+    if seen.preview.shown["currency"] == connection.currency:  # in another one, a unit may be worth less
+        share = max(share or Decimal(1), Decimal(1))
     if share is None:
         raise Refusal(
             Code.MISSING_ARGUMENT,
@@ -489,7 +489,7 @@ def _most_value(connection: Connection, draft: PlanDraft, seen: _Estimated) -> D
             "orders together may come to.",
             field="most_value",
         )
-    return (draft.worth * max(share, Decimal(1)) * draft.room).quantize(Decimal("0.01"), ROUND_UP)
+    return (draft.worth * share * draft.room).quantize(Decimal("0.01"), ROUND_UP)
 
 
 def child_text(child: ChildDraft | PlanChild, symbol: str, currency: str) -> str:

@@ -18,11 +18,14 @@ from console.errors import Code
 from console.notifications import news, wording
 from console.notifications.models import NewsKind
 from console.notifications.news import Told
-from console.plans.models import PlanChild, PlanEvent, TradingPlan
+from console.orders.states import Status
+from console.orders.transitions import order_state
+from console.plans.models import PlanChild, PlanEvent, PlanKind, TradingPlan
 from console.plans.states import ACTIVE, CHILD_MOVES, NOT_OVER, PLAN_MOVES, ChildStatus, PlanStatus
 
 BY_ITSELF = "Tradelatch"
-_TOLD = frozenset({PlanStatus.PAUSED, PlanStatus.STOPPED})
+_TOLD = frozenset({PlanStatus.PAUSED, PlanStatus.STOPPED, PlanStatus.CANCELLED})
+"""What its owner is notified of where no person did it."""
 
 
 def add_event(plan: TradingPlan, what: str, by: str, number: int | None = None) -> None:
@@ -46,6 +49,8 @@ def move(plan: TradingPlan, after: PlanStatus, what: str, by: str, *, code: str 
     for name, value in changed.items():
         setattr(plan, name, value)
     add_event(plan, what, by)
+    if after is not PlanStatus.RUNNING:
+        _take_back_unsent(plan, by)
     if after not in NOT_OVER:
         waiting = PlanChild.objects.filter(plan=plan, status=ChildStatus.WAITING)
         waiting.update(status=ChildStatus.LEFT_OUT, moved_at=now, code=Code.CONFIRMATION_EXPIRED)
@@ -63,11 +68,32 @@ def move(plan: TradingPlan, after: PlanStatus, what: str, by: str, *, code: str 
             category=ChangeCategory.SYSTEM,
         )
         if after in _TOLD:
-            _tell(plan, what, now)
+            _tell(plan, f"Plan {plan.status}", what, now)
     return True
 
 
-def _tell(plan: TradingPlan, what: str, now: datetime) -> None:
+def _take_back_unsent(plan: TradingPlan, by: str) -> None:
+    """An order that was released and has not been sent, as where its process died, is sent by nobody any more."""
+    pauses = plan.state is PlanStatus.PAUSED
+    if pauses and plan.kind == PlanKind.TIME_EXIT:
+        return  # it would not go again
+    found = PlanChild.objects.filter(plan=plan, status=ChildStatus.OPEN, order__status=Status.INTENT)
+    for child in found.select_related("order"):
+        assert child.order is not None
+        said = f"Plan {plan.public_id} is {plan.status}. Nothing was sent."
+        if order_state.try_move(child.order, Status.CANCELLED, said, by, "", code="", reason=said) and pauses:
+            recall(child)
+
+
+def tell_of_unsent(plan: TradingPlan, what: str, number: int | None = None) -> None:
+    """Its owner is notified of orders that did not go though their plan goes on, or is done. Of several that follow
+    each other, ``number`` being that of one, the first is told of."""
+    if number is not None and plan.children.filter(number=number - 1, status=ChildStatus.SKIPPED).exists():
+        return
+    _tell(plan, "Not sent by a plan" if number is None else f"Order {number} of a plan skipped", what, timezone.now())
+
+
+def _tell(plan: TradingPlan, title: str, what: str, now: datetime) -> None:
     owner = plan.connection.owner
     if not owner.is_active:
         return
@@ -77,7 +103,7 @@ def _tell(plan: TradingPlan, what: str, now: datetime) -> None:
         Told(
             kind=NewsKind.END,
             source=f"plan:{plan.pk}:{now:%Y%m%d%H%M%S%f}",
-            title=f"Plan {plan.status}: {wording.sentence(plan.heading, 140)} ({label})",
+            title=f"{title}: {wording.sentence(plan.heading, 140)} ({label})",
             text=f"{wording.sentence(what)} On {wording.name(plan.connection.name)}, from "
             f"{wording.name(plan.app.name)}.",
             path=f"/plans/{plan.public_id}/",
@@ -153,9 +179,12 @@ def recall(child: PlanChild) -> None:
     PlanChild.objects.filter(pk=child.pk, status=ChildStatus.OPEN).update(recalled=True)
 
 
-def keep(children: Collection[PlanChild]) -> None:
-    """Their orders stay open though the plan stops: only the owner cancels them."""
-    PlanChild.objects.filter(pk__in=[each.pk for each in children], status=ChildStatus.OPEN).update(kept=True)
+def keep(plan: TradingPlan, children: Collection[PlanChild]) -> None:
+    """The orders of these stay open though the plan stops, and no other: only the owner cancels them."""
+    guards = {each.pk for each in children}
+    opened = PlanChild.objects.filter(plan=plan, status=ChildStatus.OPEN)
+    opened.filter(pk__in=guards).update(kept=True)
+    opened.exclude(pk__in=guards).update(kept=False)
 
 
 @transaction.atomic

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from brokers.paper.models import PaperOrder
-from brokers.types import Bar, Side
+from brokers.types import Bar, Position, Side
 from console.accounts.models import User
 from console.connections import broker_access
 from console.connections import services as connections
@@ -25,7 +25,7 @@ from console.plans.preparing import PlanWish
 from console.plans.states import PlanStatus
 from console.principal import Principal
 from tests.clock import Clock
-from tests.console.plans.steps import go_on, now_of, sent, started, trade, twap
+from tests.console.plans.steps import go_on, now_of, sent, started, statuses, trade, twap
 from tests.watched_broker import Watch, WatchedBroker
 
 pytestmark = pytest.mark.django_db
@@ -97,6 +97,52 @@ def test_what_a_grid_bought_is_offered_one_level_above_and_bought_again_below(cl
     assert orders(plan)[len(rest) + 2 :] == [("BUY", bought)]
 
 
+@pytest.mark.parametrize(("held", "offered"), [("0.05", "0.01"), ("0.00995", "0.00995"), ("-0.02", None), (None, None)])
+def test_a_grid_offers_what_it_bought_as_far_as_it_is_there_and_turns_no_position(
+    clock: Clock,
+    trader: Principal,
+    watch: Watch,
+    monkeypatch: pytest.MonkeyPatch,
+    held: str | None,
+    offered: str | None,
+) -> None:
+    """A fee may have been taken from it in coins; its owner may have sold it."""
+    trade(trader, "0.05")
+    plan = started(trader, grid(trader))
+    execution.sweep()
+    fill(plan, 1)
+    read = WatchedBroker.positions
+
+    def told(self: WatchedBroker, account_id: str) -> list[Position]:
+        there = read(self, account_id)
+        return [] if held is None else [replace(each, quantity=Decimal(held)) for each in there]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(WatchedBroker, "positions", told)
+        execution.sweep()
+        selling = [each.quantity for each in sent(plan) if each.side == "SELL"]
+        assert selling == ([] if offered is None else [Decimal(offered)])
+        if offered is None:
+            assert statuses(plan)[-1] == "waiting"
+    if offered is None:  # its broker told of the fill before it told of the position
+        go_on(clock, seconds=30)
+        assert [each.quantity for each in sent(plan) if each.side == "SELL"] == [Decimal("0.01")]
+
+
+def test_what_a_grid_cannot_offer_for_minutes_is_skipped(
+    clock: Clock, trader: Principal, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trade(trader, "0.05")
+    plan = started(trader, grid(trader))
+    execution.sweep()
+    fill(plan, 1)
+    monkeypatch.setattr(WatchedBroker, "positions", lambda self, account_id: [])
+    for _ in range(12):
+        go_on(clock, seconds=30)
+    assert statuses(plan)[-1] == "skipped"
+    assert [each.side for each in sent(plan) if each.side == "SELL"] == []
+
+
 def test_a_grid_never_makes_more_orders_than_were_confirmed(clock: Clock, trader: Principal) -> None:
     trade(trader, "0.05")
     first = len(preparing.prepare_plan(trader, grid(trader)).confirmation.terms["children"])
@@ -158,6 +204,29 @@ def test_an_app_that_ends_its_plan_leaves_what_guards_a_position_to_its_owner(
         execution.sweep()
         left = Order.objects.filter(plan_child__plan=plan, status=Status.WORKING, cancel_requested_at=None)
         assert list(left.values_list("side", flat=True)) == (["SELL"] if stays else [])
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_what_an_app_left_to_the_owner_ends_with_the_owners_cancel(
+    clock: Clock, owner: User, paper: Connection, trader: Principal, resumed: bool
+) -> None:
+    trade(trader, "0.05")
+    connections.set_policy(paper, Policy.OWNER_APPROVAL, by=owner)
+    plan = preparing.prepare_plan(trader, grid(trader))
+    password = Evidence(proof=Proof.PASSWORD, label="the password")
+    deciding.approve(plan, by=owner, evidence=password, seen=plan.confirmation.terms_digest)
+    execution.sweep()
+    fill(plan, 1)
+    execution.sweep()
+    assert deciding.pause(now_of(plan), by="Claude")
+    execution.sweep()
+    left = Order.objects.filter(plan_child__plan=plan, status=Status.WORKING, cancel_requested_at=None)
+    assert [each.side for each in left] == ["SELL"]
+    if resumed:
+        assert deciding.resume(now_of(plan), by=owner, evidence=password)
+    assert deciding.cancel(now_of(plan), by=owner.email, user=owner)
+    execution.sweep()
+    assert not left.all().exists()
 
 
 def test_a_recurring_order_goes_on_its_days(clock: Clock, trader: Principal) -> None:

@@ -1,15 +1,19 @@
 """A plan that was confirmed once sends each of its orders at its time, once, and says what became of it."""
 
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from brokers.errors import BrokerUnavailable
+from brokers.errors import BrokerUnavailable, UnknownOutcome
 from brokers.types import OrderRequest, Side
 from console.connections.models import Connection
 from console.errors import Code, Refusal
+from console.orders import preview as previewing
+from console.orders.execution import reconcile
 from console.orders.models import Order
-from console.plans import deciding, execution, preparing
+from console.plans import deciding, execution, preparing, transitions
 from console.plans.models import AtRefusal, PlanChild, PlanKind
 from console.plans.preparing import PlanWish
 from console.plans.states import PlanStatus
@@ -70,6 +74,23 @@ def test_the_preview_names_every_order_with_its_time_worst_cost_and_fee(clock: C
     assert Decimal(shown["most_value"]) > Decimal(shown["value"])
     assert "Never more than 3 orders" in shown["summary"]
     assert len(shown["could_stop"]) >= 3
+
+
+def test_the_value_of_a_plan_in_a_currency_of_small_units_is_bounded_in_that_of_the_connection(
+    clock: Clock, trader: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As yen are in dollars: a bound of as many dollars would bound nothing."""
+    real = previewing.preview
+
+    def preview(*given: Any, **more: Any) -> previewing.PreviewResult:
+        found = real(*given, **more)
+        assert found.worst is not None
+        return replace(found, worst=found.worst / 150, shown=found.shown | {"currency": "JPY"})
+
+    shown = preparing.prepare_plan(trader, twap()).confirmation.terms
+    monkeypatch.setattr(previewing, "preview", preview)
+    small = preparing.prepare_plan(trader, twap()).confirmation.terms
+    assert Decimal(small["most_value"]) < Decimal(shown["most_value"]) / 100
 
 
 def test_an_order_that_would_pass_the_value_of_its_plan_is_not_sent(clock: Clock, trader: Principal) -> None:
@@ -158,3 +179,47 @@ def test_a_child_that_fails_in_the_middle_of_its_sending_is_not_sent_again(
         go_on(clock, seconds=30)
     assert len(watch.submitted) == 1
     assert now_of(plan).released_orders == 1
+
+
+@pytest.mark.parametrize("by_broker", [False, True])
+def test_a_process_that_dies_at_a_refusal_leaves_no_plan_running_that_it_stops(
+    clock: Clock, trader: Principal, watch: Watch, monkeypatch: pytest.MonkeyPatch, by_broker: bool
+) -> None:
+    plan = started(trader, twap(at_refusal=AtRefusal.STOP))
+    if by_broker:
+        execution.sweep()
+        PlanChild.objects.filter(plan=plan, number=1).update(status="open")
+        Order.objects.filter(plan_child__plan=plan).update(status="rejected", filled_quantity=0)
+    else:
+        Connection.objects.update(limits={"order_notional": "10"})
+    with monkeypatch.context() as patched:
+
+        def dies(*given: object, **more: object) -> bool:
+            raise RuntimeError("The process ends here.")
+
+        patched.setattr(transitions, "move", dies)
+        execution.sweep()
+    Connection.objects.update(limits={})
+    assert statuses(plan)[0] not in ("skipped", "done")
+    if by_broker:
+        go_on(clock, minutes=10)
+        assert now_of(plan).state is PlanStatus.STOPPED
+        assert len(watch.submitted) == 1
+
+
+def test_the_next_order_waits_until_it_is_known_what_became_of_the_last(
+    clock: Clock, trader: Principal, watch: Watch
+) -> None:
+    def lost(request: OrderRequest) -> None:
+        raise UnknownOutcome("The answer is lost.")
+
+    watch.after_submit = lost
+    plan = started(trader, twap())
+    execution.sweep()
+    assert Order.objects.get(plan_child__plan=plan).status == "unknown"
+    watch.after_submit = lambda request: None
+    go_on(clock, minutes=10)
+    assert (statuses(plan), len(watch.submitted)) == (["open", "waiting", "waiting"], 1)
+    reconcile.sweep()
+    go_on(clock, seconds=5)
+    assert (statuses(plan)[0], len(watch.submitted)) == ("done", 2)

@@ -16,16 +16,21 @@ from console.halts import services as halts
 from console.halts.services import Proof
 from console.notifications.models import NewsItem
 from console.onboarding import connection_lifecycle
+from console.orders.execution import reconcile, release
 from console.orders.models import Order
 from console.orders.owner.approvals import Evidence
 from console.plans import deciding, execution, transitions
 from console.plans.models import PlanChild, PlanKind, WhenSilent
 from console.plans.preparing import PlanWish
 from console.plans.states import PlanStatus
+from console.platforms import services as platforms
+from console.platforms.models import Access, PlatformUser
 from console.principal import Principal
+from console.scopes import Source
 from console.toolsets import ON_BY_DEFAULT
 from tests.clock import Clock
 from tests.console.plans.steps import go_on, now_of, sent, started, statuses, twap
+from tests.watched_broker import Watch
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +53,11 @@ STOPS: dict[str, tuple[Stop, PlanStatus, Code]] = {
     ),
     "revocation": (
         lambda owner, paper, app: grants.revoke(app, by=owner, reason="By its owner"),
+        PlanStatus.STOPPED,
+        Code.APP_REVOKED,
+    ),
+    "the end of its key": (
+        lambda owner, paper, app: app.api_keys.update(expires_at=timezone.now()),
         PlanStatus.STOPPED,
         Code.APP_REVOKED,
     ),
@@ -95,6 +105,23 @@ def test_the_release_of_an_order_itself_asks_too(
     assert now_of(plan).state is not PlanStatus.RUNNING
 
 
+@pytest.mark.parametrize("whole", [True, False], ids=["the platform", "its user"])
+def test_a_platform_that_is_disabled_has_no_orders_sent(
+    clock: Clock, owner: User, operator: User, paper: Connection, trader: Principal, whole: bool
+) -> None:
+    platform, _ = platforms.create_platform(operator, name="Desk")
+    user = PlatformUser.objects.create(platform=platform, user=owner, public_id="tlu_1", digest="")
+    ConnectedApp.objects.filter(pk=trader.app_id).update(source=Source.PLATFORM)
+    Access.objects.create(platform_user=user, connection=paper, scopes="", app_id=trader.app_id)
+    plan = started(trader, twap())
+    execution.sweep()
+    assert len(sent(plan)) == 1
+    platforms.disable_platform(platform, by=operator) if whole else platforms.disable_user(user)
+    go_on(clock, minutes=10)
+    assert (now_of(plan).state, now_of(plan).code) == (PlanStatus.STOPPED, Code.APP_REVOKED)
+    assert len(sent(plan)) == 1
+
+
 def test_an_unlinked_connection_ends_its_plans(clock: Clock, owner: User, paper: Connection, trader: Principal) -> None:
     plan = started(trader, twap())
     execution.sweep()
@@ -139,6 +166,23 @@ def test_a_cancelled_plan_sends_nothing_more(clock: Clock, trader: Principal) ->
     assert len(sent(plan)) == 1
     assert statuses(plan) == ["done", "left_out", "left_out"]
     assert not deciding.cancel(now_of(plan), by="Claude")
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+def test_what_was_released_and_not_sent_stays_unsent_once_its_plan_stops(
+    clock: Clock, owner: User, trader: Principal, watch: Watch, monkeypatch: pytest.MonkeyPatch, pauses: bool
+) -> None:
+    """Its process died in between, and the sweep of orders would send it."""
+    plan = started(trader, twap())
+    with monkeypatch.context() as patched:
+        patched.setattr(release, "_send", lambda going, by, request_id: None)
+        execution.sweep()
+    assert Order.objects.get(plan_child__plan=plan).status == "intent"
+    stop = deciding.pause if pauses else deciding.cancel
+    assert stop(now_of(plan), by=owner.email, user=owner)
+    clock.advance(seconds=35)
+    reconcile.sweep()
+    assert (Order.objects.get(plan_child__plan=plan).status, watch.submitted) == ("cancelled", [])
 
 
 def test_an_order_that_is_put_back_while_its_plan_ends_is_left_out(clock: Clock, trader: Principal) -> None:
