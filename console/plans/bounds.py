@@ -3,6 +3,7 @@ locks of its release.
 """
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 from decimal import Decimal
 
 from django.db.models import Max, Q
@@ -26,6 +27,9 @@ from console.toolsets import Toolset
 LATE = timedelta(minutes=5)
 """How long after its time an order of a plan still goes, as others do not have to wait for it."""
 _LATE_OF = {PlanKind.DCA: timedelta(hours=2), PlanKind.TIME_EXIT: timedelta(hours=6), PlanKind.GRID: timedelta(days=90)}
+_LATE_AT_LEAST = timedelta(minutes=1)
+SPREAD = frozenset({PlanKind.TWAP, PlanKind.VWAP})
+"""Their orders are apart for a reason: what was missed does not go all at once."""
 _PAUSES = frozenset({Code.HALTED, Code.APP_PAUSED, Code.CONNECTION_PAUSED, Code.LIVE_FROZEN, Code.TRADING_DISABLED})
 """What somebody may lift again: the plan waits for its owner then. Anything else ends it."""
 
@@ -35,8 +39,13 @@ class PlanBound(Refusal):
 
 
 def late_after(plan: TradingPlan) -> timedelta:
-    """How long after its time an order of this plan still goes."""
-    return _LATE_OF.get(PlanKind(plan.kind), LATE)
+    """How long after its time an order of this plan still goes: where orders are spread, hardly past the next one."""
+    kind = PlanKind(plan.kind)
+    if kind not in SPREAD:
+        return _LATE_OF[kind]
+    due = sorted(plan.children.values_list("after_seconds", flat=True))
+    apart = min((later - sooner for sooner, later in pairwise(due)), default=int(LATE.total_seconds()))
+    return min(LATE, max(_LATE_AT_LEAST, timedelta(seconds=apart)))
 
 
 def check_toolset(app: ConnectedApp) -> None:

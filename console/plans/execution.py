@@ -108,6 +108,8 @@ def advance(plan: TradingPlan) -> None:
             if not _goes_on(plan):
                 break
             _work(child)
+            if child.state is ChildStatus.OPEN and plan.kind in bounds.SPREAD:
+                break  # what was missed does not go at once with it
         _finish(plan)
     if plan.state is not PlanStatus.RUNNING:
         _withdraw(plan, now)

@@ -115,6 +115,14 @@ def test_what_comes_too_late_is_skipped_and_not_sent_at_once_with_the_rest(clock
     assert len(sent(plan)) == 2
 
 
+def test_after_an_outage_the_missed_orders_of_a_twap_do_not_go_at_once(clock: Clock, trader: Principal) -> None:
+    plan = started(trader, twap(orders=11, quantity=Decimal("0.11"), minutes=5))
+    execution.sweep()
+    go_on(clock, seconds=265)
+    assert statuses(plan)[:10] == ["done"] + ["skipped"] * 6 + ["open", "waiting", "waiting"]
+    assert len(sent(plan)) == 2
+
+
 @pytest.mark.parametrize(("at_refusal", "status"), [(AtRefusal.SKIP, "running"), (AtRefusal.STOP, "stopped")])
 def test_a_refused_order_is_skipped_or_stops_its_plan_as_was_confirmed(
     clock: Clock, trader: Principal, at_refusal: AtRefusal, status: str
