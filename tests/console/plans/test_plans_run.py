@@ -14,7 +14,7 @@ from console.orders import preview as previewing
 from console.orders.execution import reconcile
 from console.orders.models import Order
 from console.plans import deciding, execution, preparing, transitions
-from console.plans.models import AtRefusal, PlanChild, PlanKind
+from console.plans.models import AtRefusal, PlanChild, PlanKind, TradingPlan
 from console.plans.preparing import PlanWish
 from console.plans.states import PlanStatus
 from console.principal import Principal
@@ -62,6 +62,17 @@ def test_a_confirmation_starts_one_plan_once(clock: Clock, trader: Principal) ->
 def test_what_was_not_shown_is_not_started(clock: Clock, trader: Principal) -> None:
     plan = preparing.prepare_plan(trader, twap())
     PlanChild.objects.filter(plan=plan, number=2).update(quantity=Decimal(9))
+    with pytest.raises(Refusal) as refused:
+        deciding.confirm(trader, plan.confirmation.public_id)
+    assert refused.value.code is Code.CONFIRMATION_CHANGED
+
+
+@pytest.mark.parametrize("changed", [{"kind": PlanKind.DCA}, {"currency": "EUR"}])
+def test_a_plan_of_another_kind_or_currency_than_shown_is_not_started(
+    clock: Clock, trader: Principal, changed: dict[str, str]
+) -> None:
+    plan = preparing.prepare_plan(trader, twap())
+    TradingPlan.objects.filter(pk=plan.pk).update(**changed)
     with pytest.raises(Refusal) as refused:
         deciding.confirm(trader, plan.confirmation.public_id)
     assert refused.value.code is Code.CONFIRMATION_CHANGED
