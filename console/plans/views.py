@@ -20,7 +20,7 @@ from console.elapsed import span_text
 from console.errors import Refusal
 from console.orders.views.approvals import evidence_of
 from console.plans import deciding, preparing, queries
-from console.plans.models import AtRefusal, TradingPlan
+from console.plans.models import AtRefusal, PlanKind, TradingPlan
 from console.plans.states import ACTIVE, PlanStatus
 
 _EVENTS = 50
@@ -79,6 +79,13 @@ def _page(request: HttpRequest, plan: TradingPlan, proof: presence.ProofFields |
     return render(request, "plans/detail.html", context)
 
 
+def _open_orders(plan: TradingPlan) -> str:
+    """What becomes of them when it stops."""
+    if plan.kind == PlanKind.TIME_EXIT:
+        return "an exit that has gone to the broker is not cancelled"
+    return "its open orders are being cancelled"
+
+
 def _after(seconds: int) -> str:
     """How long after the beginning; empty for at once."""
     if not seconds:
@@ -135,7 +142,7 @@ def pause(request: HttpRequest, public_id: str) -> HttpResponse:
     """No proof: it only ever stops something."""
     plan, user = _own(request, public_id), user_of(request)
     if deciding.pause(plan, by=user.email, user=user):
-        messages.success(request, "Paused. It sends nothing, and its open orders are being cancelled.")
+        messages.success(request, f"Paused. It sends nothing, and {_open_orders(plan)}.")
     return redirect("plans:detail", public_id)
 
 
@@ -169,5 +176,7 @@ def cancel(request: HttpRequest, public_id: str) -> HttpResponse:
     """One click, no proof."""
     plan, user = _own(request, public_id), user_of(request)
     if deciding.cancel(plan, by=user.email, user=user):
-        messages.success(request, "Cancelled. Its open orders are being cancelled; what it bought or sold stays.")
+        messages.success(
+            request, f"Cancelled. It sends nothing, and {_open_orders(plan)}; what it bought or sold stays."
+        )
     return redirect("plans:detail", public_id)

@@ -15,12 +15,13 @@ from console.orders.owner import notifications
 from console.orders.owner.approvals import Evidence
 from console.outbox.models import OutgoingMail
 from console.plans import deciding, execution, preparing
-from console.plans.models import TradingPlan
+from console.plans.models import PlanKind, TradingPlan
+from console.plans.preparing import PlanWish
 from console.plans.states import PlanStatus
 from console.principal import Principal
 from tests.clock import Clock
 from tests.console.pages import text_of
-from tests.console.plans.steps import now_of, sent, started, twap
+from tests.console.plans.steps import now_of, sent, started, trade, twap
 from tests.console.present import at_the_browser
 
 pytestmark = pytest.mark.django_db
@@ -117,6 +118,17 @@ def test_its_owner_pauses_and_cancels_with_a_click_and_resumes_with_a_proof(
     browser.post(f"{address}/cancel/")
     assert now_of(plan).state is PlanStatus.CANCELLED
     assert "Cancelled" in text_of(browser.get("/plans/"))
+
+
+@pytest.mark.parametrize("act", ["pause", "cancel"])
+def test_stopping_an_exit_does_not_say_that_its_order_is_being_cancelled(
+    clock: Clock, owner: User, browser: Browser, trader: Principal, act: str
+) -> None:
+    trade(trader, "0.5")
+    plan = started(trader, PlanWish(kind=PlanKind.TIME_EXIT, symbol="BTC/USD", minutes=30))
+    said = text_of(browser.post(f"/plans/{plan.public_id}/{act}/", follow=True))
+    assert "an exit that has gone to the broker is not cancelled" in said
+    assert "being cancelled" not in said
 
 
 def test_nobody_else_sees_or_touches_it(
