@@ -513,6 +513,8 @@ def _settle(child: PlanChild) -> None:
     assert order is not None
     if order.state not in order_states.ENDED:
         return
+    if _goes_again(child, order):
+        return
     what = f"Order {order.public_id}: {order.status_words.lower()}"
     what += f", {plain(order.filled_quantity)} filled." if order.filled_quantity else "."
     followers = _followers(child, order) if child.plan.kind == PlanKind.GRID else []
@@ -524,6 +526,17 @@ def _settle(child: PlanChild) -> None:
         if never_went and not order.filled_quantity and child.plan.at_refusal == AtRefusal.STOP:
             said = f"Order {child.number} ended as {order.status_words.lower()}: {order.reason}"
             transitions.move(child.plan, PlanStatus.STOPPED, said, BY_ITSELF, code=order.code)
+
+
+def _goes_again(child: PlanChild, order: Order) -> bool:
+    """Whether it waits again, as its order surely never went: only what may have reached the broker is counted."""
+    plan, now = child.plan, timezone.now()
+    assert child.due_at is not None
+    again = now + min(_LATEST, _SOONEST * 2 ** min(child.attempt, 10))
+    in_time = again <= child.due_at + bounds.late_after(plan) and (plan.ends_at is None or again < plan.ends_at)
+    if order.state is not Status.NOT_SENT or plan.state not in ACTIVE or not in_time:
+        return False
+    return transitions.give_back(child, order, again)
 
 
 def _followers(child: PlanChild, order: Order) -> list[dict[str, object]]:

@@ -65,7 +65,7 @@ class ChildStatus(StrEnum):
 CHILD_MOVES: dict[ChildStatus, frozenset[ChildStatus]] = {
     ChildStatus.WAITING: frozenset({ChildStatus.WORKING, ChildStatus.SKIPPED, ChildStatus.LEFT_OUT}),
     ChildStatus.WORKING: frozenset({ChildStatus.WAITING, ChildStatus.OPEN, ChildStatus.SKIPPED, ChildStatus.LEFT_OUT}),
-    ChildStatus.OPEN: frozenset({ChildStatus.DONE}),
+    ChildStatus.OPEN: frozenset({ChildStatus.DONE, ChildStatus.WAITING}),
 }
 
 CHILD_LABELS: dict[ChildStatus, str] = {

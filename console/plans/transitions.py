@@ -18,6 +18,7 @@ from console.errors import Code
 from console.notifications import news, wording
 from console.notifications.models import NewsKind
 from console.notifications.news import Told
+from console.orders.models import Order
 from console.orders.states import Status
 from console.orders.transitions import order_state
 from console.plans.models import PlanChild, PlanEvent, PlanKind, TradingPlan
@@ -143,6 +144,27 @@ def put_back(child: PlanChild, not_before: datetime, *, code: str = "", reason: 
     after = ChildStatus.WAITING if plan.state in ACTIVE else ChildStatus.LEFT_OUT
     again: dict[str, Any] = {"attempt": child.attempt + 1, "not_before": not_before}
     move_child(child, ChildStatus.WORKING, after, code=code, reason=reason, **again)
+
+
+@transaction.atomic
+def give_back(child: PlanChild, order: Order, not_before: datetime) -> bool:
+    """Its order surely never went: the plan counts it no more, and it is tried again under its next id.
+
+    False when the plan is over by now, or the order was moved before.
+    """
+    plan = TradingPlan.objects.select_for_update().get(pk=child.plan_id)
+    if plan.state not in ACTIVE:
+        return False
+    said = f"Order {order.public_id} never reached the broker, so it is tried again."
+    again: dict[str, Any] = {"attempt": child.attempt + 1, "not_before": not_before, "order": None}
+    kept = {"code": order.code, "reason": order.reason}
+    if not move_child(child, ChildStatus.OPEN, ChildStatus.WAITING, said, **kept, **again):
+        return False
+    assert order.worst_notional is not None
+    TradingPlan.objects.filter(pk=plan.pk).update(
+        released_value=plan.released_value - order.worst_notional, released_orders=plan.released_orders - 1
+    )
+    return True
 
 
 def claim(child: PlanChild, now: datetime, lease: timedelta) -> bool:

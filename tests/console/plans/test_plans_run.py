@@ -174,6 +174,27 @@ def test_an_exit_closes_what_there_is_when_it_is_due(clock: Clock, trader: Princ
     assert (closing.side, closing.quantity) == ("SELL", Decimal("0.75"))
 
 
+def test_an_exit_that_never_reached_its_broker_is_tried_again(clock: Clock, trader: Principal, watch: Watch) -> None:
+    trade(trader, "0.5")
+    plan = started(trader, PlanWish(kind=PlanKind.TIME_EXIT, symbol="BTC/USD", minutes=30))
+
+    def away(request: OrderRequest) -> None:
+        raise BrokerUnavailable("The broker does not answer.")
+
+    watch.before_submit = away
+    go_on(clock, minutes=30)
+    assert Order.objects.get(plan_child__plan=plan).status == "not_sent"
+    execution.sweep()
+    found = now_of(plan)
+    assert (statuses(plan), found.released_orders, found.released_value) == (["waiting"], 0, 0)
+    watch.before_submit = lambda request: None
+    go_on(clock, seconds=30)
+    (closing,) = sent(plan)
+    assert (closing.side, closing.quantity) == ("SELL", Decimal("0.5"))
+    execution.sweep()
+    assert now_of(plan).state is PlanStatus.DONE
+
+
 def test_an_exit_without_a_position_any_more_is_skipped(clock: Clock, trader: Principal) -> None:
     trade(trader, "0.5")
     plan = started(trader, PlanWish(kind=PlanKind.TIME_EXIT, symbol="BTC/USD", minutes=30))
