@@ -3,8 +3,8 @@ locks of its release.
 """
 
 from datetime import datetime, timedelta
-from itertools import pairwise
 from decimal import Decimal
+from itertools import pairwise
 
 from django.db.models import Max, Q
 from django.utils import timezone
