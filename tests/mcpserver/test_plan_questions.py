@@ -11,7 +11,7 @@ from console.connections import services as connections
 from console.connections.models import Connection, Policy
 from console.plans.models import TradingPlan
 from tests.console.plans.steps import switch_on
-from tests.mcpserver.test_a_program_answers_by_itself import (
+from tests.mcpserver.asked_steps import (
     CANCEL,
     DECLINE,
     NO,

@@ -136,8 +136,8 @@ def test_somebody_elses_order_is_not_there(trade: Wire, stranger: Wire) -> None:
 
 def test_a_read_leaves_its_row_and_is_refused_to_a_paused_app(read: Wire, server: Server) -> None:
     read_uri(read, "tradelatch://account")
-    row = server.query("SELECT tool, arguments, outcome FROM audit_call ORDER BY id DESC LIMIT 1")[0]
-    assert row == ("resources/read", '{"uri": "tradelatch://account"}', "ok")
+    [(tool, told, outcome)] = server.query("SELECT tool, arguments, outcome FROM audit_call ORDER BY id DESC LIMIT 1")
+    assert (tool, json.loads(told), outcome) == ("resources/read", {"uri": "tradelatch://account"}, "ok")
     server.query("UPDATE connected_apps_connectedapp SET paused_at = '2026-01-01 00:00:00'")
     try:
         for answer in (

@@ -42,6 +42,8 @@ STRUCTURED: dict[tuple[str, str], Any] = {
     ("place_batch_orders", "orders"): [BUY, BUY | {"limit_price": "99"}],
     ("set_paper_model", "overrides"): {"slippage_percent": "0.05", "margin": True},
     ("add_journal_note", "tags"): ["dip", "plan"],
+    ("check_strategy", "symbols"): ["AAPL", "MSFT"],
+    ("backtest_strategy", "symbols"): ["AAPL", "MSFT"],
 }
 BESIDE: dict[str, dict[str, Any]] = {
     "get_indicators": {"symbol": "AAPL"},

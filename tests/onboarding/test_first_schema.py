@@ -33,6 +33,8 @@ def _sqlite(home: Path) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     with contextlib.closing(sqlite3.connect(home / "tradelatch.sqlite3")) as connection:
         for table, kind, sql in connection.execute("SELECT tbl_name, type, sql FROM sqlite_master WHERE sql NOT NULL"):
+            if table.startswith("sqlite_stat"):
+                continue  # SQLite's own, made by a later look at the tables
             text = " ".join(sql.split())
             if kind == "table":
                 inside = text.partition("(")[2].rpartition(")")[0]

@@ -20,6 +20,8 @@ from console.audit.seals import canonical, copies, retention, sealing, signing, 
 pytestmark = pytest.mark.django_db
 
 LATER = timedelta(minutes=2)
+PAST = timedelta(days=62)
+"""Thirty days kept, and a whole month: on PostgreSQL calls go by the month."""
 
 
 @pytest.fixture(autouse=True)
@@ -185,8 +187,8 @@ def test_rows_are_kept_for_ever_unless_the_settings_say_a_number_of_days(setting
     assert retention.drop_old(timezone.now() + timedelta(days=10_000)) == 0
     settings.KEEP_DAYS = {**settings.KEEP_DAYS, "calls": 30}
     assert retention.drop_old(timezone.now() + timedelta(days=29)) == 0
-    assert retention.drop_old(timezone.now() + timedelta(days=31)) == 2
-    assert retention.drop_old(timezone.now() + timedelta(days=31)) == 0
+    assert retention.drop_old(timezone.now() + PAST) == 2
+    assert retention.drop_old(timezone.now() + PAST) == 0
 
 
 def test_rows_that_go_while_the_record_is_checked_are_not_told_as_missing(
@@ -197,7 +199,7 @@ def test_rows_that_go_while_the_record_is_checked_are_not_told_as_missing(
 
     def check_rows(seal: Seal) -> None:
         if not gone:
-            gone.append(retention.drop_old(timezone.now() + timedelta(days=31)))
+            gone.append(retention.drop_old(timezone.now() + PAST))
         check(seal)
 
     for _ in range(2):
@@ -239,10 +241,10 @@ def test_where_another_process_seals_at_the_same_moment_old_rows_go_the_next_tim
         return sign(content, key)
 
     monkeypatch.setattr(signing, "sign", sign_late)
-    assert retention.drop_old(timezone.now() + timedelta(days=31)) == 0
+    assert retention.drop_old(timezone.now() + PAST) == 0
     assert sealed == [1, 1]
     assert Call.objects.count() >= 2
-    assert retention.drop_old(timezone.now() + timedelta(days=31)) == 2
+    assert retention.drop_old(timezone.now() + PAST) == 2
     assert verifying.verify(signing.own_public_keys()).problem is None
 
 
