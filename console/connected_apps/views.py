@@ -72,8 +72,9 @@ class Set:
 def _sets(app: ConnectedApp) -> list[Set]:
     """Those that hold a tool for this app; every one where this process does not know the tools."""
     granted, broker = app.granted, app.connection.broker
+    all_on = list(Toolset)
     inside = {
-        each: listed([tool for tool in provided() if tool.toolset is each], granted, None, broker) for each in Toolset
+        each: listed([tool for tool in provided() if tool.toolset is each], granted, all_on, broker) for each in Toolset
     }
     return [
         Set(

@@ -1,5 +1,6 @@
 """An owner switches sets of tools on the page of an app."""
 
+import re
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from console.connected_apps import grants
 from console.connected_apps.models import ConnectedApp
 from console.connections.models import Connection
 from console.scopes import Scope, Source
-from console.toolsets import Toolset
+from console.toolsets import OFF_BY_DEFAULT, ON_BY_DEFAULT, Toolset
 from mcpserver import console_catalog
 from tests.console.pages import text_of, words_of
 from tests.console.present import present
@@ -42,7 +43,7 @@ def test_what_is_not_ticked_is_off_and_the_list_grows_shorter(browser: Browser, 
 
 
 def test_the_change_is_on_record_once(browser: Browser, app: ConnectedApp) -> None:
-    boxes = {tool.toolset.value for tool in toolsets.provided()}
+    boxes = {each.value for each in ON_BY_DEFAULT}
     switch(browser, app, *(boxes - {"market"}))
     switch(browser, app, *(boxes - {"market"}))
     [change] = Change.objects.filter(action="switched toolsets of")
@@ -53,13 +54,29 @@ def test_the_basics_cannot_be_switched_off(browser: Browser, app: ConnectedApp) 
     switch(browser, app)
     app.refresh_from_db()
     assert "core" in app.toolset_names
-    every = [tool.toolset.value for tool in toolsets.provided() if tool.toolset is not Toolset.CORE]
-    switch(browser, app, *every)
+    default = [each.value for each in ON_BY_DEFAULT - {Toolset.CORE}]
+    switch(browser, app, *default)
     app.refresh_from_db()
     assert app.toolsets is not None, "to switch tools on takes a proof"
-    switch(present(browser), app, *every)
+    switch(present(browser), app, *default)
     app.refresh_from_db()
-    assert app.toolsets is None, "with every box ticked it has all of them, those of later versions too"
+    assert app.toolsets is None, "with the boxes of the default it has those of later versions too"
+
+
+@pytest.mark.parametrize("toolset", sorted(OFF_BY_DEFAULT))
+def test_a_set_that_is_off_by_default_has_a_box_that_switches_it_on(
+    toolset: Toolset, browser: Browser, app: ConnectedApp
+) -> None:
+    page = text_of(browser.get(f"/apps/{app.pk}/"))
+    assert re.search(rf'<input[^>]* value="{toolset.value}"(?![^>]* checked)', page), "there, and not ticked"
+    ticked = [each.value for each in ON_BY_DEFAULT | {toolset}]
+    switch(browser, app, *ticked)
+    app.refresh_from_db()
+    assert app.toolsets is None, "to switch tools on takes a proof"
+    switch(present(browser), app, *ticked)
+    app.refresh_from_db()
+    assert toolset.value in app.toolset_names
+    assert re.search(rf'<input[^>]* value="{toolset.value}"[^>]* checked', text_of(browser.get(f"/apps/{app.pk}/")))
 
 
 def test_a_set_without_a_box_stays_as_it_is(browser: Browser, owner: User, paper: Connection) -> None:
