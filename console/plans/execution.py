@@ -516,7 +516,8 @@ def _settle(child: PlanChild) -> None:
     if _goes_again(child, order):
         return
     what = f"Order {order.public_id}: {order.status_words.lower()}"
-    what += f", {plain(order.filled_quantity)} filled." if order.filled_quantity else "."
+    is_part = order.filled_quantity and order.state is not Status.FILLED
+    what += f", {plain(order.filled_quantity)} filled." if is_part else "."
     followers = _followers(child, order) if child.plan.kind == PlanKind.GRID else []
     done = {"code": order.code, "reason": order.reason}
     never_went = order.state in (Status.REJECTED, Status.DENIED, Status.NOT_SENT)
