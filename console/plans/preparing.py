@@ -141,9 +141,7 @@ _TAKES: dict[PlanKind, tuple[frozenset[str], frozenset[str]]] = {
 _OF_A_KIND = frozenset(name for needed, more in _TAKES.values() for name in needed | more)
 
 
-def prepare_plan(
-    principal: Principal, wish: PlanWish, *, account_id: str | None = None, request_id: str = ""
-) -> TradingPlan:
+def prepare_plan(principal: Principal, wish: PlanWish, *, account_id: str | None = None) -> TradingPlan:
     """Work a plan out and hold it for one confirmation. Sends nothing. Raises Refusal."""
     _check_wish(wish)
     asking = check_rows.app_rows(principal.app_id)
@@ -175,7 +173,7 @@ def prepare_plan(
     most_value = wish.most_value or _most_value(connection, draft, seen)
     plan_id = ids.new("pln")
     shown = _shown(connection, account, instrument, wish, draft, seen, most_value, plan_id)
-    return _hold(principal, asking, account, instrument, wish, draft, shown, most_value, plan_id, request_id)
+    return _hold(principal, asking, account, instrument, wish, draft, shown, most_value, plan_id)
 
 
 def _check_wish(wish: PlanWish) -> None:
@@ -681,7 +679,6 @@ def _hold(
     shown: dict[str, Any],
     most_value: Decimal,
     plan_id: str,
-    request_id: str,
 ) -> TradingPlan:
     running = TradingPlan.objects.filter(connection=asking.connection, status__in=NOT_OVER).count()
     if running >= MOST_AT_ONCE:

@@ -112,9 +112,7 @@ class PlanMoved(TypedDict):
 
 def prepare_plan(call: ToolCall) -> dict[str, Any]:
     args = call.args
-    plan = preparing.prepare_plan(
-        call.principal, _wish(args), account_id=args.get("account_id"), request_id=call.request_id
-    )
+    plan = preparing.prepare_plan(call.principal, _wish(args), account_id=args.get("account_id"))
     call.account_id = plan.account_id
     return {
         **_waits_for(call, plan),
