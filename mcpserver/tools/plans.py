@@ -1,19 +1,17 @@
 """Plans: orders that go by themselves at their times, once the whole was shown and confirmed."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, NotRequired
 
 from django.conf import settings
 from typing_extensions import TypedDict
 
-from brokers.decimals import plain
 from brokers.types import Side
 from console.plans import deciding, preparing, queries
 from console.plans.calendars import Every
 from console.plans.models import AtRefusal, PlanChild, PlanKind, TradingPlan, WhenSilent
 from console.plans.preparing import PlanWish
-from console.plans.states import PlanStatus
+from console.plans.states import ChildStatus, PlanStatus
 from console.principal import Redeemer
 from mcpserver.context import ToolCall
 from mcpserver.result_schemas import Instant, Number, Rows
@@ -208,7 +206,7 @@ def get_plans(call: ToolCall) -> dict[str, Any]:
     return {
         "plan": _plan(plan),
         "orders": _orders(plan),
-        "history": [compact(at=moment(each.at), what=each.what, by=each.by, number=each.number) for each in steps],
+        "history": [compact(at=each.at, what=each.what, by=each.by, number=each.number) for each in steps],
     }
 
 
@@ -239,7 +237,8 @@ def _not_moved(plan: TradingPlan) -> str:
 
 
 def _plan(plan: TradingPlan) -> dict[str, Any]:
-    waits = plan.children.filter(status="waiting").order_by("due_at", "number").first() if not plan.is_over else None
+    waiting = plan.children.filter(status=ChildStatus.WAITING).order_by("due_at", "number")
+    following = None if plan.is_over else waiting.first()
     return compact(
         plan_id=plan.public_id,
         kind=plan.kind,
@@ -251,19 +250,15 @@ def _plan(plan: TradingPlan) -> dict[str, Any]:
         summary=plan.heading,
         orders_sent=plan.released_orders,
         most_orders=plan.most_orders,
-        value_sent=plain(plan.released_value),
-        most_value=plain(plan.most_value),
-        started_at=_moment(plan.confirmed_at),
-        ends_at=_moment(plan.ends_at),
-        next_at=None if waits is None else _moment(waits.due_at),
+        value_sent=plan.released_value,
+        most_value=plan.most_value,
+        started_at=plan.confirmed_at,
+        ends_at=plan.ends_at,
+        next_at=following and following.due_at,
         at_refusal=plan.at_refusal,
         silent_minutes=plan.silent_minutes,
         when_silent=None if plan.silent_minutes is None else plan.when_silent,
     )
-
-
-def _moment(at: datetime | None) -> str | None:
-    return None if at is None else moment(at)
 
 
 def _orders(plan: TradingPlan) -> list[dict[str, Any]]:
@@ -275,7 +270,7 @@ def _order(child: PlanChild, shown: Mapping[str, Any]) -> dict[str, Any]:
     order = child.order
     return compact(
         number=child.number,
-        at=_moment(child.due_at),
+        at=child.due_at,
         after_seconds=child.after_seconds if child.due_at is None else None,
         side=child.side,
         order_type=child.order_type,

@@ -1,7 +1,6 @@
 """Declared strategies: checked, and tested on past bars. Nothing here trades."""
 
 import json
-from datetime import datetime
 from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
@@ -17,7 +16,6 @@ from mcpserver import result_tables
 from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
 from mcpserver.result_schemas import Instant, Number, Rows
-from mcpserver.tools import render
 from mcpserver.tools.render import compact
 
 __all__ = ["LONGEST", "PARTS", "PRESETS", "TIMEFRAMES"]
@@ -285,21 +283,18 @@ def _told(rules: Rules) -> dict[str, Any]:
 
 
 def _backtest(row: Backtest) -> dict[str, Any]:
-    def at(moment: datetime | None) -> str | None:
-        return None if moment is None else render.moment(moment)
-
     return compact(
         backtest_id=row.public_id,
         name=row.name,
         status=row.status,
         progress_percent=row.progress,
-        start=at(row.starts_at),
-        end=at(row.ends_at),
+        start=row.starts_at,
+        end=row.ends_at,
         cash=row.cash,
         currency=row.currency,
         costs=row.preset,
-        created_at=at(row.created_at),
-        ended_at=at(row.ended_at),
+        created_at=row.created_at,
+        ended_at=row.ended_at,
         trouble=row.trouble,
     )
 
