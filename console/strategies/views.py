@@ -19,8 +19,6 @@ from console.strategies.forms import BacktestForm
 from console.strategies.models import Backtest
 
 _SHOWN = 25
-_FIELDS = {"start": "start", "cash": "cash", "rules": "rules"}
-"""Of a refusal, where the form has the same."""
 
 
 @require_safe
@@ -47,7 +45,7 @@ def new(request: HttpRequest) -> HttpResponse:
         try:
             made = services.create(form.cleaned_data["connection"], form.asked, app=None)
         except Refusal as refusal:
-            form.add_error(_FIELDS.get(refusal.field), str(refusal))
+            form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         else:
             messages.success(request, "The backtest is in line.")
             return redirect("strategies:detail", made.public_id)
