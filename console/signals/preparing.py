@@ -71,9 +71,7 @@ def _work_on(signal: Signal) -> None:
         order = _prepare(signal)
     except Refusal as error:
         if error.retry is Retry.SAFE and timezone.now() + _AGAIN_AFTER - signal.at <= IN_TIME:
-            Signal.objects.filter(pk=signal.pk, outcome=SignalOutcome.WAITING).update(
-                next_at=timezone.now() + _AGAIN_AFTER
-            )
+            mine.update(next_at=timezone.now() + _AGAIN_AFTER)
             return
         refusal = error
     intake.record_call(
