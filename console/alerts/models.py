@@ -115,10 +115,6 @@ class Alert(models.Model):
     def is_active(self) -> bool:
         return self.status == AlertStatus.ACTIVE
 
-    @property
-    def created_by(self) -> str:
-        return self.app.name if self.app is not None else ""
-
 
 class AlertEvent(models.Model):
     """One notification: an alert that fired, or an app's own message to the owner. Kept as its history."""
