@@ -1,21 +1,17 @@
 """Alerts that notify the owner, and messages of the app to them. Nothing here trades."""
 
-from collections.abc import Callable
-from typing import Any, NotRequired, TypeVar
+from typing import Any, NotRequired
 
-from django.db.models import Model, QuerySet
 from typing_extensions import TypedDict
 
 from console.alerts import intake, services
 from console.alerts.models import Alert, AlertEvent, AlertKind, Condition
 from console.alerts.terms import BARS, WINDOWS
-from console.audit import paging
 from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
-from mcpserver import result_tables
-from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
 from mcpserver.result_schemas import Instant, Number, Rows
+from mcpserver.tools.listing import listed
 from mcpserver.tools.render import compact
 
 KINDS = tuple(each.value for each in AlertKind)
@@ -24,8 +20,6 @@ WINDOW_NAMES = tuple(WINDOWS)
 BAR_NAMES = BARS
 ALERTS, HISTORY = "alerts", "alert_history"
 """What their cursors are of."""
-_Row = TypeVar("_Row", bound=Model)
-_USUAL = 50
 _NAMES = {"repeat": "repeats", "expires": "expires_at"}
 """Of our arguments, where a service calls them otherwise."""
 
@@ -97,7 +91,7 @@ def get_alerts(call: ToolCall) -> dict[str, Any]:
     found = services.of_app(_app(call))
     if "active" in call.args:
         found = services.active(found) if call.args["active"] else services.over(found)
-    return _listed(call, "alerts", ALERTS, found, _alert)
+    return listed("alerts", ALERTS, found, _alert, call.args)
 
 
 def update_alert(call: ToolCall) -> dict[str, Any]:
@@ -118,7 +112,7 @@ def get_alert_history(call: ToolCall) -> dict[str, Any]:
     found = services.events_of_app(app)
     if "alert_id" in call.args:
         found = found.filter(alert=services.find(services.of_app(app), call.args["alert_id"]))
-    return _listed(call, "events", HISTORY, found, _event)
+    return listed("events", HISTORY, found, _event, call.args)
 
 
 def emit_alert(call: ToolCall) -> dict[str, Any]:
@@ -142,18 +136,6 @@ def _taken(call: ToolCall, taken: intake.Taken) -> dict[str, Any]:
         "already_met": taken.is_met,
         **compact(now=taken.now, remark=taken.remark),
     }
-
-
-def _listed(
-    call: ToolCall, name: str, of: str, found: QuerySet[_Row], shown: Callable[[_Row], dict[str, Any]]
-) -> dict[str, Any]:
-    """One page, newest first; where no limit was asked for, as much as every host shows whole."""
-    page = paging.page(found, call.args.get("cursor", ""), size=call.args.get("limit", _USUAL))
-    rows, before = [shown(each) for each in page.rows], page.next_before
-    fit = result_tables.how_many_fit(rows, is_default="limit" not in call.args)
-    if fit < len(rows):
-        rows, before = rows[:fit], page.rows[fit - 1].pk
-    return {name: rows, **compact(next_cursor=cursor(of, str(before)) if before is not None else None)}
 
 
 def _alert(alert: Alert) -> dict[str, Any]:

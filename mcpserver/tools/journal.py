@@ -12,7 +12,6 @@ from console.audit.models import Call as Row
 from console.audit.models import CallOutcome
 from console.connections import broker_access
 from console.connections.models import Connection
-from console.errors import Code, Refusal
 from console.journal import notes, sync
 from console.journal import queries as journal_queries
 from console.journal.models import Note, RoundTrip
@@ -21,6 +20,7 @@ from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
 from mcpserver.json_text import to_json
 from mcpserver.result_schemas import Instant, Number, Rows
+from mcpserver.tools import listing
 from mcpserver.tools.render import check_span, compact
 
 TRADES, ACTIVITY = "journal", "activity"
@@ -31,7 +31,6 @@ METHOD = (
     "realized_pnl, mfe and mae are before fees; mfe and mae are the best and worst unrealised profit, by bars of "
     "the size in measured_by."
 )
-_USUAL = 50
 _NOTES = 5
 _LONG, _MOST_ARGUMENTS = 600, 20
 
@@ -120,7 +119,7 @@ def get_journal_trades(call: ToolCall) -> dict[str, Any]:
     if symbol is not None:
         found = found.filter(symbol=symbol)
     found = journal_queries.opened_within(found, args.get("start"), args.get("end"))
-    mine, limit = [principal.connection_id], args.get("limit", _USUAL)
+    mine, limit = [principal.connection_id], args.get("limit", listing.USUAL)
     rows, after = journal_queries.newest_first(found, mine, limit, args.get("cursor", ""))
     remarks = journal_queries.notes_on([principal.connection_id], [row.public_id for row in rows])
     shown = [_trade(row, remarks.get(row.public_id, [])) for row in rows]
@@ -151,28 +150,16 @@ def add_journal_note(call: ToolCall) -> dict[str, Any]:
 def get_activity_log(call: ToolCall) -> dict[str, Any]:
     args = call.args
     check_span(args)
-    limit = args.get("limit", _USUAL)
     # An app sees itself: not its owner's other apps, and no other app of this connection.
     found: QuerySet[Row] = Row.objects.filter(app_id=call.principal.app_id, user_id=call.principal.user_id)
     if "start" in args:
         found = found.filter(at__gte=args["start"])
     if "end" in args:
         found = newest.until(found, args["end"])
-    before = str(_place(args["cursor"])) if "cursor" in args else ""
+    limit = args.get("limit", listing.USUAL)
     fitting = {"outcome": args["status"]} if "status" in args else {}
-    page = paging.page_within(found, fitting, before, size=limit, back_from=args.get("end"))
-    shown = [_call(row) for row in page.rows]
-    shown = shown[: result_tables.how_many_fit(shown, is_default="limit" not in args)]
-    following = page.rows[len(shown) - 1].pk if len(shown) < len(page.rows) else page.next_before
-    return {"calls": shown, **compact(next_cursor=cursor(ACTIVITY, str(following)) if following else None)}
-
-
-def _place(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise Refusal(
-            Code.INVALID_ARGUMENT, "cursor must be the next_cursor from this tool's last answer.", field="cursor"
-        )
-    return int(text)
+    page = paging.page_within(found, fitting, listing.place(args), size=limit, back_from=args.get("end"))
+    return listing.of_page("calls", ACTIVITY, page, _call, args)
 
 
 def _trade(row: RoundTrip, remarks: list[Note]) -> dict[str, Any]:

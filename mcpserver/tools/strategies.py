@@ -5,7 +5,6 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from console.audit import paging
 from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
 from console.strategies import services
@@ -13,9 +12,9 @@ from console.strategies.engine import rules as rule_book
 from console.strategies.engine.rules import LONGEST, TIMEFRAMES, NotRules, Rules
 from console.strategies.models import Backtest
 from mcpserver import result_tables
-from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
 from mcpserver.result_schemas import Instant, Number, Rows
+from mcpserver.tools.listing import listed
 from mcpserver.tools.render import compact
 
 __all__ = ["LONGEST", "PARTS", "PRESETS", "TIMEFRAMES"]
@@ -211,12 +210,7 @@ def backtest_strategy(call: ToolCall) -> dict[str, Any]:
 def get_backtest(call: ToolCall) -> dict[str, Any]:
     mine = services.of_app(_app(call))
     if "backtest_id" not in call.args:
-        page = paging.page(mine.defer("report"), call.args.get("cursor", ""), size=_USUAL)
-        before = page.next_before
-        return {
-            "backtests": [_backtest(each) for each in page.rows],
-            **compact(next_cursor=cursor(BACKTESTS, str(before)) if before is not None else None),
-        }
+        return listed("backtests", BACKTESTS, mine.defer("report"), _backtest, call.args, usual=_USUAL)
     found = services.find(mine, call.args["backtest_id"])
     if found.report is None:
         return {"backtest": _backtest(found)}

@@ -18,6 +18,7 @@ from console.orders.models import Order
 from console.scopes import Scope
 from console.toolsets import Toolset
 from mcpserver import catalog, pipeline
+from mcpserver.arguments.types import cursor
 from tests.clock import Clock
 from tests.console.alerts.conftest import Look, SetPrices, clock, look, market
 
@@ -91,6 +92,11 @@ def test_lists_go_on_where_they_ended(key: str, market: SetPrices, paper: Connec
     assert [each["alert_id"] for each in first["alerts"] + rest["alerts"]] == made[::-1]
     assert "next_cursor" not in rest
     assert code(key, "get_alert_history", cursor=first["next_cursor"]) == "invalid_argument"
+
+
+def test_a_cursor_that_names_no_row_is_refused_rather_than_the_first_page_again(key: str, paper: Connection) -> None:
+    for tool, of in (("get_alerts", "alerts"), ("get_alert_history", "alert_history")):
+        assert call(key, tool, cursor=cursor(of, "x"))["error"]["field"] == "cursor"
 
 
 def test_a_message_is_sent_and_in_the_history(key: str, clock: Clock, paper: Connection) -> None:

@@ -19,6 +19,7 @@ from console.strategies import running
 from console.strategies.models import Backtest
 from console.toolsets import Toolset
 from mcpserver import catalog, pipeline
+from mcpserver.arguments.types import cursor
 from tests.console.strategies.conftest import SHORT, Prices, prices
 from tests.mcpserver.steps import call
 
@@ -109,6 +110,10 @@ def test_one_is_started_watched_and_read(key: str, prices: Prices) -> None:
         assert call(key, "get_backtest", backtest_id=backtest_id, part=part)[part]
     assert [each["backtest_id"] for each in call(key, "get_backtest")["backtests"]] == [backtest_id]
     assert not Order.objects.exists()
+
+
+def test_a_cursor_that_names_no_row_is_refused_rather_than_the_first_page_again(key: str) -> None:
+    assert call(key, "get_backtest", cursor=cursor("backtests", "x"))["error"]["field"] == "cursor"
 
 
 def test_one_of_the_library_runs_on_other_symbols_and_bars(key: str, prices: Prices) -> None:
