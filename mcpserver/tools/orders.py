@@ -30,6 +30,7 @@ from mcpserver.arguments.types import cursor
 from mcpserver.context import ToolCall
 from mcpserver.result_schemas import Instant, Number, Rows
 from mcpserver.tools import plans, render
+from mcpserver.tools.confirming import who_decides
 from mcpserver.tools.render import compact, moment
 
 log = logging.getLogger(__name__)
@@ -466,37 +467,9 @@ def _prepared(call: ToolCall, prepared: preparing.Prepared) -> dict[str, Any]:
 
 
 def _waits_for(call: ToolCall, order: Order, confirmation: Confirmation) -> dict[str, Any]:
-    """Who has to say yes, until when and to what. The id goes to whoever may use it, and no model reads it else."""
-    decided_by = confirmation.decided_by(order.connection)
-    by = {"confirmation_id": confirmation.public_id}
-    match decided_by:
-        case Redeemer.APP:
-            status = "needs_confirmation"
-            following = "Nothing was sent. Show the summary to the user; call confirm_trade only after they agree."
-        case Redeemer.USER:
-            status = "needs_answer"
-            following = (
-                "Nothing was sent. Waiting for the user's answer in their client, and only their answer there "
-                "sends it; you cannot confirm it. Then call get_order_status."
-            )
-        case Redeemer.OWNER if confirmation.rule is not None:
-            return _waits_for_rule(confirmation, confirmation.rule)
-        case Redeemer.OWNER:
-            status = "needs_approval"
-            by["approve_at"] = summary.approval_url(order)
-            following = (
-                f"Nothing was sent. The owner must approve it in the console at {summary.approval_url(order)} "
-                "before it expires; you cannot confirm it. Then call get_order_status."
-            )
-    if decided_by is not Redeemer.APP and call.principal.redeemer is Redeemer.APP:
-        del by["confirmation_id"]
-    return {
-        "status": status,
-        **by,
-        "expires_at": moment(confirmation.expires_at),
-        "summary": confirmation.terms["summary"],
-        "next": following,
-    }
+    if confirmation.rule is not None and confirmation.decided_by(order.connection) is Redeemer.OWNER:
+        return _waits_for_rule(confirmation, confirmation.rule)
+    return who_decides(call, confirmation, order.connection, url=summary.approval_url(order))
 
 
 def _waits_for_rule(confirmation: Confirmation, rule: StandingRule) -> dict[str, Any]:

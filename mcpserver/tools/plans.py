@@ -12,10 +12,10 @@ from console.plans.calendars import Every
 from console.plans.models import AtRefusal, PlanChild, PlanKind, TradingPlan, WhenSilent
 from console.plans.preparing import PlanWish
 from console.plans.states import ChildStatus, PlanStatus
-from console.principal import Redeemer
 from mcpserver.context import ToolCall
 from mcpserver.result_schemas import Instant, Number, Rows
-from mcpserver.tools.render import compact, moment
+from mcpserver.tools.confirming import who_decides
+from mcpserver.tools.render import compact
 
 KINDS = tuple(each.value for each in PlanKind)
 EVERY = tuple(each.value for each in Every)
@@ -136,37 +136,15 @@ def _wish(args: Mapping[str, Any]) -> PlanWish:
 
 
 def _waits_for(call: ToolCall, plan: TradingPlan) -> dict[str, Any]:
-    """Who has to say yes, until when and to what; as of an order."""
-    confirmation = plan.confirmation
-    decided_by = confirmation.decided_by(plan.connection)
-    by = {"confirmation_id": confirmation.public_id}
-    url = f"{settings.PUBLIC_URL}/plans/{plan.public_id}/"
-    match decided_by:
-        case Redeemer.APP:
-            status = "needs_confirmation"
-            following = "Nothing was sent. Show the summary to the user; call confirm_trade only after they agree."
-        case Redeemer.USER:
-            status = "needs_answer"
-            following = (
-                "Nothing was sent. Waiting for the user's answer in their client, and only their answer there starts "
-                "it; you cannot confirm it. Then call get_plans."
-            )
-        case Redeemer.OWNER:
-            status = "needs_approval"
-            by["approve_at"] = url
-            following = (
-                f"Nothing was sent. The owner must approve the whole plan in the console at {url} before it expires; "
-                "you cannot confirm it. Then call get_plans."
-            )
-    if decided_by is not Redeemer.APP and call.principal.redeemer is Redeemer.APP:
-        del by["confirmation_id"]
-    return {
-        "status": status,
-        **by,
-        "expires_at": moment(confirmation.expires_at),
-        "summary": confirmation.terms["summary"],
-        "next": following,
-    }
+    return who_decides(
+        call,
+        plan.confirmation,
+        plan.connection,
+        url=f"{settings.PUBLIC_URL}/plans/{plan.public_id}/",
+        what="the whole plan",
+        effect="starts it",
+        following="get_plans",
+    )
 
 
 def after_question(call: ToolCall, plan: TradingPlan, note: str) -> dict[str, Any]:
