@@ -448,9 +448,12 @@ def _wait(child: PlanChild, refusal: Refusal) -> timedelta | None:
     is_behind = refusal.code in _BEHIND and child.plan.kind == PlanKind.GRID and child.side == Side.SELL
     if refusal.code not in _PASSING and refusal.retry_after is None and not is_behind:
         return None
-    asked = timedelta(seconds=refusal.retry_after or 0)
+    return max(timedelta(seconds=refusal.retry_after or 0), _usual_wait(child))
+
+
+def _usual_wait(child: PlanChild) -> timedelta:
     again: timedelta = _SOONEST * 2 ** min(child.attempt, 10)
-    return max(asked, min(_LATEST, again))
+    return min(_LATEST, again)
 
 
 def _try_again(child: PlanChild, wait: timedelta, refusal: Refusal | None = None) -> None:
@@ -533,7 +536,7 @@ def _goes_again(child: PlanChild, order: Order) -> bool:
     """Whether it waits again, as its order surely never went: only what may have reached the broker is counted."""
     plan, now = child.plan, timezone.now()
     assert child.due_at is not None
-    again = now + min(_LATEST, _SOONEST * 2 ** min(child.attempt, 10))
+    again = now + _usual_wait(child)
     in_time = again <= child.due_at + bounds.late_after(plan) and (plan.ends_at is None or again < plan.ends_at)
     if order.state is not Status.NOT_SENT or plan.state not in ACTIVE or not in_time:
         return False
