@@ -182,9 +182,8 @@ def change(
 @transaction.atomic
 def cancel(alert: Alert, *, app: ConnectedApp | None) -> Alert:
     """One that has ended stays as it ended."""
-    now = timezone.now()
-    active = Alert.objects.filter(pk=alert.pk, status=AlertStatus.ACTIVE)
-    if active.update(status=AlertStatus.CANCELLED, ended_at=now):
+    still = active(Alert.objects.filter(pk=alert.pk))
+    if still.update(status=AlertStatus.CANCELLED, ended_at=timezone.now()):
         _record(alert, "cancelled", app, {"active": True}, after={"active": False})
     return of_owner(alert.owner_id).get(pk=alert.pk)
 

@@ -111,6 +111,15 @@ def test_a_switched_off_alert_stays_as_it_ended(market: SetPrices, paper: Connec
     assert services.cancel(alert, app=None).ended_at == ended
 
 
+def test_an_alert_whose_time_is_over_expired_though_it_is_switched_off_before_the_next_pass(
+    market: SetPrices, paper: Connection, clock: Clock
+) -> None:
+    alert = ask(paper, expires_at=clock.now + timedelta(days=1)).alert
+    clock.advance(days=1)
+    assert services.status_now(services.cancel(alert, app=None)) is AlertStatus.EXPIRED
+    assert not Change.objects.filter(action="cancelled").exists()
+
+
 def test_what_an_owner_does_is_on_record(market: SetPrices, paper: Connection, app: ConnectedApp, owner: User) -> None:
     services.cancel(ask(paper).alert, app=None)
     services.cancel(ask(paper, app).alert, app=app)
