@@ -7,10 +7,10 @@ from typing_extensions import TypedDict
 from console.alerts import intake, services
 from console.alerts.models import Alert, AlertEvent, AlertKind, Condition
 from console.alerts.terms import BARS, WINDOWS
-from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
 from mcpserver.context import ToolCall
 from mcpserver.result_schemas import Instant, Number, Rows
+from mcpserver.tools.calling_app import app_of
 from mcpserver.tools.listing import listed
 from mcpserver.tools.render import compact
 
@@ -82,20 +82,20 @@ class SentMessage(TypedDict):
 
 
 def create_alert(call: ToolCall) -> dict[str, Any]:
-    app = _app(call)
+    app = app_of(call)
     taken = intake.create(app.connection, _given(call), app=app, current_account=call.principal.account_id)
     return _taken(call, taken)
 
 
 def get_alerts(call: ToolCall) -> dict[str, Any]:
-    found = services.of_app(_app(call))
+    found = services.of_app(app_of(call))
     if "active" in call.args:
         found = services.active(found) if call.args["active"] else services.over(found)
     return listed("alerts", ALERTS, found, _alert, call.args)
 
 
 def update_alert(call: ToolCall) -> dict[str, Any]:
-    app, given = _app(call), _given(call)
+    app, given = app_of(call), _given(call)
     if len(given) == 1:
         raise Refusal(Code.MISSING_ARGUMENT, "Give what to change, such as value or expires.", field="value")
     alert = services.find(services.of_app(app), given.pop("alert_id"))
@@ -103,12 +103,12 @@ def update_alert(call: ToolCall) -> dict[str, Any]:
 
 
 def cancel_alert(call: ToolCall) -> dict[str, Any]:
-    app = _app(call)
+    app = app_of(call)
     return {"alert": _alert(services.cancel(services.find(services.of_app(app), call.args["alert_id"]), app=app))}
 
 
 def get_alert_history(call: ToolCall) -> dict[str, Any]:
-    app = _app(call)
+    app = app_of(call)
     found = services.events_of_app(app)
     if "alert_id" in call.args:
         found = found.filter(alert=services.find(services.of_app(app), call.args["alert_id"]))
@@ -116,13 +116,9 @@ def get_alert_history(call: ToolCall) -> dict[str, Any]:
 
 
 def emit_alert(call: ToolCall) -> dict[str, Any]:
-    event = services.emit(_app(call), call.args["text"])
+    event = services.emit(app_of(call), call.args["text"])
     note = "The owner is notified by the channels they chose, and reads that this app wrote it."
     return {**compact(sent_at=event.at), "text": event.text, "note": note}
-
-
-def _app(call: ToolCall) -> ConnectedApp:
-    return ConnectedApp.objects.select_related("connection__owner", "owner").get(pk=call.principal.app_id)
 
 
 def _given(call: ToolCall) -> dict[str, Any]:

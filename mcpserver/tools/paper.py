@@ -5,11 +5,11 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from console.connected_apps.models import ConnectedApp
 from console.practice import services as practice
 from console.practice.services import KNOBS, PRESETS, ModelSettings
 from mcpserver.context import ToolCall
 from mcpserver.result_schemas import Number
+from mcpserver.tools.calling_app import app_of
 from mcpserver.tools.render import compact
 
 __all__ = ["KNOBS", "PRESETS", "create_paper_account", "reset_paper_account", "set_paper_model"]
@@ -57,7 +57,7 @@ class Tuned(TypedDict):
 
 
 def create_paper_account(call: ToolCall) -> dict[str, Any]:
-    app, args = _app(call), call.args
+    app, args = app_of(call), call.args
     made = practice.open_account(
         app.connection,
         name=args["name"],
@@ -77,7 +77,7 @@ def create_paper_account(call: ToolCall) -> dict[str, Any]:
 
 
 def reset_paper_account(call: ToolCall) -> dict[str, Any]:
-    app, args = _app(call), call.args
+    app, args = app_of(call), call.args
     call.account_id = args["account_id"]
     done = practice.reset_account(
         app.connection, args["account_id"], by=app, cash=args.get("cash"), request_id=call.request_id
@@ -91,7 +91,7 @@ def reset_paper_account(call: ToolCall) -> dict[str, Any]:
 
 
 def set_paper_model(call: ToolCall) -> dict[str, Any]:
-    app, args = _app(call), call.args
+    app, args = app_of(call), call.args
     call.account_id = args["account_id"]
     changes = dict(args["overrides"]) if "overrides" in args else None
     margin = changes.pop("margin", None) if changes else None
@@ -104,10 +104,6 @@ def set_paper_model(call: ToolCall) -> dict[str, Any]:
         margin=margin,
     )
     return {"account": _account(made), "note": "In effect now; each fill names its model."}
-
-
-def _app(call: ToolCall) -> ConnectedApp:
-    return ConnectedApp.objects.select_related("connection__owner", "owner").get(pk=call.principal.app_id)
 
 
 def _account(terms: ModelSettings) -> dict[str, Any]:

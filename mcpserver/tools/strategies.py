@@ -5,7 +5,6 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from console.connected_apps.models import ConnectedApp
 from console.errors import Code, Refusal
 from console.strategies import services
 from console.strategies.engine import rules as rule_book
@@ -14,6 +13,7 @@ from console.strategies.models import Backtest
 from mcpserver import result_tables
 from mcpserver.context import ToolCall
 from mcpserver.result_schemas import Instant, Number, Rows
+from mcpserver.tools.calling_app import app_of
 from mcpserver.tools.listing import listed
 from mcpserver.tools.render import compact
 
@@ -195,7 +195,7 @@ def get_strategies(call: ToolCall) -> dict[str, Any]:
 
 
 def backtest_strategy(call: ToolCall) -> dict[str, Any]:
-    app, args = _app(call), call.args
+    app, args = app_of(call), call.args
     asked = services.Asked(
         rules=_rules(call),
         starts_at=args.get("start"),
@@ -208,7 +208,7 @@ def backtest_strategy(call: ToolCall) -> dict[str, Any]:
 
 
 def get_backtest(call: ToolCall) -> dict[str, Any]:
-    mine = services.of_app(_app(call))
+    mine = services.of_app(app_of(call))
     if "backtest_id" not in call.args:
         return listed("backtests", BACKTESTS, mine.defer("report"), _backtest, call.args, usual=_USUAL)
     found = services.find(mine, call.args["backtest_id"])
@@ -228,7 +228,7 @@ def get_backtest(call: ToolCall) -> dict[str, Any]:
 
 
 def cancel_backtest(call: ToolCall) -> dict[str, Any]:
-    found = services.cancel(services.find(services.of_app(_app(call)), call.args["backtest_id"]))
+    found = services.cancel(services.find(services.of_app(app_of(call)), call.args["backtest_id"]))
     return {"backtest": _backtest(found), "next": "Nothing of it is kept but what was asked for."}
 
 
@@ -291,7 +291,3 @@ def _backtest(row: Backtest) -> dict[str, Any]:
         ended_at=row.ended_at,
         trouble=row.trouble,
     )
-
-
-def _app(call: ToolCall) -> ConnectedApp:
-    return ConnectedApp.objects.select_related("connection__owner", "owner").get(pk=call.principal.app_id)
