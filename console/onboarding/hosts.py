@@ -265,7 +265,8 @@ def _codex(place: Place) -> Guide:
                 GuideStep(
                     text="Put this into `~/.codex/config.toml`. `codex exec` runs tools that only read, plus the "
                     "tools named here: stopping, cancelling, preparing an order and confirming it. Leave out what it "
-                    "should not do.",
+                    "should not do. Another tool that changes something, such as `create_alert`, needs two lines like "
+                    "these.",
                     copy=f"{config}\n{approved}",
                     use=SnippetUse.FILE,
                 ),

@@ -35,9 +35,9 @@ _TRADINGVIEW = {
     "quantity": "{{strategy.order.contracts}}",
     "price": "{{close}}",
     "time": "{{timenow}}",
-    "id": "{{strategy.order.id}}-{{timenow}}",
+    "id": "{{ticker}}-{{strategy.order.action}}-{{strategy.order.contracts}}-{{strategy.position_size}}-{{timenow}}",
 }
-"""What TradingView writes each value for: its placeholders."""
+"""What TradingView writes each value for: its placeholders. Its order id is the author's text, often with blanks."""
 
 
 @require_safe

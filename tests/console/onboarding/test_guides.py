@@ -253,6 +253,8 @@ def test_codex_runs_unattended_what_the_file_names_and_stops_come_first() -> Non
     tools = tomllib.loads(text)["mcp_servers"]["tradelatch"]["tools"]
     assert list(tools) == ["halt_trading", "cancel_order", "place_order", "confirm_trade"]
     assert all(tool == {"approval_mode": "approve"} for tool in tools.values())
+    # The toolsets that are off by default have tools that change something, too: `make hosts` adds them so.
+    assert any("two lines like these" in step.text for step in guide("codex", LOCAL).way("unattended").steps)
 
 
 def test_every_host_called_from_outside_is_among_those_that_are_warned() -> None:

@@ -24,6 +24,7 @@ from tests.console.signals import steps
 from tests.console.signals.conftest import Clock
 
 NEW = "/signals/new/"
+ID = "{{ticker}}-{{strategy.order.action}}-{{strategy.order.contracts}}-{{strategy.position_size}}-{{timenow}}"
 
 
 @pytest.fixture
@@ -181,11 +182,27 @@ def test_an_example_of_pairs_and_of_objects(person: Person, paper: Connection) -
     assert secret.startswith("whsec_")
     assert example.splitlines() == [
         "symbol={{ticker}}", "side={{strategy.order.action}}", "quantity={{strategy.order.contracts}}",
-        "close={{close}}", "time={{timenow}}", "id={{strategy.order.id}}-{{timenow}}",
+        "close={{close}}", "time={{timenow}}", f"id={ID}",
     ]  # fmt: skip
     nested = {**steps.FORM, "connection": paper.pk, "symbol": "order.symbol", "side": "order.side"}
     told = json.loads(shown(submit(person, NEW, nested))[2])
     assert told["order"] == {"symbol": "{{ticker}}", "side": "{{strategy.order.action}}"}
+
+
+@pytest.mark.parametrize("form", ["json", "pairs"])
+def test_the_example_is_taken_as_tradingview_fills_it_in(person: Person, paper: Connection, form: str) -> None:
+    """By its list of placeholders: an order's id is the author's own text, such as Long Entry."""
+    names = {"price": "close", "id": "id"}
+    url, _, example = shown(submit(person, NEW, {**steps.FORM, **names, "connection": paper.pk, "form": form}))
+    filled = {
+        "ticker": "AAPL", "close": "191.25", "timenow": Clock().now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "strategy.order.action": "sell", "strategy.order.contracts": "3", "strategy.position_size": "-2.5",
+        "strategy.order.id": "Close entry(s) order Long",
+    }  # fmt: skip
+    body = re.sub(r"{{(.+?)}}", lambda found: filled[found[1]], example)
+    kind = "application/json; charset=utf-8" if form == "json" else "text/plain; charset=utf-8"
+    answer = Browser().post(url.removeprefix("http://localhost:8000"), body, content_type=kind)
+    assert answer.status_code == 202, answer.content
 
 
 def test_a_template_is_stored_and_loaded_as_it_was() -> None:

@@ -16,6 +16,7 @@ from brokers.types import AssetClass, Bar
 from console import indicators
 from console.strategies.engine import backtest, measures, rules
 from console.strategies.engine.backtest import Setting
+from console.strategies.engine.statistics import Span
 from tests.console.strategies.support import START, Run, bars, instrument, parsed
 
 
@@ -183,6 +184,26 @@ def test_sharpe_and_sortino_are_those_of_daily_returns() -> None:
     below = (sum(min(each, 0) ** 2 for each in changes) / len(changes)) ** 0.5
     assert float(ran.figures["sharpe"]) == pytest.approx(mean / deviation * 365**0.5, abs=0.006)
     assert float(ran.figures["sortino"]) == pytest.approx(mean / below * 365**0.5, abs=0.006)
+
+
+# fmt: off
+HALF_DAYS = (
+    9979, 10050, 10033, 10005, 9903, 9888, 10030, 10091, 10227, 10268, 10327, 10360, 10163, 10277, 10350,
+    10422, 10221, 10017, 9920, 9874, 9920, 9924, 9996, 9929, 9976, 10033, 9963, 10178, 10256, 10414, 10347,
+    10266, 10234, 10231, 10319, 10360, 10315, 10207, 10153, 10312, 10222, 10262, 10325, 10151, 10167, 10337,
+    10097, 10068, 10065, 9976, 10046, 10049, 9882, 9990, 10080, 10204, 10391, 10447, 10472, 10319,
+)
+# fmt: on
+
+
+def test_figures_are_those_that_other_libraries_make_of_the_same_equity() -> None:
+    """Ratios by quantstats 0.0.86 and empyrical-reloaded 0.7.1, drawdown by the second: they agree to twelve places."""
+    span = Span(Decimal(10000), START)
+    for number, equity in enumerate(HALF_DAYS):
+        span.push(START + timedelta(hours=12 * number), Decimal(equity))
+    assert span.ratios(365) == pytest.approx((1.4312188383439908, 2.07389471847081), rel=1e-12)
+    assert float(span.deepest) == pytest.approx(0.05258107848781414, rel=1e-12)
+    assert span.gained == Decimal("3.19")
 
 
 def test_warnings_name_few_trades_one_lucky_trade_and_survivorship() -> None:
